@@ -1,0 +1,129 @@
+"""What is being scanned: the acquisition and the way frames map to scan positions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.errors import FrameError
+
+NO_POSITION = -1
+"""Scan index of a frame that belongs to no position (fly-back, or after the end of the scan)."""
+
+
+class ScanOrder(StrEnum):
+    """The way the beam walks."""
+
+    RASTER = "raster"
+    SNAKE = "snake"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanMetadata:
+    """Optional facts about the microscope, each ``None`` when the sender does not know it."""
+
+    beam_energy_kev: float | None = None
+    camera_length_mm: float | None = None
+    convergence_angle_mrad: float | None = None
+    q_pixel_size_inv_angstrom: float | None = None
+    scan_step_nm: float | None = None
+    dwell_time_s: float | None = None
+    detector_name: str | None = None
+    sample_name: str | None = None
+    operator: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acquisition:
+    """One scan, as the sender announced it.
+
+    Parameters
+    ----------
+    acquisition_id : str
+        Name that is unique among the acquisitions of a sender.
+    scan_shape : tuple of int or None
+        ``(scan_rows, scan_cols)``; ``None`` when the sender does not know it.
+    frame_shape : tuple of int
+        ``(frame_rows, frame_cols)``.
+    dtype : str
+        NumPy name of the pixel type, little endian (``"uint16"``).
+    frames_per_position : int
+        Frames taken at one position; they are added before detection.
+    flyback_frames : int
+        Frames after each scan line that belong to no position.
+    scan_order : ScanOrder
+        Raster, or snake (odd lines run backwards).
+    metadata : ScanMetadata
+        Optional facts with units in their names.
+    """
+
+    acquisition_id: str
+    scan_shape: tuple[int, int] | None
+    frame_shape: tuple[int, int]
+    dtype: str
+    frames_per_position: int = 1
+    flyback_frames: int = 0
+    scan_order: ScanOrder = ScanOrder.RASTER
+    metadata: ScanMetadata = ScanMetadata()
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one uncompressed frame."""
+        rows, cols = self.frame_shape
+        return rows * cols * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanGeometry:
+    """Maps the running number of a frame to its scan index (flat, row-major).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> snake = ScanGeometry(scan_shape=(2, 3), flyback_frames=1, scan_order=ScanOrder.SNAKE)
+    >>> snake.scan_index(np.arange(9))
+    array([ 0,  1,  2, -1,  5,  4,  3, -1, -1])
+    """
+
+    scan_shape: tuple[int, int]
+    frames_per_position: int = 1
+    flyback_frames: int = 0
+    scan_order: ScanOrder = ScanOrder.RASTER
+    open_ended: bool = False
+    """The number of rows is not known yet: rows beyond ``scan_shape`` are accepted."""
+
+    def __post_init__(self) -> None:
+        if min(self.scan_shape) < 1 or self.frames_per_position < 1 or self.flyback_frames < 0:
+            raise FrameError(
+                f"scan shape {self.scan_shape} and frames per position {self.frames_per_position} must be at "
+                f"least 1, fly-back frames {self.flyback_frames} at least 0"
+            )
+
+    @property
+    def n_positions(self) -> int:
+        """Positions in the scan (so far, when open-ended)."""
+        return self.scan_shape[0] * self.scan_shape[1]
+
+    @property
+    def frames_per_line(self) -> int:
+        """Frames the detector sends for one scan line, fly-back included."""
+        return self.scan_shape[1] * self.frames_per_position + self.flyback_frames
+
+    @property
+    def n_frames(self) -> int:
+        """Frames the detector sends for the whole scan, fly-back included."""
+        return self.scan_shape[0] * self.frames_per_line
+
+    def scan_index(self, frame_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Scan index of each frame, ``NO_POSITION`` for fly-back frames and frames beyond the scan."""
+        numbers = np.asarray(frame_numbers, np.int64)
+        line, within = np.divmod(numbers, self.frames_per_line)
+        column = within // self.frames_per_position
+        on_line = column < self.scan_shape[1]
+        if self.scan_order is ScanOrder.SNAKE:
+            column = np.where(line % 2 == 1, self.scan_shape[1] - 1 - column, column)
+        on_scan = (numbers >= 0) & (self.open_ended | (line < self.scan_shape[0]))
+        return np.where(on_line & on_scan, line * self.scan_shape[1] + column, NO_POSITION)
