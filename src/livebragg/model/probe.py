@@ -28,5 +28,6 @@ class ProbeShape:
     def __post_init__(self) -> None:
         if not self.radius > 0 or not self.edge_width >= 0:
             raise ProbeError(
-                f"a probe needs a radius > 0 and an edge width >= 0 pixels, not {self.radius} and {self.edge_width}"
+                f"a probe needs a radius > 0 and an edge width >= 0 pixels, not {self.radius} and "
+                f"{self.edge_width}"
             )
