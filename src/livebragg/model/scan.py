@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 
 from livebragg.errors import FrameError
 
+PIXEL_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
+"""Pixel types a detector may have."""
+
+MAX_FRAME_SIDE = 1 << 14
+MAX_POSITIONS = 1 << 26
+MAX_NAME = 200
+
 NO_POSITION = -1
 """Scan index of a frame that belongs to no position (fly-back, or after the end of the scan)."""
 
@@ -19,6 +26,14 @@ class ScanOrder(StrEnum):
 
     RASTER = "raster"
     SNAKE = "snake"
+
+
+def check_scan_shape(scan_shape: tuple[int, int]) -> None:
+    """Raise `FrameError` unless the shape is one a scan can have."""
+    if min(scan_shape) < 1 or scan_shape[0] * scan_shape[1] > MAX_POSITIONS:
+        raise FrameError(
+            f"scan_shape must have at least 1 and at most {MAX_POSITIONS} positions, not {scan_shape}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +83,26 @@ class Acquisition:
     flyback_frames: int = 0
     scan_order: ScanOrder = ScanOrder.RASTER
     metadata: ScanMetadata = ScanMetadata()
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.acquisition_id) <= MAX_NAME or not self.acquisition_id.isprintable():
+            raise FrameError(
+                f"acquisition_id must be 1 to {MAX_NAME} printable characters, not "
+                f"{self.acquisition_id[:MAX_NAME]!r}"
+            )
+        if not all(1 <= n <= MAX_FRAME_SIDE for n in self.frame_shape):
+            raise FrameError(
+                f"frame_shape must be within 1 and {MAX_FRAME_SIDE} pixels, not {self.frame_shape}"
+            )
+        if self.dtype not in PIXEL_TYPES:
+            raise FrameError(f"dtype {self.dtype!r} is not supported; send one of {', '.join(PIXEL_TYPES)}")
+        if self.scan_shape is not None:
+            check_scan_shape(self.scan_shape)
+        if not 1 <= self.frames_per_position <= 1 << 16 or not 0 <= self.flyback_frames <= 1 << 20:
+            raise FrameError(
+                f"frames_per_position must be 1 to 65536 and flyback_frames 0 to 1048576, not "
+                f"{self.frames_per_position} and {self.flyback_frames}"
+            )
 
     @property
     def frame_bytes(self) -> int:

@@ -1,1 +1,1 @@
-"""wire"""
+"""The wire: messages, their encoding, and the sockets they travel on."""

@@ -1,0 +1,134 @@
+"""The results feed: what the analyst publishes for dashboards, clients and `livebragg status`.
+
+Transport: an XPUB socket. Each message is ``[topic, header, raw parts ...]``; the topic is the message's type,
+so a client subscribes to what it shows (``b""`` for everything). A new subscriber is answered at once with
+the newest message of each topic. Every message carries the acquisition's `serial` and a `revision` that only
+rises, so that a reader can tell new from old, and `newest_sent_at`, so that it can tell fresh from stale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.model import Acquisition, ProbeShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineStatus:
+    """State of the whole pipeline (type ``pipeline_status``), several times a second, always."""
+
+    revision: int
+    published_at: float
+    """Clock of the pipeline, seconds since 1970-01-01 UTC."""
+    phase: str
+    """``waiting``, ``measuring``, ``running``, ``stalled``, ``finishing``, ``complete``, ``stopped``."""
+    light: str
+    """``green``, ``yellow`` (behind, or with losses that are named), ``red``."""
+    reasons: list[str]
+    """The light in words."""
+    serial: int
+    """Running number of the acquisition; 0 before the first."""
+    acquisition: Acquisition | None
+    scan_shape: tuple[int, int] | None
+    """Shape of the maps; grows while the sender has not said how many rows there are."""
+    probe: ProbeShape | None
+    positions_seen: int
+    newest_sent_at: float
+    """When the newest analysed frame was sent; 0 before the first."""
+    counters: dict[str, float]
+    """Frames by fate, rates, backlog, lags: see ``docs/architecture.md``."""
+    workers: list[dict[str, float | str]]
+    notices: list[str]
+    """The newest warnings in words, oldest first."""
+    results_path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassMaps:
+    """Class of every position (type ``class_maps``)."""
+
+    serial: int
+    revision: int
+    published_at: float
+    newest_sent_at: float
+    labels: NDArray[np.int16]
+    """(scan_rows, scan_cols); the id of the class, -1 where not classified."""
+    confidence: NDArray[np.float32]
+    """(scan_rows, scan_cols); 0 to 1."""
+    class_ids: list[int]
+    class_names: list[str]
+    class_families: list[str]
+    class_counts: list[int]
+    """Positions of each class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualImageSet:
+    """All real-space images (type ``virtual_image_set``)."""
+
+    serial: int
+    revision: int
+    published_at: float
+    newest_sent_at: float
+    names: list[str]
+    images: NDArray[np.float32]
+    """(n_images, scan_rows, scan_cols); NaN where not seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorMap:
+    """The Bragg vector map and its tracked peaks (type ``vector_map``)."""
+
+    serial: int
+    revision: int
+    published_at: float
+    newest_sent_at: float
+    map: NDArray[np.float32]
+    """(map_rows, map_cols); weight per bin. ``qx`` along axis 0."""
+    bins_per_pixel: float
+    origin_row: float
+    """Row of the map, in bins, on which ``qx = 0`` (the direct beam) lies."""
+    origin_col: float
+    peak_ids: NDArray[np.int64]
+    peak_qx: NDArray[np.float32]
+    """Detector pixels from the direct beam."""
+    peak_qy: NDArray[np.float32]
+    peak_support: NDArray[np.float32]
+    """Positions at which the peak was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestFrame:
+    """The newest analysed frame with its disks (type ``latest_frame``)."""
+
+    serial: int
+    revision: int
+    published_at: float
+    newest_sent_at: float
+    scan_index: int
+    frame: NDArray[np.float32]
+    """(frame_rows, frame_cols); counts."""
+    qx: NDArray[np.float32]
+    qy: NDArray[np.float32]
+    intensity: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassPatterns:
+    """Mean diffraction pattern of every class (type ``class_patterns``)."""
+
+    serial: int
+    revision: int
+    published_at: float
+    newest_sent_at: float
+    class_ids: list[int]
+    patterns: NDArray[np.float32]
+    """(n_classes, frame_rows, frame_cols); mean counts per position; NaN where no frame is left."""
+    n_frames: list[int]
+    """Frames in each mean."""
+
+
+FeedMessage = PipelineStatus | ClassMaps | VirtualImageSet | VectorMap | LatestFrame | ClassPatterns

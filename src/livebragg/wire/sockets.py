@@ -1,0 +1,186 @@
+"""The only place that touches ZeroMQ: sockets with the options the pipeline needs, and hostile-proof receive.
+
+All sockets have a linger, so that closing a context never hangs, and a bounded message size. TCP endpoints get
+ZeroMQ heartbeats, which notice a peer that vanished without closing its connection.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from livebragg.errors import ConfigError, PipelineError
+from livebragg.wire.codec import decode, encode
+
+MAX_MESSAGE_BYTES = 1 << 30
+MAX_IPC_PATH = 107
+"""Longest path of a Unix domain socket on Linux, in bytes."""
+COPY_BELOW_BYTES = 1 << 16
+"""libzmq copies smaller messages anyway; handing them over by reference only costs."""
+
+PULL, PUSH, ROUTER, DEALER, XPUB, SUB, REQ = (
+    zmq.PULL,
+    zmq.PUSH,
+    zmq.ROUTER,
+    zmq.DEALER,
+    zmq.XPUB,
+    zmq.SUB,
+    zmq.REQ,
+)
+
+Context = zmq.Context
+Socket = zmq.Socket
+
+
+@contextmanager
+def context() -> Iterator[Any]:
+    """A ZeroMQ context that is ended with everything in it."""
+    ctx: Any = zmq.Context()
+    try:
+        yield ctx
+    finally:
+        ctx.destroy(linger=200)
+
+
+def check_endpoint(endpoint: str, key: str = "endpoint") -> str:
+    """Return the endpoint, or raise `ConfigError` if ZeroMQ could never use it."""
+    scheme, _, rest = endpoint.partition("://")
+    host, _, port = rest.rpartition(":")
+    if scheme == "tcp":
+        if host and (port == "*" or (port.isdigit() and 0 < int(port) < 65536)):
+            return endpoint
+    elif scheme == "ipc" and rest:
+        if len(os.fsencode(rest)) <= MAX_IPC_PATH:
+            return endpoint
+        raise ConfigError(
+            f"{key} {endpoint!r}: a socket path may have {MAX_IPC_PATH} bytes, this one has "
+            f"{len(os.fsencode(rest))}; choose a shorter directory"
+        )
+    elif scheme == "inproc" and rest:
+        return endpoint
+    raise ConfigError(f"{key} {endpoint!r} is not an endpoint; write tcp://HOST:PORT or ipc://PATH")
+
+
+def open_socket(
+    ctx: Any,
+    kind: int,
+    *,
+    bind: str | None = None,
+    connect: str | None = None,
+    send_high_water: int = 1000,
+    receive_high_water: int = 1000,
+    linger_ms: int = 1000,
+) -> Any:
+    """Open, configure and bind or connect one socket.
+
+    Raises
+    ------
+    ConfigError
+        The endpoint is no endpoint.
+    PipelineError
+        The endpoint cannot be bound; the text says why.
+    """
+    endpoint = check_endpoint(bind or connect or "")
+    socket = ctx.socket(kind)
+    socket.setsockopt(zmq.LINGER, linger_ms)
+    socket.setsockopt(zmq.SNDHWM, send_high_water)
+    socket.setsockopt(zmq.RCVHWM, receive_high_water)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    if endpoint.startswith("tcp://"):
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
+        socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+    if kind == zmq.XPUB:
+        socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+    if kind == zmq.ROUTER:
+        socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    try:
+        (socket.bind if bind else socket.connect)(endpoint)
+    except zmq.ZMQError as error:
+        socket.close(0)
+        raise PipelineError(
+            f"cannot {'bind' if bind else 'connect to'} {endpoint}: {error.strerror}; is another program using "
+            "it? Choose another port in the configuration"
+        ) from None
+    return socket
+
+
+def send(socket: Any, message: Any, *, prefix: tuple[bytes, ...] = (), wait: bool = True) -> bool:
+    """Send one message; False when it would have to wait and `wait` is false."""
+    parts = [*prefix, *encode(message)]
+    flags = 0 if wait else zmq.DONTWAIT
+    try:
+        socket.send_multipart(parts, flags=flags, copy=max(map(_size, parts)) < COPY_BELOW_BYTES)
+    except zmq.Again:
+        return False
+    return True
+
+
+def send_parts(socket: Any, parts: list[Any], *, wait: bool = True) -> bool:
+    """Send parts that are encoded already; False when they would have to wait and `wait` is false."""
+    try:
+        socket.send_multipart(parts, flags=0 if wait else zmq.DONTWAIT)
+    except zmq.Again:
+        return False
+    return True
+
+
+def receive_parts(socket: Any) -> list[Any] | None:
+    """Parts of the next message as buffers, or ``None`` when there is none."""
+    try:
+        frames = socket.recv_multipart(flags=zmq.DONTWAIT, copy=False)
+    except zmq.Again:
+        return None
+    return [frame.buffer for frame in frames]
+
+
+def receive(socket: Any, prefix: int = 0) -> Any | None:
+    """Next message, decoded, or ``None`` when there is none; `prefix` parts in front are dropped.
+
+    Raises
+    ------
+    livebragg.errors.WireError
+        A message came but cannot be accepted.
+    """
+    parts = receive_parts(socket)
+    return None if parts is None else decode(parts[prefix:])
+
+
+def _size(part: Any) -> int:
+    return memoryview(part).nbytes
+
+
+class Poller:
+    """Waits for several sockets at once."""
+
+    def __init__(self) -> None:
+        self._poller = zmq.Poller()
+
+    def add(self, socket: Any) -> None:
+        """Watch a socket for messages."""
+        self._poller.register(socket, zmq.POLLIN)
+
+    def remove(self, socket: Any) -> None:
+        """Watch a socket no longer."""
+        self._poller.unregister(socket)
+
+    def wait(self, timeout_s: float) -> set[Any]:
+        """Sockets with messages, at once or after at most `timeout_s` seconds."""
+        return {socket for socket, _ in self._poller.poll(max(0, round(timeout_s * 1000)))}
+
+
+def bound_endpoint(socket: Any) -> str:
+    """Endpoint a socket was bound to, with the port the system chose."""
+    return str(socket.getsockopt_string(zmq.LAST_ENDPOINT))
+
+
+def unlink_ipc(endpoint: str) -> None:
+    """Remove the file of an ipc endpoint, if any."""
+    if endpoint.startswith("ipc://"):
+        Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
