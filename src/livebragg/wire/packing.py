@@ -35,7 +35,8 @@ def verify_checksum(payload: Any, kind: ChecksumKind, expected: int) -> None:
     found = checksum(payload, kind)
     if kind is not ChecksumKind.NONE and found != expected:
         raise ChecksumError(
-            f"{kind} of the payload is {found:#x}, the sender said {expected:#x}: bytes were changed on the way"
+            f"{kind} of the payload is {found:#x}, the sender said {expected:#x}: bytes were "
+            "changed on the way"
         )
 
 
@@ -51,7 +52,7 @@ def pack(frames: NDArray[Any], encoding: Encoding) -> bytes | memoryview:
     """
     little = np.ascontiguousarray(frames, frames.dtype.newbyteorder("<"))
     if encoding is Encoding.RAW:
-        return memoryview(little.reshape(-1)).cast("B")
+        return little.reshape(-1).view(np.uint8).data
     return _compress(little.reshape(-1))
 
 
@@ -91,7 +92,7 @@ def _compress(flat: NDArray[Any]) -> bytes:
     for start in range(0, whole, per_block):
         block = flat[start : min(start + per_block, whole)]
         shuffled = imagecodecs.bitshuffle_encode(block, itemsize=flat.itemsize, blocksize=block.size)
-        packed = imagecodecs.lz4_encode(shuffled, header=False)
+        packed = bytes(imagecodecs.lz4_encode(np.asarray(shuffled).data, header=False))  # type: ignore[arg-type]
         parts += [_BLOCK.pack(len(packed)), packed]
     parts.append(flat[whole:].tobytes())
     return b"".join(parts)
@@ -132,7 +133,7 @@ def _decompress_blocks(buffer: memoryview, out: NDArray[np.uint8], block_bytes: 
                 f"bslz4 block at byte {at} needs {packed} bytes, {buffer.nbytes - at} are left"
             )
         try:
-            done = imagecodecs.lz4_decode(buffer[at : at + packed], header=False, out=block)
+            done = imagecodecs.lz4_decode(buffer[at : at + packed], header=False, out=block)  # type: ignore[arg-type]
         except imagecodecs.Lz4Error as error:
             raise MalformedMessageError(f"bslz4 block at byte {at} is not LZ4: {error}") from None
         if len(done) != block.size:

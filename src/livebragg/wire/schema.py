@@ -10,7 +10,6 @@ import types
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
-from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -108,7 +107,7 @@ def _array_reader(dtype: np.dtype[Any]) -> Reader:
 def _array_writer(dtype: np.dtype[Any]) -> Writer:
     def write(value: Any, parts: Parts) -> Any:
         array = np.ascontiguousarray(value, dtype)
-        parts.append(memoryview(array.reshape(-1)).cast("B") if array.size else b"")
+        parts.append(array.reshape(-1).view(np.uint8).data if array.size else b"")
         return {"part": len(parts) - 1, "dtype": dtype.name, "shape": list(array.shape)}
 
     return write
@@ -209,6 +208,7 @@ def _write_plain(value: Any, parts: Parts) -> Any:
     return value
 
 
+_MADE: dict[Any, tuple[Reader, Writer]] = {}
 _SCALARS: dict[Any, tuple[Reader, Writer]] = {
     bool: (_read_bool, _write_plain),
     int: (_read_int, lambda value, parts: int(value)),
@@ -217,9 +217,14 @@ _SCALARS: dict[Any, tuple[Reader, Writer]] = {
 }
 
 
-@cache
 def codec_of(hint: Any) -> tuple[Reader, Writer]:
     """Reader and writer of one annotated type."""
+    if hint not in _MADE:
+        _MADE[hint] = _make_codec(hint)
+    return _MADE[hint]
+
+
+def _make_codec(hint: Any) -> tuple[Reader, Writer]:
     if hint in _SCALARS:
         return _SCALARS[hint]
     origin, args = get_origin(hint), get_args(hint)
@@ -236,6 +241,6 @@ def codec_of(hint: Any) -> tuple[Reader, Writer]:
         return _dict_codec(args[1])
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return _enum_reader(hint), lambda value, parts: str(value)
-    if is_dataclass(hint):
+    if isinstance(hint, type) and is_dataclass(hint):
         return _dataclass_codec(hint)
     raise TypeError(f"no wire form for {hint!r}")

@@ -1,7 +1,7 @@
-"""The only place that touches ZeroMQ: sockets with the options the pipeline needs, and hostile-proof receive.
+"""The only place that touches ZeroMQ: sockets with the options the pipeline needs.
 
-All sockets have a linger, so that closing a context never hangs, and a bounded message size. TCP endpoints get
-ZeroMQ heartbeats, which notice a peer that vanished without closing its connection.
+All sockets have a linger, so that closing a context never hangs, and a bounded message size. TCP endpoints
+get ZeroMQ heartbeats, which notice a peer that vanished without closing its connection.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def open_socket(
     except zmq.ZMQError as error:
         socket.close(0)
         raise PipelineError(
-            f"cannot {'bind' if bind else 'connect to'} {endpoint}: {error.strerror}; is another program using "
-            "it? Choose another port in the configuration"
+            f"cannot {'bind' if bind else 'connect to'} {endpoint}: {error.strerror}; is another program "
+            "using it? Choose another port in the configuration"
         ) from None
     return socket
 
