@@ -1,1 +1,1 @@
-"""config"""
+"""Typed configuration: one frozen dataclass a section, loaded from TOML."""

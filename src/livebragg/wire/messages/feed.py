@@ -3,7 +3,8 @@
 Transport: an XPUB socket. Each message is ``[topic, header, raw parts ...]``; the topic is the message's
 type, so a client subscribes to what it shows (``b""`` for everything). A new subscriber is answered at once
 with the newest message of each topic. Every message carries the acquisition's `serial` and a `revision`
-that only rises, so that a reader can tell new from old, and `newest_sent_at`, so that it can tell fresh from stale.
+that only rises, so that a reader can tell new from old, and `newest_sent_at`, so that it can tell
+fresh from stale.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A *job* is a list of *pieces* (payloads in the frame log) that one worker analyses in one go. The receiver
 owns the job table; a worker asks, computes, and sends the result to the analyst; the analyst tells the
 receiver that it has accepted the result, and only then is the job retired. A job whose worker dies,
-hangs, or whose result is lost is therefore given to another worker, and the analyst ignores what it already has.
+hangs, or whose result is lost is therefore given to another worker, and the analyst ignores
+what it already has.
 """
 
 from __future__ import annotations

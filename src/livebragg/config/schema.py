@@ -1,0 +1,45 @@
+"""The whole configuration, section by section. The defaults here are the only defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from livebragg.config.analysis import AnalysisConfig
+from livebragg.config.dashboard import DashboardConfig
+from livebragg.config.detection import DetectionConfig, ProbeConfig, VirtualConfig
+from livebragg.config.pipeline import (
+    DispatchConfig,
+    FrameLogConfig,
+    PublishConfig,
+    ResultsConfig,
+    ScanConfig,
+    StreamConfig,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that can be configured."""
+
+    stream: StreamConfig = field(default_factory=StreamConfig)
+    """Where the frames come from."""
+    scan: ScanConfig = field(default_factory=ScanConfig)
+    """The scan, where the sender does not say or says it wrong."""
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    """The probe; what is left out is measured from the first frames."""
+    detection: DetectionConfig = field(default_factory=DetectionConfig)
+    """Disk detection."""
+    virtual: VirtualConfig = field(default_factory=VirtualConfig)
+    """Virtual detectors."""
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+    """From Bragg vectors to classes."""
+    frame_log: FrameLogConfig = field(default_factory=FrameLogConfig)
+    """Memory-mapped log of received frames."""
+    dispatch: DispatchConfig = field(default_factory=DispatchConfig)
+    """How frames are given to workers."""
+    publish: PublishConfig = field(default_factory=PublishConfig)
+    """The results feed."""
+    results: ResultsConfig = field(default_factory=ResultsConfig)
+    """The results file."""
+    dashboard: DashboardConfig = field(default_factory=DashboardConfig)
+    """The web page."""
