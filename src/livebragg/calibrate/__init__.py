@@ -1,1 +1,6 @@
-"""calibrate"""
+"""Calibration that follows the scan: the origin per position, and the tracked peaks."""
+
+from livebragg.calibrate.origin import OriginEstimate, OriginTracker
+from livebragg.calibrate.tracker import PeakTracker
+
+__all__ = ["OriginEstimate", "OriginTracker", "PeakTracker"]

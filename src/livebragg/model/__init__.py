@@ -1,18 +1,32 @@
 """The field's own nouns, as plain immutable data."""
 
+from livebragg.model.analysis import (
+    NOT_CLASSIFIED,
+    AnalysisEvent,
+    AnalysisSnapshot,
+    ClassFamily,
+    MapGeometry,
+    TrackedPeaks,
+)
 from livebragg.model.detected import VIRTUAL_IMAGES, DetectedBatch
 from livebragg.model.peaks import BraggPeaks
 from livebragg.model.probe import ProbeShape
 from livebragg.model.scan import NO_POSITION, Acquisition, ScanGeometry, ScanMetadata, ScanOrder
 
 __all__ = [
+    "NOT_CLASSIFIED",
     "NO_POSITION",
     "VIRTUAL_IMAGES",
     "Acquisition",
+    "AnalysisEvent",
+    "AnalysisSnapshot",
     "BraggPeaks",
+    "ClassFamily",
     "DetectedBatch",
+    "MapGeometry",
     "ProbeShape",
     "ScanGeometry",
     "ScanMetadata",
     "ScanOrder",
+    "TrackedPeaks",
 ]

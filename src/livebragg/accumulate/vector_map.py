@@ -1,0 +1,135 @@
+"""The running Bragg vector map: a bilinear histogram of all disks about their origins."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.accumulate.vectors import VectorView
+from livebragg.kernels.binning import bin_vectors
+from livebragg.model import MapGeometry
+
+MapWeight = Literal["count", "intensity"]
+
+_COUNTING = np.zeros(0, np.float32)
+
+
+def vector_map(
+    vectors: VectorView,
+    positions: NDArray[np.int64],
+    origins: NDArray[np.float32],
+    geometry: MapGeometry,
+    weight: MapWeight = "count",
+) -> NDArray[np.float64]:
+    """Bragg vector map of any positions that have been seen.
+
+    Parameters
+    ----------
+    positions : NDArray[np.int64], shape (n,)
+        Scan indices.
+    origins : NDArray[np.float32], shape (n, 2)
+        Their origins in detector pixels.
+    """
+    out = np.zeros(geometry.shape)
+    _bin(vectors, positions, origins, geometry.sampling, weight, 1.0, out)
+    return out
+
+
+class BraggVectorMap:
+    """Bragg vector map that follows the scan, and the origins when they are refined.
+
+    The cost of an update is that of the disks that are new or have moved.
+
+    Parameters
+    ----------
+    geometry : MapGeometry
+        Size and sampling.
+    weight : {"count", "intensity"}
+        What a disk adds.
+    tolerance : float
+        A position that is already in the map is binned again when its origin moved further than this, in
+        pixels.
+    """
+
+    def __init__(self, geometry: MapGeometry, weight: MapWeight = "count", tolerance: float = 0.0) -> None:
+        self.geometry = geometry
+        self.weight: MapWeight = weight
+        self.tolerance = tolerance
+        self.reset()
+
+    def reset(self) -> None:
+        """Empty the map."""
+        self._map = np.zeros(self.geometry.shape)
+        self._origin = np.zeros((0, 2), np.float32)
+
+    def update(
+        self, vectors: VectorView, positions: NDArray[np.int64], origins: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
+        """Bin positions that are new or whose origin moved; returns those that changed.
+
+        Parameters
+        ----------
+        positions : NDArray[np.int64], shape (n,)
+            Scan indices, each once.
+        origins : NDArray[np.float32], shape (n, 2)
+            Their present origins in detector pixels.
+        """
+        self._make_room(vectors.count.size)
+        moved = np.hypot(*(origins - self._origin[positions]).T)
+        changed = ~(moved <= self.tolerance)
+        again = changed & ~np.isnan(moved)
+        sampling = self.geometry.sampling
+        old = positions[again]
+        _bin(vectors, old, self._origin[old], sampling, self.weight, -1.0, self._map)
+        positions, origins = positions[changed], origins[changed]
+        _bin(vectors, positions, origins, sampling, self.weight, 1.0, self._map)
+        self._origin[positions] = origins
+        return positions
+
+    def snapshot(self) -> NDArray[np.float64]:
+        """Copy of the map."""
+        return self._map.copy()
+
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        """The map itself, not to be written to."""
+        view = self._map.view()
+        view.flags.writeable = False
+        return view
+
+    @property
+    def binned_origins(self) -> NDArray[np.float32]:
+        """Origin with which each position is in the map, shape (n_positions, 2); NaN where it is not."""
+        view = self._origin.view()
+        view.flags.writeable = False
+        return view
+
+    def _make_room(self, n_positions: int) -> None:
+        if n_positions > self._origin.shape[0]:
+            origin = np.full((n_positions, 2), np.nan, np.float32)
+            origin[: self._origin.shape[0]] = self._origin
+            self._origin = origin
+
+
+def _bin(
+    vectors: VectorView,
+    positions: NDArray[np.int64],
+    origins: NDArray[np.float32],
+    sampling: float,
+    weight: MapWeight,
+    sign: float,
+    out: NDArray[np.float64],
+) -> None:
+    bin_vectors(
+        vectors.qx,
+        vectors.qy,
+        _COUNTING if weight == "count" else vectors.intensity,
+        vectors.start[positions],
+        vectors.count[positions],
+        np.ascontiguousarray(origins, np.float32),
+        sampling,
+        sign,
+        out,
+    )

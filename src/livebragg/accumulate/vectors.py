@@ -1,0 +1,161 @@
+"""The Bragg vectors of a whole scan, kept so that everything downstream can be done again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.errors import FrameError
+from livebragg.model import BraggPeaks
+
+T = TypeVar("T", bound=np.generic)
+
+_COLUMNS = ("qx", "qy", "intensity", "intensity_error", "position_error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorView:
+    """Read-only look at a `VectorStore`: flat disks, and where those of each position lie.
+
+    Parameters
+    ----------
+    qx, qy, intensity, intensity_error, position_error : NDArray[np.float32], shape (n_disks,)
+        Disks of all positions in order of arrival; positions in detector pixels, intensities in counts.
+    start : NDArray[np.int64], shape (n_positions,)
+        First disk of each scan index.
+    count : NDArray[np.int32], shape (n_positions,)
+        Disks of each scan index, -1 where it was not seen.
+    """
+
+    qx: NDArray[np.float32]
+    qy: NDArray[np.float32]
+    intensity: NDArray[np.float32]
+    intensity_error: NDArray[np.float32]
+    position_error: NDArray[np.float32]
+    start: NDArray[np.int64]
+    count: NDArray[np.int32]
+
+
+class VectorStore:
+    """Ragged, append-only store of disks by scan index.
+
+    Positions come in any order and only once: later copies are ignored and counted. Memory is 20 bytes per
+    disk and 12 per position, doubled at worst by the room for growth.
+
+    Parameters
+    ----------
+    n_positions : int
+        Positions of the scan.
+    open_ended : bool
+        Accept positions beyond `n_positions` (a scan whose number of rows is unknown).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> store = VectorStore(4)
+    >>> store.update(np.array([2, 2]), BraggPeaks.empty(2)).tolist(), store.duplicates, store.n_seen
+    ([True, False], 1, 1)
+    """
+
+    def __init__(self, n_positions: int, *, open_ended: bool = False) -> None:
+        self._n_positions = n_positions
+        self._open_ended = open_ended
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._columns = {name: np.zeros(1024, np.float32) for name in _COLUMNS}
+        self._n_disks = 0
+        self._start = np.zeros(self._n_positions, np.int64)
+        self._count = np.full(self._n_positions, -1, np.int32)
+        self._end = self._n_positions
+        self.duplicates = 0
+        self.n_seen = 0
+
+    @property
+    def n_positions(self) -> int:
+        """Positions of the scan; more than announced once an open-ended scan went on."""
+        return self._end
+
+    @property
+    def n_disks(self) -> int:
+        """Disks in the store."""
+        return self._n_disks
+
+    def update(self, scan_index: NDArray[np.int64], peaks: BraggPeaks) -> NDArray[np.bool_]:
+        """Take the disks of some positions; returns which of them were new.
+
+        Raises
+        ------
+        FrameError
+            If an index lies outside the scan.
+        """
+        self._make_room(scan_index)
+        _, first = np.unique(scan_index, return_index=True)
+        new = np.zeros(scan_index.size, np.bool_)
+        new[first] = True
+        new &= self._count[scan_index] < 0
+        self.duplicates += int(scan_index.size - new.sum())
+        counts = np.diff(peaks.offsets)
+        if new.all():
+            self._append({name: getattr(peaks, name) for name in _COLUMNS})
+        else:
+            wanted = np.repeat(new, counts)
+            self._append({name: getattr(peaks, name)[wanted] for name in _COLUMNS})
+        taken = counts[new]
+        ends = self._n_disks - int(taken.sum()) + np.cumsum(taken)
+        self._start[scan_index[new]] = ends - taken
+        self._count[scan_index[new]] = taken
+        self.n_seen += int(new.sum())
+        return new
+
+    def snapshot(self) -> VectorView:
+        """The present content read-only (disks are views); what is appended later is not in it."""
+        columns = {name: _frozen(values[: self._n_disks]) for name, values in self._columns.items()}
+        return VectorView(
+            **columns,
+            start=_frozen(self._start[: self._end].copy()),
+            count=_frozen(self._count[: self._end].copy()),
+        )
+
+    def _append(self, columns: dict[str, NDArray[np.float32]]) -> None:
+        extra = columns["qx"].size
+        needed = self._n_disks + extra
+        if needed > self._columns["qx"].size:
+            room = max(needed, 2 * self._columns["qx"].size)
+            self._columns = {name: _grown(values, room) for name, values in self._columns.items()}
+        for name, values in columns.items():
+            self._columns[name][self._n_disks : needed] = values
+        self._n_disks = needed
+
+    def _make_room(self, scan_index: NDArray[np.int64]) -> None:
+        if scan_index.size == 0:
+            return
+        lowest, highest = int(scan_index.min()), int(scan_index.max())
+        if lowest < 0 or (highest >= self.n_positions and not self._open_ended):
+            raise FrameError(
+                f"scan indices {lowest}..{highest} do not fit a scan of {self.n_positions} positions: drop "
+                f"fly-back frames first, or open the scan as one of unknown length"
+            )
+        self._end = max(self._end, highest + 1)
+        if highest >= self._count.size:
+            room = max(highest + 1, self._count.size + self._count.size // 2)
+            self._start = _grown(self._start, room)
+            count = np.full(room, -1, np.int32)
+            count[: self._count.size] = self._count
+            self._count = count
+
+
+def _grown(values: NDArray[T], room: int) -> NDArray[T]:
+    grown = np.zeros(room, values.dtype)
+    grown[: values.size] = values
+    return grown
+
+
+def _frozen(values: NDArray[T]) -> NDArray[T]:
+    view = values.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,139 @@
+"""Labels from the direction of the weights, and the families that have no Bragg features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.classify.features import FeatureView
+from livebragg.classify.nmf import Factors
+from livebragg.config.analysis import ClassifyConfig
+from livebragg.model import NOT_CLASSIFIED, ClassFamily
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassMaps:
+    """Classes of a scan, flat over positions.
+
+    Parameters
+    ----------
+    class_ids : NDArray[np.int16], shape (n_classes,)
+        Permanent ids, rising.
+    families : tuple of str
+        Family of each class.
+    labels : NDArray[np.int16], shape (n_positions,)
+        Class id, `NOT_CLASSIFIED` where there is none.
+    confidence : NDArray[np.float32], shape (n_positions,)
+        0 to 1.
+    weights : NDArray[np.float32], shape (n_classes, n_positions)
+        In units of the features; 1 or 0 for families without Bragg features.
+    patterns : NDArray[np.float32], shape (n_classes, n_columns)
+        Unit rows; 0 for families without Bragg features.
+    """
+
+    class_ids: NDArray[np.int16]
+    families: tuple[ClassFamily, ...]
+    labels: NDArray[np.int16]
+    confidence: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    patterns: NDArray[np.float32]
+
+
+class ClassLabeler:
+    """Gives every position a class and every class a permanent id.
+
+    Parameters
+    ----------
+    config : ClassifyConfig
+        Limits of the families.
+    """
+
+    def __init__(self, config: ClassifyConfig) -> None:
+        self._config = config
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all classes; ids start again at 0."""
+        self._next_id = 0
+        self._family_ids: dict[ClassFamily, int] = {}
+        self._component_ids: dict[int, int] = {}
+        self._maps = ClassMaps(
+            class_ids=np.zeros(0, np.int16),
+            families=(),
+            labels=np.zeros(0, np.int16),
+            confidence=np.zeros(0, np.float32),
+            weights=np.zeros((0, 0), np.float32),
+            patterns=np.zeros((0, 0), np.float32),
+        )
+
+    def update(self, features: FeatureView, factors: Factors, seen: NDArray[np.bool_]) -> None:
+        """Label all positions anew.
+
+        Parameters
+        ----------
+        seen : NDArray[np.bool_], shape (n_positions,)
+            Positions that have arrived.
+        """
+        few = seen & (features.tracked < self._config.min_peaks)
+        poly = few & (features.loose >= self._config.polycrystal_min_disks)
+        crystal = seen & ~few
+        labels = np.full(seen.size, NOT_CLASSIFIED, np.int16)
+        confidence = np.where(few, 1.0, np.nan).astype(np.float32)
+        rows: list[tuple[int, ClassFamily, NDArray[np.float32], NDArray[np.float32]]] = []
+        none = np.zeros(features.n_columns, np.float32)
+        for family, where in (("no_bragg", few & ~poly), ("polycrystal", poly)):
+            if family in self._family_ids or where.sum() >= self._config.min_class_positions:
+                number = self._family_id(family)
+                labels[where] = number
+                rows.append((number, family, where.astype(np.float32), none))
+        self._label_crystals(factors, crystal, labels, confidence)
+        for index, component in enumerate(factors.component_ids):
+            number = self._component_ids[int(component)]
+            weight = factors.weights[:, index] * features.norm
+            rows.append((number, "crystal", weight, factors.patterns[index]))
+        rows.sort(key=lambda row: row[0])
+        self._maps = ClassMaps(
+            class_ids=np.array([row[0] for row in rows], np.int16),
+            families=tuple(row[1] for row in rows),
+            labels=labels,
+            confidence=confidence,
+            weights=np.array([row[2] for row in rows], np.float32).reshape(len(rows), seen.size),
+            patterns=np.array([row[3] for row in rows], np.float32).reshape(len(rows), features.n_columns),
+        )
+
+    def snapshot(self) -> ClassMaps:
+        """The present classes."""
+        return self._maps
+
+    def _label_crystals(
+        self,
+        factors: Factors,
+        crystal: NDArray[np.bool_],
+        labels: NDArray[np.int16],
+        confidence: NDArray[np.float32],
+    ) -> None:
+        for component in factors.component_ids:
+            if int(component) not in self._component_ids:
+                self._component_ids[int(component)] = self._new_id()
+        if factors.component_ids.size == 0:
+            return
+        numbers = np.array([self._component_ids[int(c)] for c in factors.component_ids], np.int16)
+        where = np.flatnonzero(crystal)
+        weights = factors.weights[where]
+        explained = weights.max(axis=1) > 0
+        labels[where[explained]] = numbers[weights[explained].argmax(axis=1)]
+        ordered = np.sort(weights, axis=1)
+        second = ordered[:, -2] if ordered.shape[1] > 1 else np.zeros(where.size, np.float32)
+        gap = (ordered[:, -1] - second) / np.maximum(ordered[:, -1], 1e-9)
+        confidence[where] = gap * (1 - np.nan_to_num(factors.novelty[where], nan=1.0))
+
+    def _family_id(self, family: ClassFamily) -> int:
+        if family not in self._family_ids:
+            self._family_ids[family] = self._new_id()
+        return self._family_ids[family]
+
+    def _new_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1

@@ -1,0 +1,158 @@
+"""How a scan is analysed: Bragg vector map, origin, tracked peaks, classification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from livebragg.errors import ConfigError
+
+
+def _require(ok: bool, key: str, value: object, limit: str) -> None:
+    if not ok:
+        raise ConfigError(f"{key} = {value!r} cannot be used: it must be {limit}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapConfig:
+    """The running Bragg vector map."""
+
+    sampling: float = 2.0
+    """Bins per pixel."""
+    weight: Literal["count", "intensity"] = "count"
+    """What the displayed map adds per disk: 1, or its counts. Peaks are always tracked on counts of disks."""
+
+    def __post_init__(self) -> None:
+        _require(0.25 <= self.sampling <= 8, "map.sampling", self.sampling, "between 0.25 and 8 bins per pixel")
+        _require(self.weight in ("count", "intensity"), "map.weight", self.weight, "'count' or 'intensity'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginConfig:
+    """The undiffracted beam's place on the detector."""
+
+    polynomial_degree: int = 2
+    """Degree of the smooth part of the descan model: 1 (plane), 2 (paraboloid) or 3."""
+    row_jitter: bool = True
+    """Let every scan line have its own offset."""
+    systematic_error: float = 0.04
+    """Error of a measured centre that counting statistics do not know (contrast inside the disk), as a
+    fraction of the probe's radius."""
+    rebin_tolerance: float = 0.05
+    """A position's disks are binned again when its origin moved by more than this, in pixels."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.polynomial_degree in (1, 2, 3), "origin.polynomial_degree", self.polynomial_degree, "1, 2 or 3"
+        )
+        _require(self.systematic_error >= 0, "origin.systematic_error", self.systematic_error, "at least 0")
+        _require(self.rebin_tolerance >= 0, "origin.rebin_tolerance", self.rebin_tolerance, "at least 0 pixels")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerConfig:
+    """Sharp peaks of the Bragg vector map."""
+
+    smoothing: float = 0.6
+    """Standard deviation of the Gaussian that smooths the map before maxima are looked for, in pixels."""
+    aperture: float = 1.25
+    """Radius within which the positions that support a peak are counted, in pixels."""
+    min_support: int = 6
+    """Positions a peak needs, above the local background."""
+    min_significance: float = 5.0
+    """Significance of that support against the local background, in standard deviations."""
+    max_width: float = 1.2
+    """Largest standard deviation of a peak along its long axis, in pixels; wider is a streak, an arc or a ring."""
+    match_radius: float = 2.0
+    """A disk belongs to the nearest peak within this distance, in pixels."""
+    exclude_center: float = 1.5
+    """No peaks nearer to the origin than this many probe radii."""
+    max_peaks: int = 600
+    """The most significant peaks are kept when there are more."""
+
+    def __post_init__(self) -> None:
+        for key in ("smoothing", "aperture", "min_significance", "max_width", "match_radius"):
+            value = getattr(self, key)
+            _require(value > 0, f"tracker.{key}", value, "above 0")
+        _require(self.exclude_center >= 0, "tracker.exclude_center", self.exclude_center, "at least 0 radii")
+        _require(self.min_support >= 2, "tracker.min_support", self.min_support, "at least 2 positions")
+        _require(1 <= self.max_peaks <= 30000, "tracker.max_peaks", self.max_peaks, "between 1 and 30000 peaks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifyConfig:
+    """Features, growing NMF and labels."""
+
+    feature: Literal["boolean", "intensity", "sqrt_intensity"] = "sqrt_intensity"
+    """Value of a disk at a tracked peak; the square root levels the Poisson variance."""
+    min_peaks: int = 3
+    """Tracked peaks a position needs to belong to a crystalline class."""
+    polycrystal_min_disks: int = 10
+    """Disks on no tracked peak from which a position without enough tracked peaks counts as polycrystalline."""
+    sparsity: float = 0.02
+    """Penalty on the sum of the weights of a position (features have unit norm)."""
+    novelty_threshold: float = 0.5
+    """Smallest unexplained part of a position's squared features that makes it a candidate for a new class."""
+    novelty_buffer: int = 400
+    """Unexplained positions remembered while looking for a new class."""
+    birth_members: int = 8
+    """Unexplained positions that must agree to found a class."""
+    birth_cosine: float = 0.55
+    """Cosine with their mean pattern from which unexplained positions agree."""
+    merge_cosine: float = 0.9
+    """Classes whose patterns have a larger cosine are merged."""
+    min_class_positions: int = 8
+    """Classes that own fewer positions at the end are dissolved."""
+    max_classes: int = 100
+    """No more crystalline classes are born beyond this."""
+    recode_budget: int = 4096
+    """Positions whose weights are brought up to date per refresh, besides the new ones."""
+    final_sweeps: int = 30
+    """Largest number of sweeps of the final refinement."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.feature in ("boolean", "intensity", "sqrt_intensity"),
+            "classify.feature",
+            self.feature,
+            "'boolean', 'intensity' or 'sqrt_intensity'",
+        )
+        for key in ("novelty_threshold", "birth_cosine", "merge_cosine"):
+            value = getattr(self, key)
+            _require(0 < value < 1, f"classify.{key}", value, "between 0 and 1")
+        _require(self.sparsity >= 0, "classify.sparsity", self.sparsity, "at least 0")
+        for key, least in _LEAST.items():
+            value = getattr(self, key)
+            _require(value >= least, f"classify.{key}", value, f"at least {least}")
+
+
+_LEAST = {
+    "min_peaks": 1,
+    "polycrystal_min_disks": 1,
+    "novelty_buffer": 20,
+    "birth_members": 3,
+    "min_class_positions": 1,
+    "max_classes": 1,
+    "recode_budget": 1,
+    "final_sweeps": 1,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisConfig:
+    """Everything the analysis of a scan can be told.
+
+    Examples
+    --------
+    >>> AnalysisConfig(classify=ClassifyConfig(feature="boolean")).tracker.match_radius
+    2.0
+    """
+
+    map: MapConfig = field(default_factory=MapConfig)
+    """Bragg vector map."""
+    origin: OriginConfig = field(default_factory=OriginConfig)
+    """Origin per position."""
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    """Tracked peaks."""
+    classify: ClassifyConfig = field(default_factory=ClassifyConfig)
+    """Features, NMF, labels."""

@@ -1,0 +1,277 @@
+"""The analysis of one scan: from detected disks to class maps, without sockets, clocks or files.
+
+::
+
+    add(batch)   vectors, measured origins, virtual images          cheap, for every batch
+    refresh()    origins -> map -> peaks -> features -> NMF -> labels  a few times per second
+    finish()     the same until nothing moves any more: the batch solution
+    snapshot()   immutable copy of everything a reader may want
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.accumulate import BraggVectorMap, ScanImages, VectorStore, VectorView, vector_map
+from livebragg.calibrate import OriginTracker, PeakTracker
+from livebragg.classify import ClassLabeler, FeatureTable, GrowingNMF
+from livebragg.config.analysis import AnalysisConfig, TrackerConfig
+from livebragg.model import (
+    VIRTUAL_IMAGES,
+    AnalysisEvent,
+    AnalysisSnapshot,
+    BraggPeaks,
+    DetectedBatch,
+    MapGeometry,
+    ProbeShape,
+)
+
+_BRAGG_IMAGES = ("n_disks", "bragg_intensity")
+_FINAL_PASSES = 3
+
+
+class ScanAnalysis:
+    """Everything known about a scan, growing batch by batch.
+
+    Parameters
+    ----------
+    scan_shape : tuple of int
+        ``(scan_rows, scan_cols)``.
+    frame_shape : tuple of int
+        ``(frame_rows, frame_cols)``.
+    probe : ProbeShape
+        Direct beam: its centre until it is measured, its radius as the scale of the direct beam.
+    config : AnalysisConfig
+        All thresholds.
+    open_ended : bool
+        The number of scan rows is not known; more are accepted.
+    """
+
+    def __init__(
+        self,
+        scan_shape: tuple[int, int],
+        frame_shape: tuple[int, int],
+        probe: ProbeShape,
+        config: AnalysisConfig | None = None,
+        open_ended: bool = False,
+    ) -> None:
+        self._config = config = config or AnalysisConfig()
+        self._scan_cols = scan_shape[1]
+        self._open_ended = open_ended
+        self._center_radius = config.tracker.exclude_center * probe.radius
+        self._probe_center = np.asarray(probe.center)
+        geometry = MapGeometry.around(frame_shape, probe.center, config.map.sampling)
+        n = scan_shape[0] * scan_shape[1]
+        self._vectors = VectorStore(n, open_ended=open_ended)
+        self._images = ScanImages((*VIRTUAL_IMAGES, *_BRAGG_IMAGES), n, frame_shape)
+        self._origin = OriginTracker(
+            scan_shape,
+            probe.center,
+            degree=config.origin.polynomial_degree,
+            row_jitter=config.origin.row_jitter,
+            systematic_error=config.origin.systematic_error * probe.radius,
+        )
+        self._map = BraggVectorMap(geometry, tolerance=config.origin.rebin_tolerance)
+        self._tracker = _peak_tracker(geometry, config.tracker, self._center_radius)
+        self._features = FeatureTable(
+            geometry,
+            config.classify,
+            match_radius=config.tracker.match_radius,
+            center_radius=self._center_radius,
+        )
+        self._nmf = GrowingNMF(config.classify)
+        self._labels = ClassLabeler(config.classify)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the scan."""
+        for part in (
+            self._vectors,
+            self._images,
+            self._origin,
+            self._map,
+            self._tracker,
+            self._features,
+            self._nmf,
+            self._labels,
+        ):
+            part.reset()
+        self._version = 0
+        self._refreshed_at = 0
+        self._finished = False
+
+    @property
+    def n_seen(self) -> int:
+        """Positions accepted so far."""
+        return self._vectors.n_seen
+
+    @property
+    def scan_shape(self) -> tuple[int, int]:
+        """``(scan_rows, scan_cols)``; rows grow in an open-ended scan."""
+        return -(-self._vectors.n_positions // self._scan_cols), self._scan_cols
+
+    def add(self, batch: DetectedBatch) -> int:
+        """Take the disks of some positions; returns how many were new.
+
+        Positions that came before are ignored and counted. The frames' sum is taken as a whole unless nothing
+        in the batch is new.
+
+        Raises
+        ------
+        FrameError
+            If a scan index lies outside the scan.
+        """
+        new = self._vectors.update(batch.scan_index, batch.peaks)
+        if not new.any():
+            return 0
+        index = batch.scan_index[new]
+        self._origin.update(index, batch.direct_beam[new])
+        values = np.column_stack([batch.virtual, self._bragg_numbers(batch.peaks)])[new]
+        self._images.update(index, values, batch.sum_pattern)
+        self._finished = False
+        return int(new.sum())
+
+    def refresh(self) -> None:
+        """Bring map, peaks, features, classes and labels up to what has been added."""
+        if self._vectors.n_seen == self._refreshed_at:
+            return
+        self._refreshed_at = self._vectors.n_seen
+        features_changed = self._advance()
+        features = self._features.snapshot()
+        self._nmf.update(features, features_changed)
+        self._nmf.refine(features)
+        self._relabel()
+
+    def finish(self) -> None:
+        """Refine until nothing moves: all origins, a map binned afresh, all weights."""
+        if self._vectors.n_seen == 0:
+            return
+        self._map.tolerance = 0.0
+        for _ in range(_FINAL_PASSES):
+            self._map.reset()
+            changed = self._advance()
+            self._nmf.update(self._features.snapshot(), changed)
+        self._map.tolerance = self._config.origin.rebin_tolerance
+        self._nmf.finish(self._features.snapshot())
+        self._relabel()
+        self._refreshed_at = self._vectors.n_seen
+        self._finished = True
+
+    def snapshot(self) -> AnalysisSnapshot:
+        """Immutable copy of all maps."""
+        vectors, classes = self._vectors.snapshot(), self._labels.snapshot()
+        stack, peaks = self._images.snapshot(), self._tracker.snapshot()
+        seen = vectors.count >= 0
+        labels = _filled(classes.labels, seen.size, -1)
+        owned = np.array([int((labels == c).sum()) for c in classes.class_ids], np.int64)
+        return AnalysisSnapshot(
+            version=self._version,
+            seen=self._on_scan(seen, False),
+            labels=self._on_scan(labels, -1),
+            confidence=self._on_scan(classes.confidence, np.nan),
+            class_ids=classes.class_ids.copy(),
+            class_families=classes.families,
+            class_positions=owned,
+            class_fractions=(owned / max(int(seen.sum()), 1)).astype(np.float32),
+            weights=self._on_scan(np.where(seen, _filled(classes.weights, seen.size, 0), np.nan), np.nan),
+            class_patterns=_columns(classes.patterns, peaks.peak_id),
+            class_vector_maps=self._class_maps(vectors, labels, classes.class_ids),
+            virtual_images={name: self._on_scan(stack.values[name], np.nan) for name in VIRTUAL_IMAGES},
+            n_disks=self._on_scan(stack.values["n_disks"], np.nan),
+            bragg_intensity=self._on_scan(stack.values["bragg_intensity"], np.nan),
+            origin=self._origin_map(),
+            bragg_vector_map=self._displayed_map(vectors).astype(np.float32),
+            map_geometry=self._map.geometry,
+            peaks=peaks,
+            events=self._events(),
+            residual=self._nmf.residual,
+            sum_pattern=stack.sum_pattern,
+            duplicates=self._vectors.duplicates,
+            finished=self._finished,
+        )
+
+    def _advance(self) -> NDArray[np.int64]:
+        """Origins, map, peaks and features; returns the positions whose features changed."""
+        vectors = self._vectors.snapshot()
+        seen = np.flatnonzero(vectors.count >= 0)
+        moved = self._map.update(vectors, seen, self._origin.origins(seen))
+        peaks_changed = self._tracker.update(self._map.counts, seen.size)
+        if peaks_changed:
+            self._features.track(self._tracker.snapshot())
+        affected = seen if peaks_changed else moved
+        changed = self._features.update(vectors, affected, self._map.binned_origins[affected])
+        return affected[changed]
+
+    def _relabel(self) -> None:
+        seen = self._vectors.snapshot().count >= 0
+        self._labels.update(self._features.snapshot(), self._nmf.snapshot(), seen)
+        self._version += 1
+
+    def _bragg_numbers(self, peaks: BraggPeaks) -> NDArray[np.float32]:
+        """Number of disks of each frame without the direct beam, and their summed intensity."""
+        far = np.hypot(peaks.qx - self._probe_center[0], peaks.qy - self._probe_center[1])
+        bragg = far > self._center_radius
+        frame = np.repeat(np.arange(peaks.n_frames), np.diff(peaks.offsets))[bragg]
+        number = np.bincount(frame, minlength=peaks.n_frames)
+        total = np.bincount(frame, peaks.intensity[bragg], minlength=peaks.n_frames)
+        return np.column_stack([number, total]).astype(np.float32)
+
+    def _class_maps(
+        self, vectors: VectorView, labels: NDArray[np.int16], class_ids: NDArray[np.int16]
+    ) -> NDArray[np.float32]:
+        origins = self._map.binned_origins
+        maps = np.zeros((class_ids.size, *self._map.geometry.shape), np.float32)
+        for index, number in enumerate(class_ids):
+            positions = np.flatnonzero(labels[: len(origins)] == number)
+            maps[index] = vector_map(vectors, positions, origins[positions], self._map.geometry)
+        return maps
+
+    def _displayed_map(self, vectors: VectorView) -> NDArray[np.float64]:
+        if self._config.map.weight == "count":
+            return self._map.snapshot()
+        origins = self._map.binned_origins
+        positions = np.flatnonzero(np.isfinite(origins[:, 0]))
+        return vector_map(vectors, positions, origins[positions], self._map.geometry, "intensity")
+
+    def _origin_map(self) -> NDArray[np.float32]:
+        origin = self._origin.snapshot().origin
+        return np.stack([self._on_scan(origin[:, axis], np.nan) for axis in (0, 1)], axis=-1)
+
+    def _events(self) -> tuple[AnalysisEvent, ...]:
+        events = [*self._tracker.events, *self._nmf.events]
+        return tuple(sorted(events, key=lambda event: event.positions_seen))
+
+    def _on_scan(self, values: NDArray[np.generic], fill: float) -> NDArray[np.generic]:
+        """Flat values, shape (..., n), as images of the scan's shape."""
+        rows, cols = self.scan_shape
+        return _filled(values, rows * cols, fill).reshape(*values.shape[:-1], rows, cols)
+
+
+def _peak_tracker(geometry: MapGeometry, config: TrackerConfig, exclude_radius: float) -> PeakTracker:
+    return PeakTracker(
+        geometry,
+        smoothing=config.smoothing,
+        aperture=config.aperture,
+        min_support=config.min_support,
+        min_significance=config.min_significance,
+        max_width=config.max_width,
+        exclude_radius=exclude_radius,
+        max_peaks=config.max_peaks,
+    )
+
+
+def _filled(values: NDArray[np.generic], size: int, fill: float) -> NDArray[np.generic]:
+    """The first `size` entries along the last axis, with `fill` where there are fewer."""
+    out = np.full((*values.shape[:-1], size), fill, values.dtype)
+    n = min(size, values.shape[-1])
+    out[..., :n] = values[..., :n]
+    return out
+
+
+def _columns(patterns: NDArray[np.float32], peak_id: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Columns of the peaks that are alive; peaks younger than the patterns have none yet."""
+    out = np.zeros((patterns.shape[0], peak_id.size), np.float32)
+    known = peak_id < patterns.shape[1]
+    out[:, known] = patterns[:, peak_id[known]]
+    return out
