@@ -74,10 +74,8 @@ class DispatchConfig:
     """Workers that may die over a job before its frames are given up (and counted)."""
     max_restarts: int = 20
     """Worker restarts in one minute after which the pipeline gives up."""
-    probe_frames: int = 16
-    """Frames from which the probe is measured; more are used while that fails."""
     probe_wait_s: float = 1.0
-    """Seconds to wait for that many frames."""
+    """Seconds to wait for the frames from which the probe is measured; then fewer have to do."""
 
     def __post_init__(self) -> None:
         within("dispatch.workers", self.workers, 0, 1024)
@@ -87,7 +85,6 @@ class DispatchConfig:
         at_least("dispatch.job_timeout_s", self.job_timeout_s, 0.5)
         within("dispatch.max_attempts", self.max_attempts, 1, 100)
         within("dispatch.max_restarts", self.max_restarts, 0, 10_000)
-        within("dispatch.probe_frames", self.probe_frames, 1, 4096)
         at_least("dispatch.probe_wait_s", self.probe_wait_s, 0.0)
 
 

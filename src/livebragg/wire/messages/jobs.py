@@ -40,11 +40,14 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReady:
-    """A worker can take `credits` more jobs. Also its sign of life."""
+    """A worker asks for work, and tells what it finished. Also its sign of life."""
 
     worker_id: str
     pid: int
     credits: int
+    """Jobs the worker holds at most."""
+    finished: list[int]
+    """Jobs whose results were sent since the last message."""
     jobs_done: int
     frames_done: int
     busy_s: float
@@ -166,10 +169,12 @@ class ReceiverReport:
     """Receiver to analyst, a few times a second: counters for the status."""
 
     serial: int
+    """Newest acquisition; 0 before the first."""
     phase: str
     light: str
     reasons: list[str]
     counters: dict[str, float]
+    """Of the newest acquisition, and of the stream as a whole."""
     workers: list[dict[str, float | str]]
     notices: list[str]
 

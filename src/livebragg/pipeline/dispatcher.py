@@ -1,0 +1,265 @@
+"""Dispatcher: who analyses what. A stage without sockets or clocks; the receiver process runs it.
+
+Each method takes an event and the time and returns messages with their destinations: ``ANALYST``, or the id of
+a worker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from livebragg.config.detection import ProbeConfig
+from livebragg.config.pipeline import DispatchConfig
+from livebragg.model import ProbeShape
+from livebragg.pipeline.health import Notices
+from livebragg.pipeline.intake import Ended, IntakeEvent, Opened, Stored, Stream
+from livebragg.pipeline.job_table import Job, JobTable
+from livebragg.pipeline.probe_finder import ProbeFinder, fixed_probe
+from livebragg.storage.frame_log import FrameLogWriter
+from livebragg.wire.messages import (
+    AcquisitionDrained,
+    AcquisitionOpened,
+    DetectJob,
+    EndReason,
+    MeasureJob,
+    ProbeChosen,
+    ProbeMeasured,
+    ResultAccepted,
+    WorkerReady,
+)
+
+ANALYST = "analyst"
+MAX_UNACCEPTED_JOBS = 256
+"""Results that may wait for the analyst before workers have to wait for it."""
+
+Outgoing = list[tuple[str, object]]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One acquisition until it is drained."""
+
+    stream: Stream
+    finder: ProbeFinder
+    ended: Ended | None = None
+
+
+@dataclass(slots=True)
+class WorkerState:
+    """A worker as the dispatcher knows it."""
+
+    worker_id: str
+    pid: int
+    credits: int
+    last_seen: float
+    jobs_done: int = 0
+    frames_done: int = 0
+    busy_s: float = 0.0
+
+
+class Dispatcher:
+    """Gives jobs to workers that asked, takes back those of lost workers, and tells when all is done."""
+
+    def __init__(self, config: DispatchConfig, probe: ProbeConfig, log: FrameLogWriter, notices: Notices) -> None:
+        self._config = config
+        self._probe_frames = probe.frames
+        self._log = log
+        self._notices = notices
+        self._fixed_probe = fixed_probe(probe)
+        self._runs: dict[int, _Run] = {}
+        self._next_measurement = -1
+        self.jobs = JobTable(config.batch_frames, config.flush_ms / 1000, config.max_attempts)
+        self.workers: dict[str, WorkerState] = {}
+        self.measuring: dict[str, tuple[int, float]] = {}
+        """Serial and start of the measurement each worker is busy with."""
+
+    # ------------------------------------------------------------------------------------- the stream
+    def on_stream(self, events: list[IntakeEvent], now: float) -> Outgoing:
+        """Take what intake made of a message."""
+        out: Outgoing = []
+        for event in events:
+            if isinstance(event, Opened):
+                out += self._open(event.stream, now)
+            elif isinstance(event, Stored):
+                self.jobs.add(event.stream.serial, event.piece, now)
+                self._runs[event.stream.serial].finder.add(event.piece)
+            else:
+                self._runs[event.stream.serial].ended = event
+                self.jobs.close_open()
+        return out + self.assign(now)
+
+    def _open(self, stream: Stream, now: float) -> Outgoing:
+        finder = ProbeFinder(self._probe_frames, self._config.probe_wait_s, now)
+        self._runs[stream.serial] = _Run(stream, finder)
+        opened = AcquisitionOpened(
+            acquisition=stream.acquisition,
+            serial=stream.serial,
+            geometry=stream.geometry,
+            n_frames_expected=stream.n_frames_expected,
+            opened_at=now,
+        )
+        out: Outgoing = [(ANALYST, opened)]
+        if self._fixed_probe is not None:
+            out += self._use_probe(stream.serial, self._fixed_probe, measured=False)
+        return out
+
+    def _use_probe(self, serial: int, probe: ProbeShape, *, measured: bool) -> Outgoing:
+        self._runs[serial].finder.probe = probe
+        return [(ANALYST, ProbeChosen(serial=serial, probe=probe, measured=measured))]
+
+    # ---------------------------------------------------------------------------------------- workers
+    def on_ready(self, message: WorkerReady, now: float) -> Outgoing:
+        """A worker can take more, and is alive."""
+        state = self.workers.get(message.worker_id)
+        if state is None or state.pid != message.pid:
+            state = self.workers[message.worker_id] = WorkerState(message.worker_id, message.pid, 0, now)
+        state.credits = message.credits
+        state.last_seen, state.busy_s = now, message.busy_s
+        state.jobs_done, state.frames_done = message.jobs_done, message.frames_done
+        for job_id in message.finished:
+            self.jobs.done(job_id)
+        return self.assign(now)
+
+    def on_probe(self, message: ProbeMeasured, now: float) -> Outgoing:
+        """A worker measured the probe, or could not."""
+        self.measuring.pop(message.worker_id, None)
+        run = self._runs.get(message.serial)
+        if run is None or not run.finder.is_asked(message.job_id):
+            return []
+        hopeful = run.finder.answered(message.probe, message.problem, now)
+        if message.probe is not None:
+            return self._use_probe(message.serial, message.probe, measured=True) + self.assign(now)
+        self._notices.add(f"the probe could not be measured yet: {message.problem}")
+        if not hopeful:
+            self._give_up_all(run, message.problem)
+        return self.assign(now)
+
+    def worker_lost(self, worker_id: str, now: float) -> Outgoing:
+        """A worker died or hangs: its jobs go to others."""
+        self.workers.pop(worker_id, None)
+        lost = self.measuring.pop(worker_id, None)
+        if lost is not None and lost[0] in self._runs:
+            self._runs[lost[0]].finder.lost()
+        for job in self.jobs.worker_lost(worker_id):
+            self._notices.add(
+                f"{job.n_frames} frames were given up: {job.attempts} workers were lost while analysing them"
+            )
+            self._give_up(job)
+        return self.assign(now)
+
+    def hung_workers(self, now: float) -> set[str]:
+        """Workers that hold a job for longer than allowed."""
+        slow = {w for w, (_, since) in self.measuring.items() if now - since > self._config.job_timeout_s}
+        return (self.jobs.overdue(now, self._config.job_timeout_s) | slow) & self.workers.keys()
+
+    # --------------------------------------------------------------------------------------- the analyst
+    def on_accepted(self, message: ResultAccepted, now: float) -> Outgoing:
+        """The analyst has a result for good."""
+        job = self.jobs.accepted(message.job_id)
+        if job is not None:
+            self._retire(job)
+        return self.assign(now)
+
+    def discard_backlog(self, now: float) -> Outgoing:
+        """Stop at once: what no worker has begun will not be analysed."""
+        for job in self.jobs.take_waiting():
+            self._runs[job.serial].stream.counters["frames_skipped"] += job.n_frames
+            self._retire(job)
+        return self.assign(now)
+
+    # ------------------------------------------------------------------------------------------ internals
+    def assign(self, now: float) -> Outgoing:
+        """Hand out what can be handed out, and report acquisitions that are done."""
+        self.jobs.flush(now)
+        out: Outgoing = []
+        idle = [w for w in self.workers.values() if w.credits > self.jobs.held_by(w.worker_id)]
+        for run in self._runs.values():
+            out += self._measure(run, idle, now)
+        ready = {serial for serial, run in self._runs.items() if run.finder.probe is not None}
+        # Breadth first: one job for each worker, then a second one for each.
+        while idle and self.jobs.in_flight < MAX_UNACCEPTED_JOBS:
+            idle.sort(key=lambda w: self.jobs.held_by(w.worker_id))
+            worker = idle[0]
+            job = self.jobs.issue(worker.worker_id, now, ready)
+            if job is None:
+                break
+            out.append((worker.worker_id, self._message(job)))
+            if worker.credits <= self.jobs.held_by(worker.worker_id):
+                idle.remove(worker)
+        return out + self._drained()
+
+    def _measure(self, run: _Run, idle: list[WorkerState], now: float) -> Outgoing:
+        free = [w for w in idle if w.worker_id not in self.measuring]
+        pieces = run.finder.pieces_to_measure(now, run.ended is not None) if free else None
+        if pieces is None:
+            if run.ended is not None:
+                run.finder.give_up()
+            return []
+        worker, job_id = free[0].worker_id, self._next_measurement
+        self._next_measurement -= 1
+        run.finder.asked(job_id)
+        self.measuring[worker] = (run.stream.serial, now)
+        stream = run.stream
+        return [
+            (
+                worker,
+                MeasureJob(job_id=job_id, acquisition=stream.acquisition, serial=stream.serial, pieces=pieces),
+            )
+        ]
+
+    def _message(self, job: Job) -> DetectJob:
+        run = self._runs[job.serial]
+        assert run.finder.probe is not None
+        return DetectJob(
+            job_id=job.job_id,
+            acquisition=run.stream.acquisition,
+            serial=job.serial,
+            geometry=run.stream.geometry,
+            probe=run.finder.probe,
+            pieces=job.pieces,
+        )
+
+    def _give_up(self, job: Job) -> None:
+        self._runs[job.serial].stream.counters["frames_failed"] += job.n_frames
+        self._retire(job)
+
+    def _retire(self, job: Job) -> None:
+        for piece in job.pieces:
+            self._log.release(piece.segment)
+
+    def _drained(self) -> Outgoing:
+        out: Outgoing = []
+        for serial, run in list(self._runs.items()):
+            if run.ended is None:
+                continue
+            note, reason = run.ended.note, run.ended.reason
+            if run.finder.failed:
+                self._give_up_all(run, run.finder.failed)
+                note, reason = f"{note}; no probe: {run.finder.failed}", EndReason.ABORTED
+            if self.jobs.outstanding(serial) == 0:
+                skipped = run.stream.counters["frames_skipped"]
+                note += f"; {skipped} frames were not analysed" if skipped else ""
+                out.append((ANALYST, AcquisitionDrained(serial=serial, reason=reason, note=note)))
+                del self._runs[serial]
+        return out
+
+    def _give_up_all(self, run: _Run, problem: str) -> None:
+        jobs = self.jobs.take_waiting(run.stream.serial)
+        for job in jobs:
+            self._give_up(job)
+        if jobs:
+            self._notices.add(
+                f"frames of {run.stream.acquisition.acquisition_id!r} were given up, because the probe could not "
+                f"be measured: {problem}; set probe.radius, probe.edge_width and probe.center"
+            )
+
+    # ---------------------------------------------------------------------------------------------- health
+    def measuring_probe(self, serial: int) -> bool:
+        """Whether the acquisition still waits for its probe."""
+        run = self._runs.get(serial)
+        return run is not None and run.finder.probe is None
+
+    @property
+    def busy(self) -> bool:
+        """Whether any acquisition is not drained."""
+        return bool(self._runs)

@@ -1,0 +1,233 @@
+"""Intake: judges every message of the detector's stream and puts its frames into the frame log.
+
+No sockets and no clocks: `handle(message, now)` returns what happened. It never looks at pixels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from livebragg.config.pipeline import ScanConfig
+from livebragg.errors import FrameLogFullError, MalformedMessageError, SequenceError
+from livebragg.model import Acquisition, ScanGeometry
+from livebragg.pipeline.frame_set import FrameSet
+from livebragg.pipeline.health import Notices
+from livebragg.storage.frame_log import FrameLogWriter
+from livebragg.wire.messages import (
+    AcquisitionEnd,
+    AcquisitionStart,
+    Encoding,
+    EndReason,
+    FrameBatch,
+    Piece,
+    StreamMessage,
+)
+from livebragg.wire.packing import check_raw_size
+
+BSLZ4_OVERHEAD = 1.2
+"""A bitshuffle-LZ4 payload larger than this times its frames is not one."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """One acquisition as it arrives."""
+
+    acquisition: Acquisition
+    serial: int
+    geometry: ScanGeometry
+    n_frames_expected: int | None
+    opened_at: float
+    received: FrameSet = field(default_factory=FrameSet)
+    counters: Counter[str] = field(default_factory=Counter)
+    ended: bool = False
+    newest_frame: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A scan began."""
+
+    stream: Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Frames are in the frame log."""
+
+    stream: Stream
+    piece: Piece
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """No more frames of this scan will come."""
+
+    stream: Stream
+    reason: EndReason
+    note: str
+
+
+IntakeEvent = Opened | Stored | Ended
+
+
+class Intake:
+    """State of the stream: which acquisition is under way and which of its frames were received."""
+
+    def __init__(self, scan: ScanConfig, log: FrameLogWriter, *, drop_when_full: bool, notices: Notices) -> None:
+        self._scan = scan
+        self._log = log
+        self._drop_when_full = drop_when_full
+        self._notices = notices
+        self._serial = 0
+        self.stream: Stream | None = None
+        self.counters: Counter[str] = Counter()
+        """Messages that belong to no acquisition."""
+
+    @property
+    def serial(self) -> int:
+        """Running number of the newest acquisition; 0 before the first."""
+        return self._serial
+
+    def handle(self, message: StreamMessage, now: float) -> list[IntakeEvent]:
+        """Take one message.
+
+        Raises
+        ------
+        livebragg.errors.WireError
+            The message cannot be accepted; nothing has changed but counters.
+        FrameLogFullError
+            There is no room and the policy is to hold the sender back; nothing has changed: try again later.
+        """
+        if isinstance(message, AcquisitionStart):
+            return self._start(message, now)
+        if isinstance(message, FrameBatch):
+            return self._batch(message, now)
+        if isinstance(message, AcquisitionEnd):
+            return self._end(message)
+        return []
+
+    def stop(self, note: str) -> list[IntakeEvent]:
+        """The operator wants no more frames."""
+        if self.stream is None or self.stream.ended:
+            return []
+        self.stream.ended = True
+        return [Ended(self.stream, EndReason.STOPPED, note)]
+
+    def _start(self, message: AcquisitionStart, now: float) -> list[IntakeEvent]:
+        events: list[IntakeEvent] = []
+        old = self.stream
+        if old is not None and not old.ended:
+            old.ended = True
+            old.counters["starts_without_end"] += 1
+            note = f"a new acquisition started before the end of {old.acquisition.acquisition_id!r}"
+            self._notices.add(note)
+            events.append(Ended(old, EndReason.ABORTED, note))
+        self._serial += 1
+        geometry = self._geometry(message.acquisition)
+        expected = message.n_frames or (None if geometry.open_ended else geometry.n_frames)
+        self.stream = Stream(message.acquisition, self._serial, geometry, expected, now)
+        return [*events, Opened(self.stream)]
+
+    def _geometry(self, acquisition: Acquisition) -> ScanGeometry:
+        shape = self._scan.shape or acquisition.scan_shape
+        if shape is None:
+            self._notices.add(
+                f"the sender does not know the scan shape; lines of {self._scan.fallback_cols} positions are "
+                "assumed (set scan.shape or scan.fallback_cols)"
+            )
+        return ScanGeometry(
+            scan_shape=shape or (1, self._scan.fallback_cols),
+            frames_per_position=acquisition.frames_per_position,
+            flyback_frames=acquisition.flyback_frames,
+            scan_order=acquisition.scan_order,
+            open_ended=shape is None,
+        )
+
+    def _batch(self, message: FrameBatch, now: float) -> list[IntakeEvent]:
+        stream = self._stream_of(message)
+        self._check_size(message, stream.acquisition)
+        self._check_range(message, stream)
+        stop = message.first_frame + message.n_frames
+        new = [n for n in range(message.first_frame, stop) if n not in stream.received]
+        duplicates = message.n_frames - len(new)
+        if not new:
+            stream.counters["frames_duplicate"] += duplicates
+            return []
+        try:
+            entry = self._log.append(message.payload)
+        except FrameLogFullError as error:
+            if not self._drop_when_full:
+                raise
+            stream.counters["frames_dropped"] += len(new)
+            self._notices.add(f"frames dropped: {error}")
+            return []
+        skip = tuple(n - message.first_frame for n in stream.received.add(message.first_frame, stop))
+        stream.counters["frames_duplicate"] += duplicates
+        stream.counters["frames_received"] += len(new)
+        if message.first_frame < stream.newest_frame:
+            stream.counters["batches_reordered"] += 1
+        stream.newest_frame = max(stream.newest_frame, stop - 1)
+        piece = Piece(
+            first_frame=message.first_frame,
+            n_frames=message.n_frames,
+            segment=entry.segment,
+            offset=entry.offset,
+            nbytes=entry.nbytes,
+            encoding=message.encoding,
+            checksum_kind=message.checksum_kind,
+            checksum=message.checksum,
+            sent_at=now if message.sent_at is None else message.sent_at,
+            skip=skip,
+        )
+        return [Stored(stream, piece)]
+
+    def _stream_of(self, message: FrameBatch | AcquisitionEnd) -> Stream:
+        stream, name = self.stream, message.acquisition_id
+        what = "frames" if isinstance(message, FrameBatch) else "an end"
+        if stream is None or stream.acquisition.acquisition_id != name:
+            self.counters["messages_without_start"] += 1
+            raise SequenceError(
+                f"{what} of acquisition {name[:80]!r} came without its start; attach before the acquisition "
+                "starts, or start it again"
+            )
+        if stream.ended:
+            self.counters["messages_after_end"] += 1
+            raise SequenceError(f"{what} of acquisition {name[:80]!r} came after its end and were not used")
+        return stream
+
+    def _check_size(self, message: FrameBatch, acquisition: Acquisition) -> None:
+        nbytes = memoryview(message.payload).nbytes
+        wanted = message.n_frames * acquisition.frame_bytes
+        if message.encoding is Encoding.RAW:
+            check_raw_size(nbytes, wanted, (message.n_frames, *acquisition.frame_shape), acquisition.dtype)
+        elif nbytes > wanted * BSLZ4_OVERHEAD + 4096:
+            raise MalformedMessageError(
+                f"a compressed payload of {nbytes} bytes cannot hold {message.n_frames} frames of {wanted} bytes"
+            )
+
+    def _check_range(self, message: FrameBatch, stream: Stream) -> None:
+        limit = stream.n_frames_expected if stream.geometry.open_ended else stream.geometry.n_frames
+        beyond = 0 if limit is None else message.first_frame + message.n_frames - limit
+        if beyond <= 0:
+            return
+        stream.counters["frames_out_of_range"] += min(beyond, message.n_frames)
+        text = f"frames beyond the end of the scan of {limit} frames are not used"
+        if limit is not None and message.first_frame >= limit:
+            raise SequenceError(text)
+        self._notices.add(text)
+
+    def _end(self, message: AcquisitionEnd) -> list[IntakeEvent]:
+        stream = self._stream_of(message)
+        stream.ended = True
+        stream.counters["frames_sent"] = message.frames_sent
+        expected = max(message.frames_sent, stream.newest_frame + 1)
+        missing = stream.received.missing_below(expected)
+        if missing:
+            stream.counters["frames_missing"] = missing
+            self._notices.add(
+                f"{missing} of {expected} frames of {stream.acquisition.acquisition_id!r} never came"
+            )
+        words = {EndReason.FINISHED: "the sender finished", EndReason.STOPPED: "the sender was stopped"}
+        note = words.get(message.reason, "the sender aborted")
+        return [Ended(stream, message.reason, f"{note} after {message.frames_sent} frames")]

@@ -1,0 +1,79 @@
+"""Payloads of the frame log to frames of scan positions, and results to batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.model import VIRTUAL_IMAGES, Acquisition, BraggPeaks, DetectedBatch, ScanGeometry
+from livebragg.storage.frame_log import FrameLogReader
+from livebragg.wire.messages import DetectResult, Piece
+from livebragg.wire.packing import unpack, verify_checksum
+
+
+def read_piece(log: FrameLogReader, piece: Piece, acquisition: Acquisition) -> NDArray[Any]:
+    """Frames of one payload in the frame log, checksum verified.
+
+    Raises
+    ------
+    WireError
+        The payload is damaged.
+    LookupError
+        The payload is no longer in the log.
+    """
+    payload = log.read(piece.segment, piece.offset, piece.nbytes)
+    verify_checksum(payload, piece.checksum_kind, piece.checksum)
+    return unpack(payload, piece.encoding, (piece.n_frames, *acquisition.frame_shape), acquisition.dtype)
+
+
+def frames_to_positions(
+    frames: NDArray[Any], numbers: NDArray[np.int64], geometry: ScanGeometry
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Leave out frames that belong to no position, and add frames of one position.
+
+    Returns
+    -------
+    frames : NDArray, shape (n, frame_rows, frame_cols)
+    scan_index : NDArray[np.int64], shape (n,)
+    """
+    index = geometry.scan_index(numbers)
+    if np.any(index < 0):
+        frames, index = frames[index >= 0], index[index >= 0]
+    if geometry.frames_per_position == 1 or index.size == 0:
+        return frames, index
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(index) != 0]))
+    kind = np.float64 if frames.dtype.kind == "f" else np.int64
+    added = np.add.reduceat(frames, starts, axis=0, dtype=kind)
+    return (added if kind is np.float64 else added.astype(np.int32)), index[starts]
+
+
+def empty_batch(frame_shape: tuple[int, int]) -> DetectedBatch:
+    """A batch of no positions."""
+    return DetectedBatch(
+        scan_index=np.zeros(0, np.int64),
+        peaks=BraggPeaks.empty(0),
+        direct_beam=np.zeros((0, 3), np.float32),
+        virtual=np.zeros((0, len(VIRTUAL_IMAGES)), np.float32),
+        sum_pattern=np.zeros(frame_shape, np.float32),
+    )
+
+
+def batch_of(result: DetectResult) -> DetectedBatch:
+    """The batch that travelled in a result."""
+    peaks = BraggPeaks(
+        qx=result.qx,
+        qy=result.qy,
+        intensity=result.intensity,
+        intensity_error=result.intensity_error,
+        position_error=result.position_error,
+        offsets=result.offsets,
+    )
+    return DetectedBatch(
+        scan_index=result.scan_index,
+        peaks=peaks,
+        direct_beam=result.direct_beam,
+        virtual=result.virtual,
+        sum_pattern=result.sum_pattern,
+    )

@@ -1,0 +1,271 @@
+"""Receiver process: the only one that talks to the detector; runs intake and dispatcher on its sockets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections import Counter
+from types import FrameType
+from typing import Any
+
+from livebragg.detectors import NativeDecoder, StreamDecoder
+from livebragg.errors import FrameLogFullError, LiveBraggError, WireError
+from livebragg.pipeline.dispatcher import ANALYST, Dispatcher, Outgoing
+from livebragg.pipeline.health import Notices, RateMeter
+from livebragg.pipeline.intake import Intake
+from livebragg.pipeline.receiver_report import make_report
+from livebragg.pipeline.runtime import Runtime
+from livebragg.storage.frame_log import FrameLogWriter
+from livebragg.wire import sockets
+from livebragg.wire.messages import (
+    AnalystFinished,
+    FrameBatch,
+    ProbeMeasured,
+    ResultAccepted,
+    StopAll,
+    StreamMessage,
+    WorkerExit,
+    WorkerReady,
+)
+
+logger = logging.getLogger(__name__)
+
+STREAM_HIGH_WATER = 64
+"""Messages that may wait in the socket: the frame log is the buffer, not the socket."""
+
+MESSAGES_PER_TURN = 64
+REPORT_EVERY_S = 0.2
+IDLE_WAIT_S = 0.05
+
+
+class Receiver:
+    """Sockets around intake and dispatcher.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        Where the processes meet, and what they are configured with.
+    ctx : zmq.Context
+        Not closed here.
+    decoder : StreamDecoder, optional
+        The detector's protocol; the native one by default.
+    """
+
+    def __init__(self, runtime: Runtime, ctx: Any, decoder: StreamDecoder | None = None) -> None:
+        config = runtime.config
+        self._runtime = runtime
+        self._config = config
+        self._decoder = decoder or NativeDecoder()
+        self._notices = Notices()
+        self._log = FrameLogWriter(
+            runtime.log_directory, config.frame_log.segment_mb << 20, config.frame_log.capacity_mb << 20
+        )
+        drop = config.frame_log.when_full == "drop"
+        self._intake = Intake(config.scan, self._log, drop_when_full=drop, notices=self._notices)
+        self._dispatcher = Dispatcher(config.dispatch, config.probe, self._log, self._notices)
+        self._jobs = sockets.open_socket(ctx, sockets.ROUTER, bind=runtime.jobs)
+        self._analyst = sockets.open_socket(ctx, sockets.PUSH, connect=runtime.results)
+        self._answers = sockets.open_socket(ctx, sockets.PULL, bind=runtime.accepted)
+        self._detector = sockets.open_socket(
+            ctx, sockets.PULL, connect=config.stream.endpoint, receive_high_water=STREAM_HIGH_WATER
+        )
+        self._poller = sockets.Poller()
+        for socket in (self._jobs, self._answers, self._detector):
+            self._poller.add(socket)
+        self._pidfds: dict[int, str] = {}
+        self._held: StreamMessage | None = None
+        self._counters: Counter[str] = Counter()
+        self._rate = RateMeter()
+        self._last_message_at = time.time()
+        self._next_report = 0.0
+        self._stop_requests = 0
+        self._stopping = False
+        self._finished_serials = 0
+
+    # -------------------------------------------------------------------------------------------- the loop
+    def run(self) -> None:
+        """Receive until told to stop (or, once, until the first acquisition is finished)."""
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        parent = os.getppid()
+        while not self._done():
+            if os.getppid() != parent:
+                logger.error("the parent process is gone; the receiver ends")
+                self._runtime.remove()
+                break
+            self._turn()
+        self._send([(worker, WorkerExit()) for worker in self._dispatcher.workers])
+        sockets.send(self._analyst, StopAll())
+
+    def close(self) -> None:
+        """Delete the frame log's files."""
+        for descriptor in self._pidfds:
+            os.close(descriptor)
+        self._log.close()
+
+    def _done(self) -> bool:
+        idle = not self._dispatcher.busy and self._finished_serials == self._intake.serial
+        return idle and (self._stopping or (self._runtime.once and self._intake.serial > 0))
+
+    def _turn(self) -> None:
+        wait = self._dispatcher.jobs.flush(time.time())
+        ready = self._poller.wait(min(IDLE_WAIT_S, IDLE_WAIT_S if wait is None else wait))
+        now = time.time()
+        if self._stop_requests:
+            self._stop(now)
+        for descriptor in ready & self._pidfds.keys():
+            self._on_worker_death(descriptor, now)
+        if self._jobs in ready:
+            self._take_from_workers(now)
+        if self._answers in ready:
+            self._take_answers(now)
+        if self._held is not None:
+            self._retry_held(now)
+        elif self._detector in ready:
+            self._take_stream(now)
+        self._send(self._dispatcher.assign(now))
+        if now >= self._next_report:
+            self._check_hung(now)
+            self._report(now)
+
+    # ------------------------------------------------------------------------------------------- the stream
+    def _take_stream(self, now: float) -> None:
+        for _ in range(MESSAGES_PER_TURN):
+            parts = sockets.receive_parts(self._detector)
+            if parts is None or self._stopping:
+                return
+            self._last_message_at = now
+            self._counters["messages_received"] += 1
+            try:
+                message = self._decoder.decode(parts)
+            except WireError as error:
+                self._refuse(error)
+                continue
+            if not self._handle(message, now):
+                self._held = message
+                self._poller.remove(self._detector)
+                return
+
+    def _handle(self, message: StreamMessage, now: float) -> bool:
+        try:
+            events = self._intake.handle(message, now)
+        except FrameLogFullError:
+            return False
+        except WireError as error:
+            self._refuse(error)
+            return True
+        if isinstance(message, FrameBatch):
+            self._rate.add(now, message.n_frames)
+        self._send(self._dispatcher.on_stream(events, now))
+        return True
+
+    def _refuse(self, error: WireError) -> None:
+        self._counters["messages_malformed"] += 1
+        self._counters[f"messages_{type(error).__name__}"] += 1
+        self._notices.add(str(error))
+
+    def _retry_held(self, now: float) -> None:
+        assert self._held is not None
+        if self._stopping or self._handle(self._held, now):
+            self._held = None
+            self._poller.add(self._detector)
+
+    # --------------------------------------------------------------------------------- workers and analyst
+    def _take_from_workers(self, now: float) -> None:
+        while (message := sockets.receive(self._jobs, prefix=1)) is not None:
+            if isinstance(message, WorkerReady):
+                self._watch(message)
+                self._send(self._dispatcher.on_ready(message, now))
+            elif isinstance(message, ProbeMeasured):
+                self._send(self._dispatcher.on_probe(message, now))
+
+    def _watch(self, message: WorkerReady) -> None:
+        known = self._dispatcher.workers.get(message.worker_id)
+        if known is not None and known.pid == message.pid:
+            return
+        try:
+            descriptor = os.pidfd_open(message.pid)
+        except ProcessLookupError:
+            return
+        self._pidfds[descriptor] = message.worker_id
+        self._poller.add(descriptor)
+        logger.info("worker %s (pid %d) is ready", message.worker_id, message.pid)
+
+    def _on_worker_death(self, descriptor: int, now: float) -> None:
+        worker = self._pidfds.pop(descriptor)
+        self._poller.remove(descriptor)
+        os.close(descriptor)
+        if not self._stopping or self._dispatcher.busy:
+            self._counters["worker_restarts"] += 1
+            self._notices.add(f"worker {worker} ended unexpectedly; its frames were given to others")
+        self._send(self._dispatcher.worker_lost(worker, now))
+
+    def _check_hung(self, now: float) -> None:
+        for worker in self._dispatcher.hung_workers(now):
+            pid = self._dispatcher.workers[worker].pid
+            self._notices.add(
+                f"worker {worker} has not answered for {self._config.dispatch.job_timeout_s} s; restarted"
+            )
+            os.kill(pid, signal.SIGKILL)
+
+    def _take_answers(self, now: float) -> None:
+        while (message := sockets.receive(self._answers)) is not None:
+            if isinstance(message, ResultAccepted):
+                self._send(self._dispatcher.on_accepted(message, now))
+            elif isinstance(message, AnalystFinished):
+                self._finished_serials = max(self._finished_serials, message.serial)
+            elif isinstance(message, StopAll):
+                self._stop_requests += 2 if message.immediately else 1
+
+    # ---------------------------------------------------------------------------------------------- ending
+    def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop_requests += 1
+
+    def _stop(self, now: float) -> None:
+        at_once = self._stopping or self._stop_requests > 1
+        self._stop_requests = 0
+        if not self._stopping:
+            self._stopping = True
+            self._send(self._dispatcher.on_stream(self._intake.stop("stopped by the operator"), now))
+        if at_once:
+            self._send(self._dispatcher.discard_backlog(now))
+
+    # ----------------------------------------------------------------------------------------------- output
+    def _send(self, out: Outgoing) -> None:
+        for destination, message in out:
+            if destination == ANALYST:
+                sockets.send(self._analyst, message)
+            else:
+                sockets.send(self._jobs, message, prefix=(destination.encode(),))
+
+    def _report(self, now: float) -> None:
+        self._next_report = now + REPORT_EVERY_S
+        report = make_report(
+            intake=self._intake,
+            dispatcher=self._dispatcher,
+            log=self._log,
+            counters=self._counters,
+            notices=self._notices,
+            rate_hz=self._rate.rate(now),
+            silent_s=now - self._last_message_at,
+            quiet_warning_s=self._config.stream.quiet_warning_s,
+            endpoint=self._config.stream.endpoint,
+            holding_back=self._held is not None,
+            stopping=self._stopping,
+            now=now,
+        )
+        sockets.send(self._analyst, report, wait=False)
+
+
+def run_receiver(runtime: Runtime) -> None:
+    """Be the receiver process."""
+    with sockets.context() as ctx:
+        receiver = Receiver(runtime, ctx)
+        try:
+            receiver.run()
+        except LiveBraggError as error:
+            runtime.report_problem(f"the receiver failed: {error}")
+            raise
+        finally:
+            receiver.close()

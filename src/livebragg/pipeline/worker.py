@@ -1,0 +1,154 @@
+"""Worker: payloads in, peaks and numbers out. A stage without sockets; `processes` runs it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.config.schema import Config
+from livebragg.detect import FrameAnalyzer, measure_probe
+from livebragg.errors import FrameError, ProbeError, WireError
+from livebragg.model import Acquisition, DetectedBatch, ProbeShape
+from livebragg.pipeline.payloads import empty_batch, frames_to_positions, read_piece
+from livebragg.storage.frame_log import FrameLogReader
+from livebragg.wire.messages import DetectJob, DetectResult, MeasureJob, Piece, ProbeMeasured
+
+MAX_PROBLEMS = 5
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """Frames of a job's pieces, and what could not be used of them."""
+
+    frames: list[NDArray[Any]] = field(default_factory=list)
+    numbers: list[NDArray[np.int64]] = field(default_factory=list)
+    failed: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+class WorkerStage:
+    """Answers jobs; keeps one analyzer for each probe and frame shape it met.
+
+    Parameters
+    ----------
+    worker_id : str
+        Name that goes into results.
+    config : Config
+        Detection, probe and virtual detectors are used.
+    log : FrameLogReader
+        Where the payloads lie; not closed here.
+    """
+
+    def __init__(self, worker_id: str, config: Config, log: FrameLogReader) -> None:
+        self._worker_id = worker_id
+        self._config = config
+        self._log = log
+        self._analyzer_key: tuple[ProbeShape, tuple[int, int]] | None = None
+        self._analyzer: FrameAnalyzer | None = None
+
+    def handle(self, job: DetectJob | MeasureJob) -> DetectResult | ProbeMeasured:
+        """Do one job. Bad payloads are counted in the result, never raised."""
+        self._log.forget_dropped()
+        loaded = self._load(job.acquisition, job.pieces)
+        if isinstance(job, MeasureJob):
+            return self._measure(job, loaded)
+        return self._detect(job, loaded)
+
+    def _load(self, acquisition: Acquisition, pieces: list[Piece]) -> _Loaded:
+        loaded = _Loaded()
+        for piece in pieces:
+            wanted = piece.n_frames - len(piece.skip)
+            try:
+                frames = read_piece(self._log, piece, acquisition)
+            except (WireError, LookupError) as error:
+                loaded.failed += wanted
+                loaded.problems.append(f"frames {piece.first_frame} and on: {error}")
+                continue
+            numbers = np.arange(piece.first_frame, piece.first_frame + piece.n_frames, dtype=np.int64)
+            if piece.skip:
+                keep = np.setdiff1d(np.arange(piece.n_frames), piece.skip)
+                frames, numbers = frames[keep], numbers[keep]
+            loaded.frames.append(frames)
+            loaded.numbers.append(numbers)
+        return loaded
+
+    def _measure(self, job: MeasureJob, loaded: _Loaded) -> ProbeMeasured:
+        probe, problem = None, "; ".join(loaded.problems[:1])
+        if loaded.frames:
+            try:
+                probe = find_probe(np.concatenate(loaded.frames), self._config)
+            except (ProbeError, FrameError) as error:
+                problem = str(error)
+        return ProbeMeasured(
+            worker_id=self._worker_id, job_id=job.job_id, serial=job.serial, probe=probe, problem=problem
+        )
+
+    def _detect(self, job: DetectJob, loaded: _Loaded) -> DetectResult:
+        started = time.process_time()
+        shape = job.acquisition.frame_shape
+        analyzed = analyzed_frames = unmapped = masked = 0
+        batch = empty_batch(shape)
+        if loaded.frames:
+            frames = loaded.frames[0] if len(loaded.frames) == 1 else np.concatenate(loaded.frames)
+            numbers = np.concatenate(loaded.numbers)
+            frames, index = frames_to_positions(frames, numbers, job.geometry)
+            analyzed_frames = int((job.geometry.scan_index(numbers) >= 0).sum())
+            unmapped = numbers.size - analyzed_frames
+            analyzed = index.size
+            if analyzed:
+                analyzer = self._analyzer_for(job.probe, shape)
+                batch = analyzer.analyze(frames, index)
+                masked = analyzer.frames_masked
+        return _result(
+            job,
+            batch,
+            worker_id=self._worker_id,
+            frames_analysed=analyzed_frames,
+            frames_unmapped=unmapped,
+            frames_failed=loaded.failed,
+            frames_masked=masked,
+            problems=loaded.problems[:MAX_PROBLEMS],
+            busy_s=time.process_time() - started,
+        )
+
+    def _analyzer_for(self, probe: ProbeShape, shape: tuple[int, int]) -> FrameAnalyzer:
+        if self._analyzer is None or self._analyzer_key != (probe, shape):
+            self._analyzer = FrameAnalyzer(probe, shape, self._config.detection, self._config.virtual)
+            self._analyzer_key = (probe, shape)
+        return self._analyzer
+
+
+def find_probe(frames: NDArray[Any], config: Config) -> ProbeShape:
+    """The probe: measured from frames, with what is configured put in place of what was measured."""
+    fixed = config.probe
+    measured = measure_probe(frames)
+    return ProbeShape(
+        radius=measured.radius if fixed.radius is None else fixed.radius,
+        edge_width=measured.edge_width if fixed.edge_width is None else fixed.edge_width,
+        center=measured.center if fixed.center is None else fixed.center,
+    )
+
+
+def _result(job: DetectJob, batch: DetectedBatch, **fields: Any) -> DetectResult:
+    peaks = batch.peaks
+    return DetectResult(
+        job_id=job.job_id,
+        serial=job.serial,
+        pieces=job.pieces,
+        newest_sent_at=max(p.sent_at for p in job.pieces),
+        scan_index=batch.scan_index,
+        offsets=peaks.offsets,
+        qx=peaks.qx,
+        qy=peaks.qy,
+        intensity=peaks.intensity,
+        intensity_error=peaks.intensity_error,
+        position_error=peaks.position_error,
+        direct_beam=batch.direct_beam,
+        virtual=batch.virtual,
+        sum_pattern=batch.sum_pattern,
+        **fields,
+    )
