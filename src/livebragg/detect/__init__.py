@@ -1,1 +1,6 @@
-"""detect"""
+"""Bragg disks: what the probe looks like, where its copies are in a frame, and what else a frame tells."""
+
+from livebragg.detect.detector import DiskDetector, FrameHealth
+from livebragg.detect.template import ProbeTemplate
+
+__all__ = ["DiskDetector", "FrameHealth", "ProbeTemplate"]

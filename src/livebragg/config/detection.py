@@ -1,0 +1,129 @@
+"""How disks are found and what the virtual detectors collect; the defaults here are the only defaults."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from livebragg.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeConfig:
+    """The direct beam's disk, as far as it is known; what is ``None`` is measured from the first frames."""
+
+    radius: float | None = None
+    """Radius of the disk, in pixels; ``None``: measured."""
+
+    edge_width: float | None = None
+    """Standard deviation of the blur of the disk's edge, in pixels; ``None``: measured."""
+
+    center: tuple[float, float] | None = None
+    """``(qx, qy)`` of the undiffracted beam (row, column), in pixels; ``None``: measured."""
+
+    frames: int = 64
+    """Number of first frames the probe is measured from."""
+
+    def __post_init__(self) -> None:
+        _require(self.radius is None or 0 < self.radius < 1000, "probe.radius", self.radius, "above 0 pixels")
+        _require(
+            self.edge_width is None or 0 <= self.edge_width < 1000,
+            "probe.edge_width",
+            self.edge_width,
+            "0 pixels or more",
+        )
+        _require(
+            self.center is None or (len(self.center) == 2 and all(map(math.isfinite, self.center))),
+            "probe.center",
+            self.center,
+            "two finite numbers (qx, qy) in pixels",
+        )
+        _require(self.frames >= 1, "probe.frames", self.frames, "at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionConfig:
+    """What counts as a disk, and how the detector counts electrons."""
+
+    false_disks_per_frame: float = 0.1
+    """Disks per frame that noise alone may produce: the one knob between missing weak disks and inventing some."""
+
+    min_spacing: float | None = None
+    """Smallest distance between two disks, in pixels; ``None``: 1.1 probe radii, at least 2 pixels."""
+
+    max_disks_per_frame: int = 512
+    """Strongest disks kept in a frame."""
+
+    gain: float = 1.0
+    """Detector counts per electron; 1 for counting detectors."""
+
+    offset: float = 0.0
+    """Counts of a pixel that saw no electron."""
+
+    read_noise: float = 0.0
+    """Standard deviation of a pixel that saw no electron, in electrons; 0 for counting detectors."""
+
+    bad_pixels: tuple[tuple[int, int], ...] = ()
+    """Pixels ``(row, column)`` that are never looked at: hot, dead."""
+
+    beam_search_radius: float | None = None
+    """Distance from the configured centre within which the direct beam is looked for, in pixels;
+    ``None``: 1.2 probe radii, at least 4 pixels."""
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.false_disks_per_frame <= 1000,
+            "detection.false_disks_per_frame",
+            self.false_disks_per_frame,
+            "above 0 and at most 1000",
+        )
+        for name in ("min_spacing", "beam_search_radius"):
+            value = getattr(self, name)
+            _require(value is None or 0 < value < 10_000, f"detection.{name}", value, "above 0 pixels")
+        _require(
+            1 <= self.max_disks_per_frame <= 65_536,
+            "detection.max_disks_per_frame",
+            self.max_disks_per_frame,
+            "between 1 and 65536",
+        )
+        _require(0 < self.gain < math.inf, "detection.gain", self.gain, "above 0 counts per electron")
+        _require(math.isfinite(self.offset), "detection.offset", self.offset, "a finite number of counts")
+        _require(0 <= self.read_noise < math.inf, "detection.read_noise", self.read_noise, "0 or more electrons")
+        for pixel in self.bad_pixels:
+            _require(
+                len(pixel) == 2 and min(pixel) >= 0,
+                "detection.bad_pixels",
+                pixel,
+                "a pair (row, column) of numbers from 0",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualConfig:
+    """Radii of the virtual detectors about the probe's centre; what is ``None`` follows from the probe."""
+
+    bright_field_radius: float | None = None
+    """Outer radius of the bright field, in pixels; ``None``: 1.2 probe radii."""
+
+    annular_inner_radius: float | None = None
+    """Inner radius of the annular dark field, in pixels; ``None``: 2.5 probe radii."""
+
+    annular_outer_radius: float | None = None
+    """Outer radius of the annular dark field, in pixels; ``None``: the nearest edge of the frame."""
+
+    def __post_init__(self) -> None:
+        for name in ("bright_field_radius", "annular_inner_radius", "annular_outer_radius"):
+            value = getattr(self, name)
+            _require(value is None or 0 < value < math.inf, f"virtual.{name}", value, "above 0 pixels")
+        inner, outer = self.annular_inner_radius, self.annular_outer_radius
+        _require(
+            inner is None or outer is None or inner < outer,
+            "virtual.annular_outer_radius",
+            outer,
+            f"above annular_inner_radius ({inner})",
+        )
+
+
+def _require(holds: bool, key: str, value: object, limit: str) -> None:
+    if not holds:
+        raise ConfigError(f"{key} is {value}; it must be {limit}")

@@ -1,0 +1,159 @@
+"""The disk detector: frames in, Bragg peaks out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.detect.frames import as_frames
+from livebragg.detect.plan import build_plan
+from livebragg.detect.template import ProbeTemplate
+from livebragg.errors import ConfigError
+from livebragg.kernels.batch import detect_batch
+from livebragg.kernels.plan import FIT_COLUMNS, allocate_scratch
+from livebragg.model import BraggPeaks
+
+_CANDIDATES = 8192
+"""Maxima of the score looked at in a frame, before the test."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameHealth:
+    """What was odd about the pixels of the frames seen so far."""
+
+    nonfinite_pixels: int
+    """Pixels that were NaN or infinite and counted as 0."""
+
+    negative_pixels: int
+    """Negative pixels that counted as 0, on a detector without read noise."""
+
+    hot_pixels: int
+    """Single pixels too sharp for a disk, replaced by their neighbours' mean."""
+
+    full_frames: int
+    """Frames with more disks than kept."""
+
+
+class DiskDetector:
+    """Finds Bragg disks of a known probe, with a threshold in false disks per frame.
+
+    Parameters
+    ----------
+    probe : ProbeTemplate
+    frame_shape : tuple of int
+        ``(frame_rows, frame_cols)``.
+    false_disks_per_frame : float
+        Disks per frame that noise alone may produce.
+    min_spacing : float, optional
+        Smallest distance between two disks, in pixels; 1.1 probe radii (at least 2) unless given.
+    max_disks_per_frame : int
+        Strongest disks kept.
+    gain : float
+        Detector counts per electron.
+    offset : float
+        Counts of a pixel that saw no electron.
+    read_noise : float
+        Standard deviation of such a pixel, in electrons.
+    bad_pixels : NDArray[np.bool_], shape (frame_rows, frame_cols), optional
+        True where a pixel must not be looked at: dead, hot, behind the beam stop.
+
+    Notes
+    -----
+    One detector serves one thread: it owns the memory it works in. A disk is reported when its centre lies in
+    the frame and half of its area on usable pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> frame = np.random.default_rng(1).poisson(0.5, (64, 48)).astype(np.uint16)
+    >>> frame[20:29, 10:19] += 5
+    >>> peaks = DiskDetector(ProbeTemplate.disk(4.5, 0.5), frame.shape).detect(frame)
+    >>> peaks.qx.round().tolist(), peaks.qy.round().tolist()
+    ([24.0], [14.0])
+    """
+
+    def __init__(
+        self,
+        probe: ProbeTemplate,
+        frame_shape: tuple[int, int],
+        false_disks_per_frame: float = 0.1,
+        *,
+        min_spacing: float | None = None,
+        max_disks_per_frame: int = 512,
+        gain: float = 1.0,
+        offset: float = 0.0,
+        read_noise: float = 0.0,
+        bad_pixels: NDArray[np.bool_] | None = None,
+    ) -> None:
+        positive = min(false_disks_per_frame, gain, max_disks_per_frame)
+        if not (positive > 0 and read_noise >= 0):
+            raise ConfigError(
+                f"false_disks_per_frame ({false_disks_per_frame}), gain ({gain}) and max_disks_per_frame "
+                f"({max_disks_per_frame}) must be above 0, read_noise ({read_noise}) 0 or more"
+            )
+        self.probe = probe
+        self.frame_shape = (int(frame_shape[0]), int(frame_shape[1]))
+        self._plan = build_plan(
+            probe,
+            self.frame_shape,
+            false_disks_per_frame=false_disks_per_frame,
+            min_spacing=min_spacing,
+            read_noise=read_noise,
+            bad_pixels=None if bad_pixels is None else np.asarray(bad_pixels, bool),
+        )
+        self._counting = (float(gain), float(offset), bool(read_noise > 0))
+        self._scratch = allocate_scratch(self.frame_shape, self._plan.pad, _CANDIDATES)
+        self._fit = np.zeros((max_disks_per_frame, len(FIT_COLUMNS)))
+        self._health = np.zeros(4, np.int64)
+
+    @property
+    def threshold(self) -> float:
+        """Significance a disk needs, in standard deviations."""
+        return float(self._plan.threshold)
+
+    @property
+    def health(self) -> FrameHealth:
+        """Counts of odd pixels in all frames seen by this detector."""
+        nonfinite, negative, hot, full = map(int, self._health)
+        return FrameHealth(nonfinite_pixels=nonfinite, negative_pixels=negative, hot_pixels=hot, full_frames=full)
+
+    def detect(self, frame: NDArray[np.generic]) -> BraggPeaks:
+        """Find the disks of one frame.
+
+        Parameters
+        ----------
+        frame : NDArray, shape (frame_rows, frame_cols)
+            Detector counts, of any real dtype.
+
+        Raises
+        ------
+        FrameError
+            Wrong shape, or a dtype that holds no counts.
+        """
+        return self.detect_many(as_frames(np.asarray(frame)[np.newaxis], self.frame_shape))
+
+    def detect_many(self, frames: NDArray[np.generic]) -> BraggPeaks:
+        """Find the disks of several frames, shape ``(n, frame_rows, frame_cols)``."""
+        stack = as_frames(frames, self.frame_shape)
+        n = stack.shape[0]
+        columns = np.empty((5, max(n, 1) * self._fit.shape[0]), np.float32)
+        counts = np.zeros(n, np.int64)
+        total = detect_batch(
+            stack, *self._counting, self._plan, self._scratch, self._fit, columns, counts, self._health
+        )
+        return peaks_from_columns(columns[:, :total], counts)
+
+
+def peaks_from_columns(columns: NDArray[np.float32], counts: NDArray[np.int64]) -> BraggPeaks:
+    """Wrap the kernels' output; the columns are copied out of the larger buffer."""
+    qx, qy, intensity, intensity_error, position_error = columns.copy()
+    return BraggPeaks(
+        qx=qx,
+        qy=qy,
+        intensity=intensity,
+        intensity_error=intensity_error,
+        position_error=position_error,
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+    )

@@ -1,0 +1,67 @@
+"""Whole batches of frames without Python per frame: load, find, virtual detectors, sum pattern."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from livebragg.kernels.find import find_disks
+from livebragg.kernels.load import load_frame
+from livebragg.kernels.plan import COL, INTENSITY, INTENSITY_VARIANCE, POSITION_VARIANCE, ROW, Plan, Scratch
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def detect_batch(
+    frames: NDArray[np.generic],
+    gain: float,
+    offset: float,
+    keep_negative: bool,
+    plan: Plan,
+    scratch: Scratch,
+    fit_scratch: NDArray[np.float64],
+    out_columns: NDArray[np.float32],
+    out_counts: NDArray[np.int64],
+    out_health: NDArray[np.int64],
+) -> int:  # pragma: no cover - compiled
+    """Find the disks of several frames, until the output is full.
+
+    Parameters
+    ----------
+    frames : NDArray, shape (n, frame_rows, frame_cols)
+        Any real dtype.
+    fit_scratch : NDArray[np.float64], shape (max_disks, 7)
+    out_columns : NDArray[np.float32], shape (5, capacity)
+        ``qx, qy, intensity, intensity_error, position_error``, in pixels and detector counts.
+    out_counts : NDArray[np.int64], shape (n,)
+        Disks of each frame.
+    out_health : NDArray[np.int64], shape (4,)
+
+    Returns
+    -------
+    int
+        Number of disks written. The output must have room for `max_disks` disks per frame.
+    """
+    written = 0
+    for i in range(frames.shape[0]):
+        top = load_frame(frames[i], gain, offset, keep_negative, plan.pad, plan.weight, scratch.image, out_health)
+        found = find_disks(plan, scratch, top, fit_scratch, out_health)
+        write_peaks(fit_scratch, found, gain, out_columns[:, written : written + found])
+        out_counts[i] = found
+        written += found
+    return written
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def write_peaks(
+    fit: NDArray[np.float64], found: int, gain: float, out_columns: NDArray[np.float32]
+) -> None:  # pragma: no cover - compiled
+    """Turn fitted disks in electrons into columns of peaks in detector counts."""
+    for i in range(found):
+        out_columns[0, i] = fit[i, ROW]
+        out_columns[1, i] = fit[i, COL]
+        out_columns[2, i] = fit[i, INTENSITY] * gain
+        out_columns[3, i] = math.sqrt(fit[i, INTENSITY_VARIANCE]) * gain
+        out_columns[4, i] = math.sqrt(fit[i, POSITION_VARIANCE])

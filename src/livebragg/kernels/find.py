@@ -1,0 +1,337 @@
+"""Find and measure the disks of one frame: score, maxima, test, fit, and a last joint round."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from livebragg.kernels.hot import replace_hot_pixel
+from livebragg.kernels.maxima import find_maxima, sort_descending
+from livebragg.kernels.plan import (
+    BACKGROUND,
+    COL,
+    INTENSITY,
+    INTENSITY_VARIANCE,
+    POSITION_VARIANCE,
+    ROW,
+    SIGNIFICANCE,
+    Plan,
+    Scratch,
+)
+from livebragg.kernels.refine import add_disk, normal_equations, solve_symmetric
+from livebragg.kernels.score import root_deviance, score_frame
+from livebragg.kernels.spans import column_prefix, disk_sum
+
+_STEPS = 3
+"""Fisher-scoring steps of a disk's first fit; the second usually lands within a hundredth of a pixel."""
+
+_SYSTEMATIC = 0.1
+"""What a found disk's template may be wrong by where it overlaps another place: inner structure and tails of
+strong disks must not turn into weak disks beside them."""
+
+_LARGEST_SUM = 2.0**29
+"""Sums in the prefix image stay below this, so that 32-bit differences are exact."""
+
+_MAX_RESTARTS = 4
+"""Times a frame is searched again because a hot pixel had posed as a disk."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_disks(
+    plan: Plan, scratch: Scratch, top: float, out_fit: NDArray[np.float64], out_health: NDArray[np.int64]
+) -> int:  # pragma: no cover - compiled
+    """Find the disks of the frame in ``scratch.image``.
+
+    Parameters
+    ----------
+    plan : Plan
+    scratch : Scratch
+        ``image`` holds the frame in electrons, ``model`` is zero and is zero again afterwards.
+    top : float
+        Largest pixel of the image, in electrons.
+    out_fit : NDArray[np.float64], shape (max_disks, 7)
+        One row per disk, with the columns of `FIT_COLUMNS`.
+    out_health : NDArray[np.int64], shape (4,)
+        Counters that grow; ``[2]``: hot pixels replaced, ``[3]``: frames with more than `max_disks` disks.
+
+    Returns
+    -------
+    int
+        Number of disks.
+    """
+    for _ in range(_MAX_RESTARTS):
+        unit = _score_image(plan, scratch, top)
+        found, hot = _fit_candidates(plan, scratch, unit, out_fit, out_health)
+        if hot == 0:
+            break
+        out_health[2] += hot
+        _clear_model(plan, scratch, found, out_fit)
+        found = 0
+    _fit_jointly(plan, scratch, unit, found, out_fit)
+    _clear_model(plan, scratch, found, out_fit)
+    return _drop_faded(plan, found, out_fit)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _score_image(plan: Plan, scratch: Scratch, top: float) -> float:  # pragma: no cover - compiled
+    """Fill the prefix sums and the score; return electrons per unit of the prefix sums."""
+    outer_area = 0.0
+    for half in plan.outer[1]:
+        outer_area += 2 * half + 1
+    scale = 2.0 ** math.floor(math.log2(_LARGEST_SUM / (max(top, 1.0) * outer_area)))
+    scale = min(scale, 256.0)
+    column_prefix(scratch.image, scale, scratch.prefix)
+    unit = 1.0 / scale
+    floor = plan.read_variance * plan.disk_area.max()
+    score_frame(
+        scratch.prefix,
+        plan.disk,
+        plan.outer,
+        plan.pad,
+        unit,
+        plan.ratio,
+        plan.norm,
+        floor,
+        scratch.row,
+        scratch.score,
+    )
+    return unit
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fit_candidates(
+    plan: Plan,
+    scratch: Scratch,
+    unit: float,
+    out_fit: NDArray[np.float64],
+    out_health: NDArray[np.int64],
+) -> tuple[int, int]:  # pragma: no cover - compiled
+    """Test the maxima, highest first, and fit those that hold; returns disks and hot pixels found."""
+    rows, cols, scores = scratch.candidate_row, scratch.candidate_col, scratch.candidate_score
+    count = min(find_maxima(scratch.score, plan.loose, rows, cols, scores), rows.size)
+    sort_descending(scores, count, scratch.order)
+    found = hot = 0
+    for k in range(count):
+        i = scratch.order[k]
+        row, col = rows[i], cols[i]
+        distance = _nearest(out_fit, found, row, col, -1)
+        if distance < plan.spacing:
+            continue
+        on = _disk_counts(plan, scratch, unit, row, col, distance > plan.reach)
+        off = _ring_sum(plan, scratch, unit, row, col, distance > plan.reach)
+        significance = _significance(plan, row, col, on, off)
+        if significance < plan.threshold:
+            continue
+        if replace_hot_pixel(scratch.image, plan.weight, plan.disk, plan.pad, row, col, plan.peakedness):
+            hot += 1
+            continue
+        if found == out_fit.shape[0]:
+            out_health[3] += 1
+            break
+        out_fit[found, SIGNIFICANCE] = significance
+        found += _fit_new(plan, scratch, row, col, on, off, out_fit, found)
+    return found, hot
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _nearest(
+    fit: NDArray[np.float64], found: int, row: float, col: float, skip: int
+) -> float:  # pragma: no cover - compiled
+    """Distance of the nearest disk other than `skip`."""
+    best = np.inf
+    for i in range(found):
+        if i != skip:
+            best = min(best, (fit[i, ROW] - row) ** 2 + (fit[i, COL] - col) ** 2)
+    return math.sqrt(best)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _model_sum(
+    model: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    spans: tuple[NDArray[np.int64], NDArray[np.int64]],
+    pad: int,
+    row: int,
+    col: int,
+) -> float:  # pragma: no cover - compiled
+    total = 0.0
+    for k in range(spans[0].size):
+        c = col + pad + spans[0][k]
+        for r in range(row + pad - spans[1][k], row + pad + spans[1][k] + 1):
+            total += model[r, c] * weight[r, c]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _ring_sum(
+    plan: Plan, scratch: Scratch, unit: float, row: int, col: int, alone: bool
+) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Electrons in the ring about a pixel, and those of them that come from the modelled disks."""
+    pad, p = plan.pad, scratch.prefix
+    whole = disk_sum(p, plan.outer[0], plan.outer[1], row, col, pad)
+    patch = disk_sum(p, plan.patch[0], plan.patch[1], row, col, pad)
+    known = 0.0
+    if not alone:
+        known = _model_sum(scratch.model, plan.weight, plan.outer, pad, row, col)
+        known -= _model_sum(scratch.model, plan.weight, plan.patch, pad, row, col)
+    return (whole - patch) * unit, known
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _disk_counts(
+    plan: Plan, scratch: Scratch, unit: float, row: int, col: int, alone: bool
+) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Electrons in the disk about a pixel, and those of them that come from the modelled disks."""
+    counts = disk_sum(scratch.prefix, plan.disk[0], plan.disk[1], row, col, plan.pad) * unit
+    if alone:
+        return counts, 0.0
+    return counts, _model_sum(scratch.model, plan.weight, plan.disk, plan.pad, row, col)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _significance(
+    plan: Plan, row: int, col: int, on: tuple[float, float], off: tuple[float, float]
+) -> float:  # pragma: no cover - compiled
+    """Significance of a disk at a pixel beside the disks modelled already."""
+    disk_area, ring_area = plan.disk_area[row, col], plan.ring_area[row, col]
+    noise_on, noise_off = plan.read_variance * disk_area, plan.read_variance * ring_area
+    root = root_deviance(on[0] + noise_on, off[0] + noise_off, disk_area / ring_area, on[1], off[1])
+    variance = max(on[0], 1.0) + noise_on
+    return root / math.sqrt(1.0 + (_SYSTEMATIC * on[1]) ** 2 / variance)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fit_new(
+    plan: Plan,
+    scratch: Scratch,
+    row: int,
+    col: int,
+    on: tuple[float, float],
+    off: tuple[float, float],
+    out_fit: NDArray[np.float64],
+    found: int,
+) -> int:  # pragma: no cover - compiled
+    """Fit a new disk that starts at a pixel and put it into the model; 0 when it runs away."""
+    fit = out_fit[found]
+    density = max(off[0] - off[1], 0.5) / plan.ring_area[row, col]
+    fit[ROW], fit[COL], fit[BACKGROUND] = row, col, density
+    fit[INTENSITY] = max(on[0] - on[1] - density * plan.disk_area[row, col], 1.0)
+    for _ in range(_STEPS):
+        if not _step(plan, scratch, row, col, off, fit):
+            return 0
+    if _nearest(out_fit, found, fit[ROW], fit[COL], -1) < plan.spacing:
+        return 0
+    add_disk(plan.templates, plan.pad, fit[ROW], fit[COL], fit[INTENSITY], scratch.model)
+    return 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _step(
+    plan: Plan, scratch: Scratch, row: int, col: int, off: tuple[float, float], fit: NDArray[np.float64]
+) -> bool:  # pragma: no cover - compiled
+    """One Fisher-scoring step; the disk itself must not be in the model. `row`, `col`: where it was found."""
+    normal_equations(
+        scratch.image,
+        scratch.model,
+        plan.weight,
+        plan.templates,
+        plan.pad,
+        fit[ROW],
+        fit[COL],
+        fit[INTENSITY],
+        fit[BACKGROUND],
+        plan.read_variance,
+        scratch.matrix,
+        scratch.vector,
+    )
+    _add_ring(plan, scratch, row, col, off, fit[BACKGROUND])
+    if not solve_symmetric(scratch.matrix, scratch.vector, scratch.inverse):
+        return False
+    return _update(plan, scratch, row, col, fit)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _add_ring(
+    plan: Plan, scratch: Scratch, row: int, col: int, off: tuple[float, float], background: float
+) -> None:  # pragma: no cover - compiled
+    """The ring about the disk is one more measurement of its background."""
+    area = plan.ring_area[row, col]
+    if area <= 0.0:
+        return
+    counts, known = off
+    variance = max(background * area + known, 0.5) + plan.read_variance * area + (_SYSTEMATIC * known) ** 2
+    scratch.matrix[3, 3] += area * area / variance
+    scratch.vector[3] += area * (counts - known) / variance
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _update(
+    plan: Plan, scratch: Scratch, row: int, col: int, fit: NDArray[np.float64]
+) -> bool:  # pragma: no cover - compiled
+    """Move the disk by the solution, at most a pixel, and keep it near where it was found and in the frame."""
+    intensity = scratch.vector[0]
+    if not intensity > 0.0:
+        return False
+    steps = 1.0 / 8
+    base_row = math.floor(fit[ROW] / steps + 0.5) * steps
+    base_col = math.floor(fit[COL] / steps + 0.5) * steps
+    fit[ROW] = base_row + min(max(scratch.vector[1] / intensity, -1.0), 1.0)
+    fit[COL] = base_col + min(max(scratch.vector[2] / intensity, -1.0), 1.0)
+    rows, cols = plan.disk_area.shape
+    leash = 0.6 * plan.spacing + 1.0
+    inside = -0.5 <= fit[ROW] <= rows - 0.5 and -0.5 <= fit[COL] <= cols - 0.5
+    if not inside or (fit[ROW] - row) ** 2 + (fit[COL] - col) ** 2 > leash * leash:
+        return False
+    fit[INTENSITY] = intensity
+    fit[BACKGROUND] = max(scratch.vector[3], 0.5 / max(plan.ring_area[row, col], 1.0))
+    fit[INTENSITY_VARIANCE] = scratch.inverse[0, 0]
+    fit[POSITION_VARIANCE] = 0.5 * (scratch.inverse[1, 1] + scratch.inverse[2, 2]) / intensity**2
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fit_jointly(
+    plan: Plan, scratch: Scratch, unit: float, found: int, out_fit: NDArray[np.float64]
+) -> None:  # pragma: no cover - compiled
+    """One more step for every disk that was fitted before one of its neighbours was known."""
+    rows, cols = plan.disk_area.shape
+    for i in range(found):
+        fit = out_fit[i]
+        if _nearest(out_fit, found, fit[ROW], fit[COL], i) > plan.reach:
+            continue
+        row = min(max(math.floor(fit[ROW] + 0.5), 0), rows - 1)
+        col = min(max(math.floor(fit[COL] + 0.5), 0), cols - 1)
+        add_disk(plan.templates, plan.pad, fit[ROW], fit[COL], -fit[INTENSITY], scratch.model)
+        old_row, old_col = fit[ROW], fit[COL]
+        off = _ring_sum(plan, scratch, unit, row, col, False)
+        if not _step(plan, scratch, row, col, off, fit):
+            fit[ROW], fit[COL] = old_row, old_col
+        add_disk(plan.templates, plan.pad, fit[ROW], fit[COL], fit[INTENSITY], scratch.model)
+
+
+@njit(cache=True, nogil=True)
+def _clear_model(
+    plan: Plan, scratch: Scratch, found: int, fit: NDArray[np.float64]
+) -> None:  # pragma: no cover - compiled
+    """Zero the model where the disks are, and a pixel around, because a joint step may have moved them."""
+    n = plan.templates.shape[-1]
+    for i in range(found):
+        top = max(math.floor(fit[i, ROW] + 0.5) + plan.pad - n // 2 - 3, 0)
+        left = max(math.floor(fit[i, COL] + 0.5) + plan.pad - n // 2 - 3, 0)
+        scratch.model[top : top + n + 6, left : left + n + 6] = 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _drop_faded(plan: Plan, found: int, out_fit: NDArray[np.float64]) -> int:  # pragma: no cover - compiled
+    """Close the gaps left by disks whose light turned out to be their neighbours'."""
+    kept = 0
+    for i in range(found):
+        fit = out_fit[i]
+        error = math.sqrt(fit[INTENSITY_VARIANCE])
+        if fit[INTENSITY] > 0.5 * plan.threshold * error:
+            out_fit[kept] = fit
+            kept += 1
+    return kept

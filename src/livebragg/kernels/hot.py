@@ -1,0 +1,72 @@
+"""One pixel is not a disk."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def replace_hot_pixel(
+    image: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    disk: tuple[NDArray[np.int64], NDArray[np.int64]],
+    pad: int,
+    row: int,
+    col: int,
+    peakedness: float,
+) -> bool:  # pragma: no cover - compiled
+    """Replace the brightest pixel of a disk by its neighbours' mean when no disk can be that sharp.
+
+    Parameters
+    ----------
+    image, weight : NDArray[np.float32]
+        Padded image, in electrons, and validity.
+    disk : tuple of NDArray[np.int64]
+        Spans of the disk about ``(row, col)``, which count without the padding.
+    peakedness : float
+        Ratio of a pixel to the third brightest of its neighbours that a disk never exceeds.
+
+    Returns
+    -------
+    bool
+        True when a pixel was replaced.
+    """
+    best, best_r, best_c = np.float32(0.0), row + pad, col + pad
+    for k in range(disk[0].size):
+        c = col + pad + disk[0][k]
+        for r in range(row + pad - disk[1][k], row + pad + disk[1][k] + 1):
+            if image[r, c] > best:
+                best, best_r, best_c = image[r, c], r, c
+    third, mean = _neighbours(image, weight, best_r, best_c)
+    if best <= peakedness * third + 6.0 * math.sqrt(third + 1.0):
+        return False
+    image[best_r, best_c] = mean
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _neighbours(
+    image: NDArray[np.float32], weight: NDArray[np.float32], row: int, col: int
+) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Third brightest of the eight neighbours, and the mean of those that are not brighter."""
+    first = second = third = 0.0
+    total, used = 0.0, 0
+    for r in range(row - 1, row + 2):
+        for c in range(col - 1, col + 2):
+            if (r == row and c == col) or weight[r, c] == 0.0:
+                continue
+            value = image[r, c]
+            total += value
+            used += 1
+            if value > first:
+                first, second, third = value, first, second
+            elif value > second:
+                second, third = value, second
+            elif value > third:
+                third = value
+    calm = max(used - 2, 1)
+    return third, max(total - first - second, 0.0) / calm
