@@ -16,7 +16,7 @@ from livebragg.config.analysis import ClassifyConfig
 from livebragg.kernels.matching import feature_rows, match_disks, paint_owners
 from livebragg.model import MapGeometry, TrackedPeaks
 
-_POWER = {"boolean": 0.0, "intensity": 1.0, "sqrt_intensity": 0.5}
+FEATURE_POWER = {"boolean": 0.0, "intensity": 1.0, "sqrt_intensity": 0.5}
 _OVERSAMPLING = 4.0
 """Bins per pixel of the look-up image: a disk's place is rounded to an eighth of a pixel."""
 
@@ -97,7 +97,7 @@ class FeatureTable:
     ) -> None:
         half = [int(np.ceil((n // 2) / geometry.sampling * _OVERSAMPLING)) for n in geometry.shape]
         self._lookup = MapGeometry(shape=(2 * half[0] + 1, 2 * half[1] + 1), sampling=_OVERSAMPLING)
-        self._power = _POWER[config.feature]
+        self._power = FEATURE_POWER[config.feature]
         self._match_radius = match_radius
         self._center_radius = center_radius
         self.reset()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.classify.features import FEATURE_POWER as _POWER
 from livebragg.classify.features import FeatureView
 from livebragg.classify.nmf import Factors
 from livebragg.config.analysis import ClassifyConfig
@@ -76,7 +77,7 @@ class ClassLabeler:
         seen : NDArray[np.bool_], shape (n_positions,)
             Positions that have arrived.
         """
-        few = seen & (features.tracked < self._config.min_peaks)
+        few = seen & ((features.tracked < self._config.min_peaks) | self._faint(features, factors))
         poly = few & (features.loose >= self._config.polycrystal_min_disks)
         crystal = seen & ~few
         labels = np.full(seen.size, NOT_CLASSIFIED, np.int16)
@@ -106,6 +107,19 @@ class ClassLabeler:
     def snapshot(self) -> ClassMaps:
         """The present classes."""
         return self._maps
+
+    def _faint(self, features: FeatureView, factors: Factors) -> NDArray[np.bool_]:
+        """Positions with much less Bragg intensity than is typical of their class: mostly something else."""
+        faint = np.zeros(features.norm.size, np.bool_)
+        lead = factors.weights.argmax(axis=1) if factors.component_ids.size else np.zeros(faint.size, np.int64)
+        known = (features.tracked >= self._config.min_peaks) & (factors.weights.sum(axis=1) > 0)
+        power = 1 / max(_POWER[self._config.feature], 0.25)
+        for component in range(factors.component_ids.size):
+            members = np.flatnonzero(known & (lead == component))
+            if members.size:
+                share = features.norm[members] / np.median(features.norm[members])
+                faint[members] = share**power < self._config.min_share
+        return faint
 
     def _label_crystals(
         self,

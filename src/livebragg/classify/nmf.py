@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.classify.features import FeatureView
-from livebragg.classify.novelty import coherent_group
+from livebragg.classify.novelty import coherent_group, two_groups
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.kernels.coding import add_statistics, code_rows, residual_rows, sweep_dictionary
 from livebragg.model import AnalysisEvent
 
 _CODE_SWEEPS = 50
 _CONVERGED = 1e-3
+_SPLIT_SAMPLE = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class GrowingNMF:
         self._novelty = np.zeros(0, np.float32)
         self._coded = np.zeros(0, np.bool_)
         self._cursor = 0
+        self._split_tested: dict[int, int] = {}
         self._buffer: deque[int] = deque(maxlen=self._config.novelty_buffer)
         self.events: deque[AnalysisEvent] = deque(maxlen=1000)
 
@@ -98,6 +100,7 @@ class GrowingNMF:
         self._improve(features, 1)
         self._remember(features, rows)
         self._give_birth(features)
+        self._split(features)
         self._merge(features)
 
     def refine(self, features: FeatureView) -> None:
@@ -122,6 +125,7 @@ class GrowingNMF:
             self._recount(features)
             self._remember(features, rows)
             self._give_birth(features)
+            self._split(features)
             self._merge(features)
             self._dissolve(features)
             self._improve(features, 2)
@@ -229,6 +233,35 @@ class GrowingNMF:
             self._add_component(residual[group].mean(axis=0), "unexplained alike", self._count_coded())
             self._recode(features, rows)
             self._improve(features, 1)
+
+    def _split(self, features: FeatureView) -> None:
+        """Divide components that lead at two kinds of positions, as when two grains came at the same time."""
+        coded = np.flatnonzero(self._coded)
+        if self.n_components == 0 or self.n_components >= self._config.max_classes or coded.size == 0:
+            return
+        leader = self._weights[coded].argmax(axis=1)
+        for index in range(self.n_components):
+            members = coded[leader == index]
+            tested = self._split_tested.get(int(self._ids[index]), self._config.birth_members)
+            if members.size >= 1.2 * tested:
+                self._split_tested[int(self._ids[index])] = members.size
+                self._split_one(features, index, members)
+
+    def _split_one(self, features: FeatureView, index: int, members: NDArray[np.int64]) -> None:
+        sample = members[np.linspace(0, members.size - 1, min(members.size, _SPLIT_SAMPLE)).astype(np.int64)]
+        rows = features.dense(sample)
+        c = self._config
+        second = two_groups(rows, c.split_separation, c.split_cosine, c.birth_members)
+        if second is None:
+            return
+        if second.sum() > (~second).sum():
+            second = ~second
+        first = rows[~second].mean(axis=0)
+        self._dictionary[:, index] = first / np.sqrt((first**2).sum())
+        self._add_component(rows[second].mean(axis=0), f"split from {self._ids[index]}", self._count_coded())
+        self._split_tested.pop(int(self._ids[index]), None)
+        self._recode(features, members)
+        self._improve(features, 1)
 
     def _add_component(self, pattern: NDArray[np.float32], detail: str, seen: int) -> None:
         unit = pattern / np.sqrt((pattern.astype(np.float64) ** 2).sum())

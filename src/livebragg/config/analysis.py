@@ -99,8 +99,15 @@ class ClassifyConfig:
     """Unexplained positions that must agree to found a class."""
     birth_cosine: float = 0.55
     """Cosine with their mean pattern from which unexplained positions agree."""
+    split_separation: float = 6.0
+    """Distance, in standard deviations, between two kinds of positions in one class that divides it; an evenly
+    bending crystal reaches 3.5."""
+    split_cosine: float = 0.82
+    """Largest cosine between the mean patterns of those two kinds."""
     merge_cosine: float = 0.9
     """Classes whose patterns have a larger cosine are merged."""
+    min_share: float = 0.25
+    """Bragg intensity, relative to what is typical of its class, that a position needs to belong to it."""
     min_class_positions: int = 8
     """Classes that own fewer positions at the end are dissolved."""
     max_classes: int = 100
@@ -117,9 +124,11 @@ class ClassifyConfig:
             self.feature,
             "'boolean', 'intensity' or 'sqrt_intensity'",
         )
-        for key in ("novelty_threshold", "birth_cosine", "merge_cosine"):
+        for key in ("novelty_threshold", "birth_cosine", "split_cosine", "merge_cosine"):
             value = getattr(self, key)
             _require(0 < value < 1, f"classify.{key}", value, "between 0 and 1")
+        _require(self.split_separation > 0, "classify.split_separation", self.split_separation, "above 0")
+        _require(0 <= self.min_share < 1, "classify.min_share", self.min_share, "from 0 to below 1")
         _require(self.sparsity >= 0, "classify.sparsity", self.sparsity, "at least 0")
         for key, least in _LEAST.items():
             value = getattr(self, key)
