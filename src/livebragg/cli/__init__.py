@@ -1,1 +1,1 @@
-"""cli"""
+"""The ``livebragg`` command."""

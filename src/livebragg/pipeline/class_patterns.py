@@ -103,15 +103,16 @@ def all_patterns(
     """Mean patterns over every frame that is left."""
     flat = labels.reshape(-1)
     sums = np.zeros((class_ids.size, *frame_shape), np.float64)
-    seen: list[set[int]] = [set() for _ in class_ids]
+    seen = np.zeros(flat.size, np.bool_)
     for index, frames in lookup.blocks():
         block_labels = flat[index]
+        seen[index] = True
         for k, class_id in enumerate(class_ids):
             members = block_labels == class_id
             if members.any():
                 sums[k] += frames[members].sum(axis=0, dtype=np.float64)
-                seen[k].update(index[members].tolist())
-    return _mean(class_ids, sums, np.array([len(s) for s in seen], np.int64))
+    counts = [np.count_nonzero(seen & (flat == c)) for c in class_ids]
+    return _mean(class_ids, sums, np.array(counts, np.int64))
 
 
 def _mean(class_ids: NDArray[np.int16], sums: NDArray[np.floating], counts: NDArray[np.int64]) -> MeanPatterns:

@@ -106,7 +106,7 @@ class RecordingLookup:
         """See `FrameLookup.frame`."""
         if not 0 <= scan_index < self._recording.n_frames:
             return None
-        return self._recording.read(scan_index, scan_index + 1)[0].astype(np.float32)
+        return np.asarray(self._recording.read(scan_index, scan_index + 1)[0], np.float32)
 
     def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
         """See `FrameLookup.blocks`."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.config.schema import Config
-from livebragg.detect import FrameAnalyzer, measure_probe
+from livebragg.detect import FrameAnalyzer, FrameHealth, measure_probe
 from livebragg.errors import FrameError, ProbeError, WireError
 from livebragg.model import Acquisition, DetectedBatch, ProbeShape
 from livebragg.pipeline.payloads import empty_batch, frames_to_positions, read_piece
@@ -80,7 +80,9 @@ class WorkerStage:
         probe, problem = None, "; ".join(loaded.problems[:1])
         if loaded.frames:
             try:
-                probe = find_probe(np.concatenate(loaded.frames), self._config)
+                probe = measure_probe(
+                    np.concatenate(loaded.frames), known=self._config.probe, detection=self._config.detection
+                )
             except (ProbeError, FrameError) as error:
                 problem = str(error)
         return ProbeMeasured(
@@ -90,7 +92,8 @@ class WorkerStage:
     def _detect(self, job: DetectJob, loaded: _Loaded) -> DetectResult:
         started = time.process_time()
         shape = job.acquisition.frame_shape
-        analyzed = analyzed_frames = unmapped = masked = 0
+        analyzed_frames = unmapped = 0
+        before = after = FrameHealth(nonfinite_pixels=0, negative_pixels=0, hot_pixels=0, full_frames=0)
         batch = empty_batch(shape)
         if loaded.frames:
             frames = loaded.frames[0] if len(loaded.frames) == 1 else np.concatenate(loaded.frames)
@@ -98,11 +101,11 @@ class WorkerStage:
             frames, index = frames_to_positions(frames, numbers, job.geometry)
             analyzed_frames = int((job.geometry.scan_index(numbers) >= 0).sum())
             unmapped = numbers.size - analyzed_frames
-            analyzed = index.size
-            if analyzed:
+            if index.size:
                 analyzer = self._analyzer_for(job.probe, shape)
+                before = analyzer.health
                 batch = analyzer.analyze(frames, index)
-                masked = analyzer.frames_masked
+                after = analyzer.health
         return _result(
             job,
             batch,
@@ -110,7 +113,9 @@ class WorkerStage:
             frames_analysed=analyzed_frames,
             frames_unmapped=unmapped,
             frames_failed=loaded.failed,
-            frames_masked=masked,
+            pixels_nonfinite=after.nonfinite_pixels - before.nonfinite_pixels,
+            pixels_negative=after.negative_pixels - before.negative_pixels,
+            pixels_hot=after.hot_pixels - before.hot_pixels,
             problems=loaded.problems[:MAX_PROBLEMS],
             busy_s=time.process_time() - started,
         )
@@ -120,17 +125,6 @@ class WorkerStage:
             self._analyzer = FrameAnalyzer(probe, shape, self._config.detection, self._config.virtual)
             self._analyzer_key = (probe, shape)
         return self._analyzer
-
-
-def find_probe(frames: NDArray[Any], config: Config) -> ProbeShape:
-    """The probe: measured from frames, with what is configured put in place of what was measured."""
-    fixed = config.probe
-    measured = measure_probe(frames)
-    return ProbeShape(
-        radius=measured.radius if fixed.radius is None else fixed.radius,
-        edge_width=measured.edge_width if fixed.edge_width is None else fixed.edge_width,
-        center=measured.center if fixed.center is None else fixed.center,
-    )
 
 
 def _result(job: DetectJob, batch: DetectedBatch, **fields: Any) -> DetectResult:

@@ -102,8 +102,7 @@ def _unpack(part: Any) -> dict[str, Any]:
         header = msgpack.unpackb(part, strict_map_key=True)
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise MalformedMessageError(
-            f"the header is not msgpack ({type(error).__name__}); is another program's stream at this "
-            "endpoint?"
+            f"the header is not msgpack ({type(error).__name__}); is another program's stream at this endpoint?"
         ) from None
     if not isinstance(header, dict):
         raise MalformedMessageError(f"the header must be a msgpack map, not {type(header).__name__}")

@@ -35,8 +35,7 @@ def verify_checksum(payload: Any, kind: ChecksumKind, expected: int) -> None:
     found = checksum(payload, kind)
     if kind is not ChecksumKind.NONE and found != expected:
         raise ChecksumError(
-            f"{kind} of the payload is {found:#x}, the sender said {expected:#x}: bytes were "
-            "changed on the way"
+            f"{kind} of the payload is {found:#x}, the sender said {expected:#x}: bytes were changed on the way"
         )
 
 
@@ -114,9 +113,7 @@ def _decompress(buffer: memoryview, wanted: int, pixel: np.dtype[Any]) -> NDArra
     end = _decompress_blocks(buffer, shuffled[:whole], block_bytes)
     tail = buffer[end:]
     if tail.nbytes != wanted - whole:
-        raise MalformedMessageError(
-            f"bslz4 payload ends with {tail.nbytes} bytes where {wanted - whole} belong"
-        )
+        raise MalformedMessageError(f"bslz4 payload ends with {tail.nbytes} bytes where {wanted - whole} belong")
     return _unshuffle(shuffled, whole, block_bytes, tail, pixel)
 
 
@@ -137,9 +134,7 @@ def _decompress_blocks(buffer: memoryview, out: NDArray[np.uint8], block_bytes: 
         except imagecodecs.Lz4Error as error:
             raise MalformedMessageError(f"bslz4 block at byte {at} is not LZ4: {error}") from None
         if len(done) != block.size:
-            raise MalformedMessageError(
-                f"bslz4 block at byte {at} unpacks to {len(done)} bytes, not {block.size}"
-            )
+            raise MalformedMessageError(f"bslz4 block at byte {at} unpacks to {len(done)} bytes, not {block.size}")
         at += packed
     return at
 

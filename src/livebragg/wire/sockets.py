@@ -15,7 +15,7 @@ from typing import Any
 import zmq
 
 from livebragg.errors import ConfigError, PipelineError
-from livebragg.wire.codec import decode, encode
+from livebragg.wire.codec import decode, encode, topic_of
 
 MAX_MESSAGE_BYTES = 1 << 30
 MAX_IPC_PATH = 107
@@ -75,6 +75,7 @@ def open_socket(
     send_high_water: int = 1000,
     receive_high_water: int = 1000,
     linger_ms: int = 1000,
+    identity: str | None = None,
 ) -> Any:
     """Open, configure and bind or connect one socket.
 
@@ -96,6 +97,8 @@ def open_socket(
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+    if identity is not None:
+        socket.setsockopt(zmq.IDENTITY, identity.encode())
     if kind == zmq.XPUB:
         socket.setsockopt(zmq.XPUB_VERBOSE, 1)
     if kind == zmq.ROUTER:
@@ -184,3 +187,19 @@ def unlink_ipc(endpoint: str) -> None:
     """Remove the file of an ipc endpoint, if any."""
     if endpoint.startswith("ipc://"):
         Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+
+
+def subscribe(socket: Any, *kinds: type[Any]) -> None:
+    """Subscribe to the feed's messages of these classes; to all without any."""
+    for topic in [topic_of(kind) for kind in kinds] or [b""]:
+        socket.setsockopt(zmq.SUBSCRIBE, topic)
+
+
+def request(ctx: Any, endpoint: str, message: Any, timeout_s: float) -> Any | None:
+    """Send one request and wait for its reply; ``None`` when there is none in time."""
+    socket = open_socket(ctx, REQ, connect=endpoint, linger_ms=0)
+    try:
+        send(socket, message)
+        return receive(socket) if socket.poll(round(timeout_s * 1000)) else None
+    finally:
+        socket.close(0)

@@ -93,7 +93,7 @@ class VectorMap:
     origin_row: float
     """Row of the map, in bins, on which ``qx = 0`` (the direct beam) lies."""
     origin_col: float
-    peak_ids: NDArray[np.int64]
+    peak_ids: NDArray[np.int32]
     peak_qx: NDArray[np.float32]
     """Detector pixels from the direct beam."""
     peak_qy: NDArray[np.float32]

@@ -104,8 +104,12 @@ class DetectResult:
     """Fly-back frames, and frames beyond the end of the scan."""
     frames_failed: int
     """Frames of payloads that could not be used."""
-    frames_masked: int
-    """Frames with NaN, infinite or negative pixels, analysed with those pixels masked."""
+    pixels_nonfinite: int
+    """NaN and infinite pixels, counted as 0."""
+    pixels_negative: int
+    """Negative pixels, counted as 0."""
+    pixels_hot: int
+    """Single pixels too sharp for a disk, replaced by their neighbours' mean."""
     problems: list[str]
     """What was wrong with the payloads that could not be used."""
     busy_s: float

@@ -115,9 +115,7 @@ class FrameBatch:
 
     def __post_init__(self) -> None:
         if not 0 <= self.first_frame <= MAX_FRAMES:
-            raise MalformedMessageError(
-                f"first_frame must be between 0 and {MAX_FRAMES}, not {self.first_frame}"
-            )
+            raise MalformedMessageError(f"first_frame must be between 0 and {MAX_FRAMES}, not {self.first_frame}")
         if not 1 <= self.n_frames <= MAX_BATCH_FRAMES:
             raise MalformedMessageError(
                 f"a batch holds 1 to {MAX_BATCH_FRAMES} frames, not {self.n_frames}; send smaller batches"
@@ -139,9 +137,7 @@ class AcquisitionEnd:
 
     def __post_init__(self) -> None:
         if not 0 <= self.frames_sent <= MAX_FRAMES:
-            raise MalformedMessageError(
-                f"frames_sent must be between 0 and {MAX_FRAMES}, not {self.frames_sent}"
-            )
+            raise MalformedMessageError(f"frames_sent must be between 0 and {MAX_FRAMES}, not {self.frames_sent}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,204 @@
+"""``livebragg-simulate``: a detector to try livebragg with."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import signal
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from livebragg.errors import LiveBraggError
+from livebragg.model import ScanOrder
+from livebragg.storage.recordings import open_recording
+from livebragg.wire import sockets
+from livebragg.wire.messages import ChecksumKind, Encoding
+from livebragg_simulators.sender import Sender, SendOptions
+from livebragg_simulators.sources import FrameSource, RecordedSource, ScanPath, SpecimenSource
+from livebragg_simulators.specimen import PRESETS, Specimen, SpecimenConfig
+
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:7550"
+
+_EPILOG = """\
+examples:
+  livebragg-simulate specimen                          the built-in specimen, as fast as it is taken
+  livebragg-simulate specimen --preset gold --rate 500
+  livebragg-simulate replay scan.h5 --rate 200         a recorded scan, 200 frames per second
+  livebragg-simulate replay scan.h5 --dataset entry/data --loop 0
+  livebragg-simulate record specimen.h5 --preset gold  a specimen with its truth, as a file
+
+Then, in another terminal:  livebragg attach tcp://127.0.0.1:7550
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    console = Console(stderr=True)
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args, console))
+    except LiveBraggError as error:
+        console.print(f"livebragg-simulate: {error}", style="red", markup=False, highlight=False)
+        return 1
+
+
+def _replay(args: argparse.Namespace, console: Console) -> int:
+    with open_recording(args.file, args.dataset, _shape(args.scan_shape)) as recording:
+        where = f"{recording.path.name}:{recording.name}" if recording.name else recording.path.name
+        console.print(f"{where}  scan {recording.scan_shape}, frames {recording.frame_shape} {recording.dtype}")
+        if recording.alternatives:
+            console.print(f"also in this file: {', '.join(recording.alternatives)} (choose with --dataset)")
+        return _send(RecordedSource(recording, preload=args.cache), args, console, recording.path.stem)
+
+
+def _specimen(args: argparse.Namespace, console: Console) -> int:
+    specimen = _make_specimen(args, console)
+    if args.truth:
+        specimen.write_truth(args.truth)
+        console.print(f"truth written to {args.truth}")
+    if args.cache:
+        with _bar(console) as bar:
+            task = bar.add_task("rendering")
+            specimen.prepare(lambda done, total: bar.update(task, completed=done, total=total))
+    return _send(SpecimenSource(specimen), args, console, f"specimen-{args.preset}")
+
+
+def _record(args: argparse.Namespace, console: Console) -> int:
+    specimen = _make_specimen(args, console)
+    with _bar(console) as bar:
+        task = bar.add_task("rendering")
+        specimen.write_recording(
+            args.file, progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    console.print(f"{args.file}: data and truth written")
+    return 0
+
+
+def _make_specimen(args: argparse.Namespace, console: Console) -> Specimen:
+    changes = {"seed": args.seed}
+    for key in ("scan_shape", "frame_shape"):
+        if (shape := _shape(getattr(args, key))) is not None:
+            changes[key] = shape
+    if args.electrons is not None:
+        changes["electrons_per_frame"] = args.electrons
+    config = SpecimenConfig.preset(args.preset, **changes)
+    console.print(f"specimen {args.preset!r}: scan {config.scan_shape}, frames {config.frame_shape}")
+    return Specimen(config)
+
+
+def _send(source: FrameSource, args: argparse.Namespace, console: Console, name: str) -> int:
+    path = ScanPath(
+        source,
+        scan_order=ScanOrder.SNAKE if args.snake else ScanOrder.RASTER,
+        flyback_frames=args.flyback_frames,
+    )
+    options = SendOptions(
+        rate_hz=args.rate,
+        batch_frames=args.batch,
+        encoding=Encoding(args.encoding),
+        checksum_kind=ChecksumKind(args.checksum),
+        start=args.start,
+        stop=args.stop,
+    )
+    with sockets.context() as ctx, _bar(console) as bar:
+        sender = Sender(ctx, args.bind)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: sender.stop())
+        console.print(f"sending on {sender.endpoint}; attach with: livebragg attach {sender.endpoint}")
+        for repeat in itertools.count(1):
+            acquisition_id = args.id or (name if args.loop == 1 else f"{name}-{repeat}")
+            show = functools.partial(_show, bar, bar.add_task(acquisition_id))
+            sent = sender.send(path, acquisition_id, options, show)
+            console.print(f"{acquisition_id}: {sent.frames} frames in {sent.seconds:.2f} s, {sent.rate_hz:.0f}/s")
+            if not sent.complete:
+                return 130
+            if repeat == args.loop:
+                break
+    return 0
+
+
+def _show(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _shape(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        rows, cols = (int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        raise SystemExit(f"livebragg-simulate: {text!r} is no shape; write ROWS,COLS") from None
+    return rows, cols
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="livebragg-simulate",
+        description="A simulated 4D-STEM detector: replays recorded scans or scans a synthetic specimen.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    replay = commands.add_parser("replay", help="send a recorded HDF5 or .npy scan")
+    replay.add_argument("file", type=Path, help="file with a 4-D dataset (scan rows, scan cols, rows, cols)")
+    replay.add_argument("--dataset", help="name of the dataset (default: the largest 4-D one)")
+    replay.add_argument("--scan-shape", metavar="R,C", help="scan shape of a 3-D dataset (n, rows, cols)")
+    _add_send_options(replay)
+    replay.set_defaults(run=_replay)
+
+    specimen = commands.add_parser("specimen", help="scan a synthetic specimen")
+    _add_specimen_options(specimen)
+    specimen.add_argument("--truth", type=Path, help="write the ground truth to this HDF5 file")
+    _add_send_options(specimen)
+    specimen.set_defaults(run=_specimen)
+
+    record = commands.add_parser("record", help="write a synthetic specimen with its truth to a file")
+    record.add_argument("file", type=Path, help="HDF5 file to write")
+    _add_specimen_options(record)
+    record.set_defaults(run=_record)
+    return parser
+
+
+def _add_specimen_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--preset", default="demo", choices=sorted(PRESETS), help="which specimen (default: demo)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed is another specimen (default: 0)")
+    parser.add_argument("--scan-shape", metavar="R,C", help="scan positions")
+    parser.add_argument("--frame-shape", metavar="R,C", help="detector pixels")
+    parser.add_argument("--electrons", type=float, help="mean electrons per frame")
+
+
+def _add_send_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--bind", default=DEFAULT_ENDPOINT, metavar="ENDPOINT", help="(default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=0.0, metavar="HZ", help="frames per second (0: no limit)")
+    parser.add_argument("--batch", type=int, default=0, metavar="N", help="frames in a message (0: automatic)")
+    parser.add_argument("--encoding", default="raw", choices=[e.value for e in Encoding], help="(default: raw)")
+    parser.add_argument(
+        "--checksum", default="xxh3_64", choices=[c.value for c in ChecksumKind], help="(default: xxh3_64)"
+    )
+    parser.add_argument("--loop", type=int, default=1, metavar="N", help="acquisitions to send (0: no end)")
+    parser.add_argument("--start", type=int, default=0, metavar="FRAME", help="first frame to send")
+    parser.add_argument("--stop", type=int, metavar="FRAME", help="frame to stop before")
+    parser.add_argument("--snake", action="store_true", help="odd lines run backwards")
+    parser.add_argument("--flyback-frames", type=int, default=0, metavar="N", help="empty frames after each line")
+    parser.add_argument("--id", help="name of the acquisition")
+    parser.add_argument("--cache", action="store_true", help="hold all frames in memory before sending")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

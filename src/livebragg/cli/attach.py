@@ -1,0 +1,130 @@
+"""``livebragg attach``: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from livebragg.cli.display import StatusDisplay
+from livebragg.cli.options import add_config_options, build_config, parse_shape
+from livebragg.config.schema import Config
+from livebragg.errors import PipelineError
+from livebragg.pipeline.supervisor import Supervisor, worker_count
+from livebragg.wire import sockets
+from livebragg.wire.messages import PipelineStatus
+
+POLL_S = 0.1
+
+_EPILOG = """\
+The sender (detector, simulator, or your own script) binds a ZeroMQ PUSH socket at ENDPOINT and speaks the
+native protocol; sender and livebragg may be started in any order. Each acquisition gets a results file.
+Ctrl-C stops receiving, analyses what was received, and writes the results; a second Ctrl-C skips what was not
+analysed yet.
+
+examples:
+  livebragg attach tcp://127.0.0.1:7550
+  livebragg attach tcp://detector:7550 --config config/merlin_200kv.toml --results /data/today
+  livebragg attach --once --set probe.radius=4.2
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command to the command line."""
+    parser = commands.add_parser(
+        "attach",
+        help="attach to a live detector stream",
+        description="Attach to a live detector stream and analyse every frame as it arrives.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("endpoint", nargs="?", help="where the sender is (default: tcp://127.0.0.1:7550)")
+    add_pipeline_options(parser)
+    parser.add_argument("--once", action="store_true", help="end after the first acquisition")
+    parser.set_defaults(run=_run)
+
+
+def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that runs the pipeline."""
+    add_config_options(parser)
+    parser.add_argument("--workers", type=int, metavar="N", help="worker processes (0: one per free processor)")
+    parser.add_argument("--scan-shape", metavar="R,C", help="scan positions, if the sender does not know")
+    parser.add_argument("--results", metavar="DIR", help="folder for results files (default: this one)")
+    parser.add_argument("--feed", metavar="ENDPOINT", help="where results are published")
+    parser.add_argument("--control", metavar="ENDPOINT", help="where requests are answered")
+
+
+def pipeline_config(args: argparse.Namespace, endpoint: str | None) -> Config:
+    """Configuration of a run of the pipeline."""
+    flags = {
+        "stream.endpoint": endpoint,
+        "dispatch.workers": args.workers,
+        "scan.shape": parse_shape(args.scan_shape, "--scan-shape"),
+        "results.directory": args.results,
+        "publish.feed": args.feed,
+        "publish.control": args.control,
+    }
+    config = build_config(args, flags)
+    sockets.check_endpoint(config.stream.endpoint, "stream.endpoint")
+    sockets.check_endpoint(config.publish.feed, "publish.feed")
+    sockets.check_endpoint(config.publish.control, "publish.control")
+    return config
+
+
+def _run(args: argparse.Namespace, console: Console) -> int:
+    config = pipeline_config(args, args.endpoint)
+    workers = worker_count(config)
+    console.print(
+        f"attaching to {config.stream.endpoint} with {workers} worker{'s' if workers != 1 else ''}; "
+        f"results are published on {config.publish.feed}. Ctrl-C stops."
+    )
+    return watch(config, console, once=args.once)
+
+
+class StopFlag:
+    """Counts requests to stop (Ctrl-C, SIGTERM) instead of interrupting whatever runs."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.requests += 1
+
+
+def watch(config: Config, console: Console, *, once: bool) -> int:
+    """Run the pipeline until it ends, showing its status."""
+    flag, passed_on = StopFlag(), 0
+    last: PipelineStatus | None = None
+    with Supervisor(config, once=once) as supervisor, sockets.context() as ctx, StatusDisplay(console) as display:
+        feed = sockets.open_socket(ctx, sockets.SUB, connect=config.publish.feed)
+        sockets.subscribe(feed, PipelineStatus)
+        while supervisor.poll():
+            time.sleep(POLL_S)
+            while (status := sockets.receive(feed, prefix=1)) is not None:
+                last = status
+            if last is not None:
+                display.show(last)
+            if flag.requests > passed_on:
+                passed_on = flag.requests
+                display.note(
+                    "stopping: what was received is analysed and saved; Ctrl-C again skips the rest"
+                    if passed_on == 1
+                    else "stopping without the frames that were not analysed yet"
+                )
+                supervisor.stop()
+    return _verdict(last, console)
+
+
+def _verdict(last: PipelineStatus | None, console: Console) -> int:
+    if last is not None and last.results_path:
+        console.print(f"results: {last.results_path}", highlight=False, soft_wrap=True)
+    problems = [r for r in last.reasons if "results" in r] if last is not None and last.light == "red" else []
+    if problems:
+        raise PipelineError(problems[0])
+    return 0

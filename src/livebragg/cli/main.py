@@ -1,0 +1,67 @@
+"""``livebragg``: attach to a detector, process a recording, ask for the status."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from livebragg import __version__
+from livebragg.cli import attach, check_config, demo, process, status
+from livebragg.errors import LiveBraggError
+
+_EPILOG = """\
+first steps:
+  livebragg demo                                  everything at once, on a simulated specimen
+  livebragg-simulate replay scan.h5               a recorded scan as a live detector stream ...
+  livebragg attach tcp://127.0.0.1:7550           ... analysed while it arrives ...
+  livebragg-dashboard                             ... and shown at http://127.0.0.1:7553
+  livebragg process scan.h5 -o results.h5         the same analysis of a file, without a stream
+
+Every command explains itself: livebragg COMMAND --help
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    args = _parser().parse_args(argv)
+    console = Console(stderr=True)
+    _configure_logging(args.verbose, console)
+    try:
+        return int(args.run(args, console))
+    except LiveBraggError as error:
+        console.print(f"livebragg: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="livebragg",
+        description="Live Bragg-disk detection, Bragg vector maps and phase classification for 4D-STEM.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"livebragg {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more of what happens")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in (attach, demo, status, process, check_config):
+        module.add_parser(commands)
+    return parser
+
+
+def _configure_logging(verbose: bool, console: Console) -> None:
+    level = "INFO" if verbose else "WARNING"
+    os.environ["LIVEBRAGG_LOG_LEVEL"] = level  # the child processes log like their parent
+    logging.basicConfig(
+        level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+"""Analyst process: owns all running state of the analysis, publishes it, and answers requests."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import Any
+
+from livebragg.errors import LiveBraggError
+from livebragg.pipeline.frame_lookup import LogLookup
+from livebragg.pipeline.health import Notices
+from livebragg.pipeline.publisher import Publisher
+from livebragg.pipeline.requests import answer
+from livebragg.pipeline.runtime import Runtime
+from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.status import Standing, make_status
+from livebragg.storage.frame_log import FrameLogReader
+from livebragg.wire import sockets
+from livebragg.wire.messages import (
+    AcquisitionDrained,
+    AcquisitionOpened,
+    AnalystFinished,
+    DetectResult,
+    EndReason,
+    PipelineStatus,
+    ProbeChosen,
+    ReceiverReport,
+    ResultAccepted,
+    StopAll,
+)
+
+logger = logging.getLogger(__name__)
+
+IDLE_WAIT_S = 0.05
+MESSAGES_PER_TURN = 200
+PUBLISH_SHARE = 0.35
+"""Largest part of the analyst's time that bringing the maps up to date may take."""
+
+_STATUS_OF = {EndReason.FINISHED: "complete", EndReason.STOPPED: "stopped", EndReason.ABORTED: "aborted"}
+
+
+class Analyst:
+    """Sockets around the scans under way.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        Where the processes meet, and what they are configured with.
+    ctx : zmq.Context
+        Not closed here.
+    """
+
+    def __init__(self, runtime: Runtime, ctx: Any) -> None:
+        config = runtime.config
+        self._config = config
+        self._notices = Notices()
+        self._log = FrameLogReader(runtime.log_directory)
+        self._publisher = Publisher(ctx, config.publish.feed)
+        self._control = sockets.open_socket(ctx, sockets.ROUTER, bind=config.publish.control)
+        self._results = sockets.open_socket(ctx, sockets.PULL, bind=runtime.results)
+        self._receiver = sockets.open_socket(ctx, sockets.PUSH, connect=runtime.accepted)
+        self._poller = sockets.Poller()
+        for socket in (self._publisher.socket, self._control, self._results):
+            self._poller.add(socket)
+        self._opened: dict[int, AcquisitionOpened] = {}
+        self._waiting: dict[int, list[DetectResult]] = {}
+        self._runs: dict[int, ScanRun] = {}
+        self._lookups: dict[int, LogLookup] = {}
+        self._report: ReceiverReport | None = None
+        self._reported_at = time.time()
+        self._revision = 0
+        self._next_publish = 0.0
+        self._finishing = False
+        self._stop = False
+
+    # -------------------------------------------------------------------------------------------- the loop
+    def run(self) -> None:
+        """Analyse until the receiver says that nothing more will come."""
+        parent = os.getppid()
+        while not self._stop:
+            if os.getppid() != parent:
+                logger.error("the parent process is gone; the analyst ends")
+                return
+            ready = self._poller.wait(min(IDLE_WAIT_S, max(0.0, self._next_publish - time.time())))
+            if self._publisher.socket in ready:
+                self._publisher.greet()
+            if self._results in ready:
+                self._take_results()
+            if self._control in ready:
+                self._answer_requests()
+            if time.time() >= self._next_publish:
+                self._publish()
+
+    def close(self) -> None:
+        """Close results files that no end of the scan has closed."""
+        for run in self._runs.values():
+            if not run.complete:
+                run.close()
+        self._log.close()
+
+    # ----------------------------------------------------------------------------------------- what comes in
+    def _take_results(self) -> None:
+        for _ in range(MESSAGES_PER_TURN):
+            message = sockets.receive(self._results)
+            if message is None:
+                return
+            if isinstance(message, DetectResult):
+                self._take_result(message)
+            elif isinstance(message, ReceiverReport):
+                self._report, self._reported_at = message, time.time()
+            elif isinstance(message, AcquisitionOpened):
+                self._opened[message.serial] = message
+            elif isinstance(message, ProbeChosen):
+                self._begin(message)
+            elif isinstance(message, AcquisitionDrained):
+                self._finish(message)
+            elif isinstance(message, StopAll):
+                self._stop = True
+                return
+
+    def _begin(self, message: ProbeChosen) -> None:
+        opened = self._opened[message.serial]
+        probe = message.probe
+        logger.info(
+            "acquisition %s: probe radius %.2f px, edge %.2f px, centre (%.1f, %.1f), %s",
+            opened.acquisition.acquisition_id,
+            probe.radius,
+            probe.edge_width,
+            *probe.center,
+            "measured" if message.measured else "configured",
+        )
+        self._forget_finished()
+        self._publisher.forget()
+        lookup = LogLookup(self._log, opened.acquisition, opened.geometry)
+        self._lookups[message.serial] = lookup
+        self._runs[message.serial] = ScanRun(opened, probe, self._config, lookup, self._notices)
+        for result in self._waiting.pop(message.serial, []):
+            self._take_result(result)
+
+    def _take_result(self, result: DetectResult) -> None:
+        run = self._runs.get(result.serial)
+        if run is None:
+            # Workers and receiver are separate peers: a result may overtake the news of its acquisition.
+            self._waiting.setdefault(result.serial, []).append(result)
+            return
+        if not run.complete:
+            self._lookups[result.serial].add(result.pieces)
+            run.add(result, time.time())
+        sockets.send(self._receiver, ResultAccepted(job_id=result.job_id, serial=result.serial))
+
+    def _forget_finished(self) -> None:
+        for serial in [s for s, run in self._runs.items() if run.complete]:
+            del self._runs[serial], self._lookups[serial]
+            self._opened.pop(serial, None)
+
+    # ------------------------------------------------------------------------------------------ what goes out
+    def _current(self) -> ScanRun | None:
+        return self._runs[max(self._runs)] if self._runs else None
+
+    def _publish(self) -> None:
+        started = time.time()
+        run = self._current()
+        self._revision += 1
+        if run is not None and not run.complete:
+            if run.has_news:
+                for message in run.publish(self._revision, started):
+                    self._publisher.publish(message)
+            run.flush()
+        self._publisher.publish(self._status())
+        now = time.time()
+        self._next_publish = max(
+            started + self._config.publish.interval_s, now + (now - started) * (1 / PUBLISH_SHARE - 1)
+        )
+
+    def _status(self) -> PipelineStatus:
+        serial = max(self._opened, default=0)
+        standing = Standing(
+            revision=self._revision,
+            opened=self._opened.get(serial),
+            run=self._runs.get(serial),
+            report=self._report,
+            report_age_s=time.time() - self._reported_at,
+            finishing=self._finishing,
+            notices=self._notices.snapshot(),
+        )
+        return make_status(standing, time.time())
+
+    def _answer_requests(self) -> None:
+        while (parts := sockets.receive_parts(self._control)) is not None:
+            reply, stop = answer(parts[1:], self._current(), self._status)
+            if stop is not None:
+                sockets.send(self._receiver, stop)
+            sockets.send(self._control, reply, prefix=(bytes(parts[0]), b""), wait=False)
+
+    # ------------------------------------------------------------------------------------------------- the end
+    def _finish(self, message: AcquisitionDrained) -> None:
+        run = self._runs.get(message.serial)
+        path = problem = ""
+        if run is not None:
+            self._finishing = True
+            self._publisher.publish(self._status())
+            self._revision += 1
+            counters = self._status().counters
+            status = _STATUS_OF[message.reason]
+            for update in run.finish(self._revision, status, message.note, counters):
+                self._publisher.publish(update)
+            path, problem = run.results_path, run.problem
+            self._finishing = False
+        logger.info("acquisition %d: %s; results: %s", message.serial, message.note, path or problem or "none")
+        self._publisher.publish(self._status())
+        sockets.send(self._receiver, AnalystFinished(serial=message.serial, results_path=path, problem=problem))
+
+
+def run_analyst(runtime: Runtime) -> None:
+    """Be the analyst process."""
+    with sockets.context() as ctx:
+        analyst = Analyst(runtime, ctx)
+        try:
+            analyst.run()
+        except LiveBraggError as error:
+            runtime.report_problem(f"the analyst failed: {error}")
+            raise
+        finally:
+            analyst.close()

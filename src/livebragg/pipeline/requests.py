@@ -1,0 +1,67 @@
+"""Answers requests from dashboards and clients. Every one gets a reply; none can harm the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from livebragg.errors import WireError
+from livebragg.model import NOT_CLASSIFIED
+from livebragg.pipeline.scan_run import ScanRun
+from livebragg.wire.codec import decode
+from livebragg.wire.messages import (
+    Accepted,
+    FrameReply,
+    FrameRequest,
+    PipelineStatus,
+    Refused,
+    StatusRequest,
+    StopAll,
+    StopRequest,
+)
+
+
+def answer(
+    parts: Sequence[Any], run: ScanRun | None, status: Callable[[], PipelineStatus]
+) -> tuple[object, StopAll | None]:
+    """Reply to one request, and the order to stop if that was asked for."""
+    body = parts[1:] if parts and len(parts[0]) == 0 else parts  # REQ sends an empty delimiter
+    try:
+        request = decode(body)
+    except WireError as error:
+        return Refused(reason=str(error)), None
+    if isinstance(request, StatusRequest):
+        return status(), None
+    if isinstance(request, FrameRequest):
+        return _frame(request, run), None
+    if isinstance(request, StopRequest):
+        return Accepted(note="stopping"), StopAll(immediately=request.immediately)
+    return Refused(reason=f"a {type(request).__name__} is not a request"), None
+
+
+def _frame(request: FrameRequest, run: ScanRun | None) -> FrameReply | Refused:
+    if run is None or request.serial not in (0, run.opened.serial):
+        return Refused(reason="that acquisition is no longer in memory")
+    rows, cols = run.analysis.scan_shape
+    if not 0 <= request.scan_index < rows * cols:
+        return Refused(reason=f"scan index {request.scan_index} is outside of the {rows}x{cols} scan")
+    frame = run.lookup.frame(request.scan_index)
+    if frame is None:
+        return Refused(reason="this position was not scanned yet, or its frame has left the frame log")
+    peaks = run.analysis.peaks_at(request.scan_index)
+    labels, origin = run.snapshot.labels if run.snapshot else None, None
+    if run.snapshot is not None and request.scan_index < run.snapshot.labels.size:
+        origin = run.snapshot.origin.reshape(-1, 2)[request.scan_index]
+    known = labels is not None and request.scan_index < labels.size
+    return FrameReply(
+        serial=run.opened.serial,
+        scan_index=request.scan_index,
+        label=int(labels.reshape(-1)[request.scan_index]) if known and labels is not None else NOT_CLASSIFIED,
+        frame=frame,
+        qx=peaks.qx,
+        qy=peaks.qy,
+        intensity=peaks.intensity,
+        origin=np.asarray(run.probe.center if origin is None else origin, np.float32),
+    )

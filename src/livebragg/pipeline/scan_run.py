@@ -1,0 +1,267 @@
+"""One acquisition in the analyst: analysis, look-up of frames, class patterns, results file, and lag."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from pathlib import Path
+
+import numpy as np
+
+from livebragg.config.render import to_table
+from livebragg.config.schema import Config
+from livebragg.errors import ResultsError
+from livebragg.model import AnalysisSnapshot, BraggPeaks, DetectedBatch, ProbeShape
+from livebragg.pipeline import feed_messages as feed
+from livebragg.pipeline.class_patterns import MeanPatterns, PatternSampler, all_patterns
+from livebragg.pipeline.frame_lookup import FrameLookup
+from livebragg.pipeline.health import Notices, RateMeter
+from livebragg.pipeline.payloads import batch_of
+from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.storage.results import ResultsWriter, unique_path
+from livebragg.wire.messages import AcquisitionOpened, DetectResult, FeedMessage
+
+logger = logging.getLogger(__name__)
+
+PATTERN_BUDGET_S = 0.03
+"""Time for reading sample frames at each publication."""
+
+MAX_LAGS = 20_000
+
+_COUNTED = (
+    "frames_analysed",
+    "frames_unmapped",
+    "frames_failed",
+    "pixels_nonfinite",
+    "pixels_negative",
+    "pixels_hot",
+)
+
+
+class ScanRun:
+    """Everything the analyst keeps about one acquisition.
+
+    Parameters
+    ----------
+    opened : AcquisitionOpened
+        What the receiver said when it began.
+    probe : ProbeShape
+        What detection uses.
+    config : Config
+        Analysis and results.
+    lookup : FrameLookup
+        Where raw frames come from.
+    notices : Notices
+        Where warnings go.
+    results_path : Path, optional
+        Results file to write; by default the name follows from the configuration.
+    """
+
+    def __init__(
+        self,
+        opened: AcquisitionOpened,
+        probe: ProbeShape,
+        config: Config,
+        lookup: FrameLookup,
+        notices: Notices,
+        results_path: Path | None = None,
+    ) -> None:
+        self.opened = opened
+        self.probe = probe
+        self._config = config
+        self._notices = notices
+        acquisition, geometry = opened.acquisition, opened.geometry
+        self.analysis = ScanAnalysis(
+            geometry.scan_shape,
+            acquisition.frame_shape,
+            probe,
+            config.analysis,
+            open_ended=geometry.open_ended,
+        )
+        self.lookup = lookup
+        self._sampler = PatternSampler(lookup, acquisition.frame_shape)
+        self.counters: Counter[str] = Counter()
+        self.rate = RateMeter()
+        self.lags: deque[float] = deque(maxlen=MAX_LAGS)
+        self._unpublished: list[float] = []
+        self._newest: tuple[int, BraggPeaks] | None = None
+        self._jobs_seen: set[int] = set()
+        self.newest_sent_at = 0.0
+        self.snapshot: AnalysisSnapshot | None = None
+        self.problem = ""
+        self.complete = False
+        self._next_flush = time.monotonic() + config.results.flush_s
+        self._writer = self._open_results(results_path)
+
+    # -------------------------------------------------------------------------------------------- results in
+    def add(self, result: DetectResult, now: float) -> None:
+        """Take a worker's result; one that came before is ignored."""
+        if result.job_id in self._jobs_seen:
+            self.counters["results_duplicate"] += 1
+            return
+        self._jobs_seen.add(result.job_id)
+        for name in _COUNTED:
+            self.counters[name] += getattr(result, name)
+        for problem in result.problems:
+            self._notices.add(problem)
+        self.rate.add(now, result.frames_analysed)
+        self._unpublished += [piece.sent_at for piece in result.pieces]
+        self.newest_sent_at = max(self.newest_sent_at, result.newest_sent_at)
+        self.add_batch(batch_of(result))
+
+    def add_batch(self, batch: DetectedBatch) -> None:
+        """Take what was found at some positions."""
+        if len(batch) == 0:
+            return
+        self.analysis.add(batch)
+        self.counters["disks"] += len(batch.peaks)
+        self.counters["positions_analysed"] += len(batch)
+        self._newest = (int(batch.scan_index[-1]), batch.peaks.frame(len(batch) - 1))
+        self._write(batch)
+
+    # ------------------------------------------------------------------------------------------- messages out
+    @property
+    def has_news(self) -> bool:
+        """Whether results came since the last publication."""
+        return bool(self._unpublished)
+
+    def publish(self, revision: int, now: float) -> list[FeedMessage]:
+        """Bring everything up to date and make the feed's messages."""
+        self.analysis.refresh()
+        self.snapshot = self.analysis.snapshot()
+        patterns = self._sampler.update(self.snapshot.labels, self.snapshot.class_ids, PATTERN_BUDGET_S)
+        return self._messages(self.snapshot, patterns, revision, now)
+
+    def _messages(
+        self, snapshot: AnalysisSnapshot, patterns: MeanPatterns, revision: int, now: float
+    ) -> list[FeedMessage]:
+        published_at = max(time.time(), now)
+        stamp = feed.Stamp(
+            serial=self.opened.serial,
+            revision=revision,
+            published_at=published_at,
+            newest_sent_at=self.newest_sent_at,
+        )
+        self.lags.extend(published_at - sent for sent in self._unpublished)
+        self._unpublished.clear()
+        messages: list[FeedMessage] = [
+            feed.class_maps(snapshot, stamp),
+            feed.virtual_images(snapshot, stamp),
+            feed.vector_map(snapshot, stamp),
+            feed.class_patterns(patterns, stamp),
+        ]
+        if self._newest is not None:
+            index, peaks = self._newest
+            frame = self.lookup.frame(index)
+            if frame is not None:
+                messages.append(feed.latest_frame(index, frame, peaks, stamp))
+        return messages
+
+    def numbers(self, now: float) -> dict[str, float]:
+        """Counters of this acquisition for the status."""
+        lags = np.fromiter(self.lags, np.float64) if self.lags else np.zeros(1)
+        p50, p99 = np.percentile(lags, [50, 99])
+        positions = max(self.counters["positions_analysed"], 1)
+        shape = self.analysis.scan_shape
+        numbers = {key: float(value) for key, value in self.counters.items()}
+        numbers |= {
+            "rate_analysed_hz": self.rate.rate(now),
+            "lag_p50_s": float(p50),
+            "lag_p99_s": float(p99),
+            "lag_s": float(lags[-1]),
+            "disks_per_frame": self.counters["disks"] / positions,
+            "positions_total": float(shape[0] * shape[1]),
+        }
+        if self.snapshot is not None:
+            numbers["n_peaks"] = float(len(self.snapshot.peaks))
+            numbers["n_classes"] = float(self.snapshot.class_ids.size)
+            numbers["nmf_residual"] = float(self.snapshot.residual)
+        return numbers
+
+    # ---------------------------------------------------------------------------------------------- the end
+    def finish(self, revision: int, status: str, reason: str, health: dict[str, float]) -> list[FeedMessage]:
+        """Refine to the batch solution, write the results file, and make the last messages."""
+        self.analysis.finish()
+        self.snapshot = self.analysis.snapshot()
+        patterns = all_patterns(
+            self.lookup, self.opened.acquisition.frame_shape, self.snapshot.labels, self.snapshot.class_ids
+        )
+        messages = self._messages(self.snapshot, patterns, revision, time.time())
+        if self._writer is not None:
+            try:
+                self._writer.finalize(
+                    self.snapshot,
+                    probe=self.probe,
+                    patterns=patterns.patterns,
+                    pattern_frames=patterns.n_frames,
+                    class_names=feed.class_names(self.snapshot),
+                    health=health | self.numbers(time.time()),
+                    notices=self._notices.snapshot(),
+                    status=status,
+                    reason=reason,
+                )
+            except ResultsError as error:
+                self._results_failed(error)
+        self.complete = True
+        return messages
+
+    # --------------------------------------------------------------------------------------------- the file
+    @property
+    def results_path(self) -> str:
+        """Where the results are written; empty when they are not."""
+        return "" if self._writer is None else str(self._writer.path)
+
+    def flush(self) -> None:
+        """Bring the results file up to date on disk, every few seconds."""
+        if self._writer is None or time.monotonic() < self._next_flush:
+            return
+        self._next_flush = time.monotonic() + self._config.results.flush_s
+        try:
+            self._writer.flush()
+        except ResultsError as error:
+            self._results_failed(error)
+
+    def close(self) -> None:
+        """Close the results file as it is."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _open_results(self, path: Path | None) -> ResultsWriter | None:
+        acquisition, config = self.opened.acquisition, self._config.results
+        if not config.write:
+            return None
+        try:
+            return ResultsWriter(
+                path or unique_path(self._default_path()),
+                acquisition,
+                self.opened.geometry.scan_shape,
+                acquisition.frame_shape,
+                parameters=to_table(self._config),
+            )
+        except ResultsError as error:
+            self._results_failed(error)
+            return None
+
+    def _default_path(self) -> Path:
+        acquisition = self.opened.acquisition
+        safe_id = "".join(c if c.isalnum() or c in "-_." else "_" for c in acquisition.acquisition_id)[:80]
+        name = self._config.results.name.format(
+            acquisition_id=safe_id,
+            time=time.strftime("%Y%m%d-%H%M%S", time.localtime(self.opened.opened_at)),
+            serial=self.opened.serial,
+        )
+        return Path(self._config.results.directory) / name
+
+    def _write(self, batch: DetectedBatch) -> None:
+        if self._writer is None:
+            return
+        try:
+            self._writer.append(batch)
+        except ResultsError as error:
+            self._results_failed(error)
+
+    def _results_failed(self, error: ResultsError) -> None:
+        self.problem = str(error)
+        self._notices.add(f"results are not written: {error}")
+        self._writer = None
