@@ -3,7 +3,9 @@
 Descan moves the beam smoothly over the scan and jumps a little from line to line; the measured centre is
 pulled about by counting noise and by contrast inside the disk. The model is a polynomial plus one offset per
 scan line, fitted robustly; each position then gets the mean of model and measurement, weighted by their
-uncertainties.
+uncertainties. What the measurements say beyond the model is either real or not: the other disks of the same
+frames move along with a real shift of the pattern, so comparing the two (`learn_from_patterns`) tells how much
+of the scatter to believe.
 """
 
 from __future__ import annotations
@@ -13,11 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.model import TrackedPeaks
+
 _ROUNDS = 4
 _ENOUGH = 20_000
 _GROWTH = 1.05
 _FLOOR = 0.02
 """No model of the descan is trusted better than this, in pixels."""
+_FEWEST_PATTERNS = 60
+"""Positions needed to learn how real the scatter of the measurements is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +83,7 @@ class OriginTracker:
         self._center = np.asarray(center, np.float64)
         self._powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
         self._row_jitter = row_jitter
-        self._systematic = systematic_error
+        self._systematic_prior = systematic_error
         self.reset()
 
     def reset(self) -> None:
@@ -89,6 +95,8 @@ class OriginTracker:
         self._coefficients[0] = self._center
         self._scale = (1.0, 1.0)
         self._spread = 0.0
+        self._systematic = self._systematic_prior
+        self._believed: float | None = None
         self._fitted_on = 0
         self._stale = False
 
@@ -111,13 +119,37 @@ class OriginTracker:
         gain = np.where(believed, variance / total, 0.0)
         return (model + gain[:, None] * np.where(believed[:, None], difference, 0.0)).astype(np.float32)
 
+    def learn_from_patterns(self, scan_index: NDArray[np.int64], pattern_origin: NDArray[np.float32]) -> None:
+        """Learn how much of the measurements' scatter about the model is real.
+
+        Parameters
+        ----------
+        scan_index : NDArray[np.int64], shape (n,)
+            Positions with several disks on tracked peaks.
+        pattern_origin : NDArray[np.float32], shape (n, 2)
+            Origin that those disks (not the direct beam) suggest; see `pattern_origins`.
+        """
+        self._refit()
+        model, _ = self._model(scan_index)
+        measured = self._measured[scan_index, :2] - model
+        usable = np.hypot(*measured.T) < 5 * max(self._spread, _FLOOR)
+        if usable.sum() < _FEWEST_PATTERNS:
+            return
+        measured, pattern = measured[usable], (pattern_origin - model)[usable]
+        pattern = pattern - np.median(pattern, axis=0)
+        weight = _huber(pattern)[:, None]
+        slope = np.sum(weight * pattern * measured) / max(float(np.sum(weight * measured**2)), 1e-12)
+        self._believed = float(np.clip(slope, 0.0, 1.0))
+        noise = (1 - self._believed) * self._spread**2 - self._counting_error() ** 2
+        self._systematic = float(np.sqrt(max(noise, 0.0)))
+
     def snapshot(self) -> OriginEstimate:
         """Copy of all estimates."""
         origin = np.full((self._seen.size, 2), np.nan, np.float32)
         seen = np.flatnonzero(self._seen)
         origin[seen] = self.origins(seen)
         return OriginEstimate(
-            origin=origin, measured=self._measured[:, :2].copy(), model_error=float(self._model_error())
+            origin=origin, measured=self._measured[:, :2].copy(), model_error=self._model_error()
         )
 
     def _refit(self) -> None:
@@ -175,11 +207,18 @@ class OriginTracker:
         self._row_offset *= (prior / (prior + noise))[:, None]
         self._row_variance = 1.0 / (1.0 / prior + 1.0 / noise)
 
-    def _model_error(self) -> float:
+    def _counting_error(self) -> float:
         errors = self._measured[:, 2]
         errors = errors[np.isfinite(errors)]
-        known = float(np.median(errors)) ** 2 + self._systematic**2 if errors.size else 0.0
-        return float(np.sqrt(max(self._spread**2 - known, _FLOOR**2)))
+        return float(np.median(errors)) if errors.size else 0.0
+
+    def _model_error(self) -> float:
+        """Standard deviation of the real shifts that the model does not know."""
+        if self._believed is None:
+            real = self._spread**2 - self._counting_error() ** 2 - self._systematic**2
+        else:
+            real = self._believed * self._spread**2
+        return float(np.sqrt(max(real, _FLOOR**2)))
 
     def _model(self, scan_index: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         model = self._smooth(scan_index)
@@ -207,6 +246,45 @@ class OriginTracker:
             seen = np.zeros(room, np.bool_)
             seen[: self._seen.size] = self._seen
             self._measured, self._seen = measured, seen
+
+
+def pattern_origins(
+    disks: NDArray[np.float32],
+    column: NDArray[np.int32],
+    owner: NDArray[np.int64],
+    peaks: TrackedPeaks,
+    least: int = 4,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Origin that the Bragg disks of a position suggest: mean distance from the tracked peaks they belong to.
+
+    Parameters
+    ----------
+    disks : NDArray[np.float32], shape (n_disks, 2)
+        ``(qx, qy)`` in detector pixels.
+    column : NDArray[np.int32], shape (n_disks,)
+        Id of the tracked peak of each disk, negative for none.
+    owner : NDArray[np.int64], shape (n_disks,)
+        Scan index of each disk.
+    peaks : TrackedPeaks
+        Peaks by id, relative to the origin.
+    least : int
+        Disks a position needs.
+
+    Returns
+    -------
+    tuple of NDArray
+        Scan indices (n,) and origins (n, 2).
+    """
+    place = np.full((max(int(peaks.peak_id.max(initial=-1)), int(column.max(initial=-1))) + 1, 2), np.nan)
+    place[peaks.peak_id] = np.stack([peaks.qx, peaks.qy], axis=1)
+    used = column >= 0
+    suggested = disks[used] - place[column[used]]
+    alive = np.isfinite(suggested[:, 0])
+    owners, suggested = owner[used][alive], suggested[alive]
+    number = np.bincount(owners)
+    enough = np.flatnonzero(number >= least)
+    sums = np.stack([np.bincount(owners, suggested[:, axis]) for axis in (0, 1)], axis=1)
+    return enough, (sums[enough] / number[enough, None]).astype(np.float32)
 
 
 def _robust_std(residual: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -49,7 +49,7 @@ class PeakTracker:
         self,
         geometry: MapGeometry,
         *,
-        smoothing: float = 0.6,
+        smoothing: float = 0.4,
         aperture: float = 1.25,
         min_support: int = 6,
         min_significance: float = 5.0,

@@ -13,6 +13,9 @@ from livebragg.classify.nmf import Factors
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.model import NOT_CLASSIFIED, ClassFamily
 
+_SPREADS = 5.0
+"""Standard deviations below the typical intensity of a class that still belong to it: thickness varies."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassMaps:
@@ -109,7 +112,7 @@ class ClassLabeler:
         return self._maps
 
     def _faint(self, features: FeatureView, factors: Factors) -> NDArray[np.bool_]:
-        """Positions with much less Bragg intensity than is typical of their class: mostly something else."""
+        """Positions with much less Bragg intensity than their class, and outside its spread: mostly something else."""
         faint = np.zeros(features.norm.size, np.bool_)
         lead = factors.weights.argmax(axis=1) if factors.component_ids.size else np.zeros(faint.size, np.int64)
         known = (features.tracked >= self._config.min_peaks) & (factors.weights.sum(axis=1) > 0)
@@ -117,8 +120,10 @@ class ClassLabeler:
         for component in range(factors.component_ids.size):
             members = np.flatnonzero(known & (lead == component))
             if members.size:
-                share = features.norm[members] / np.median(features.norm[members])
-                faint[members] = share**power < self._config.min_share
+                share = power * np.log(np.maximum(features.norm[members], 1e-9))
+                low, middle = np.quantile(share, [0.16, 0.5])
+                limit = min(np.log(max(self._config.min_share, 1e-9)), -_SPREADS * (middle - low))
+                faint[members] = share - middle < limit
         return faint
 
     def _label_crystals(

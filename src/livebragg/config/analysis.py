@@ -53,7 +53,7 @@ class OriginConfig:
 class TrackerConfig:
     """Sharp peaks of the Bragg vector map."""
 
-    smoothing: float = 0.6
+    smoothing: float = 0.4
     """Standard deviation of the Gaussian that smooths the map before maxima are looked for, in pixels."""
     aperture: float = 1.25
     """Radius within which the positions that support a peak are counted, in pixels."""
@@ -106,8 +106,9 @@ class ClassifyConfig:
     """Largest cosine between the mean patterns of those two kinds."""
     merge_cosine: float = 0.9
     """Classes whose patterns have a larger cosine are merged."""
-    min_share: float = 0.25
-    """Bragg intensity, relative to what is typical of its class, that a position needs to belong to it."""
+    min_share: float = 0.5
+    """Bragg intensity, relative to what is typical of its class, below which a position belongs to no crystal,
+    unless the intensities in that class vary as much."""
     min_class_positions: int = 8
     """Classes that own fewer positions at the end are dissolved."""
     max_classes: int = 100

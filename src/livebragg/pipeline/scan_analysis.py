@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.accumulate import BraggVectorMap, ScanImages, VectorStore, VectorView, vector_map
-from livebragg.calibrate import OriginTracker, PeakTracker
+from livebragg.calibrate import OriginTracker, PeakTracker, pattern_origins
 from livebragg.classify import ClassLabeler, FeatureTable, GrowingNMF
 from livebragg.config.analysis import AnalysisConfig, TrackerConfig
 from livebragg.model import (
@@ -29,6 +29,8 @@ from livebragg.model import (
 
 _BRAGG_IMAGES = ("n_disks", "bragg_intensity")
 _FINAL_PASSES = 3
+_LEARN_AGAIN = 1.3
+"""Growth of the scan after which the patterns are asked again how far measured origins can be believed."""
 
 
 class ScanAnalysis:
@@ -99,6 +101,7 @@ class ScanAnalysis:
             part.reset()
         self._version = 0
         self._refreshed_at = 0
+        self._learned_at = 0
         self._finished = False
 
     @property
@@ -132,12 +135,18 @@ class ScanAnalysis:
         self._finished = False
         return int(new.sum())
 
+    def peaks_at(self, scan_index: int) -> BraggPeaks:
+        """Disks found at one position; none where it was not seen."""
+        return self._vectors.peaks_at(scan_index)
+
     def refresh(self) -> None:
         """Bring map, peaks, features, classes and labels up to what has been added."""
         if self._vectors.n_seen == self._refreshed_at:
             return
         self._refreshed_at = self._vectors.n_seen
         features_changed = self._advance()
+        if self._vectors.n_seen >= _LEARN_AGAIN * self._learned_at:
+            self._learn_origins()
         features = self._features.snapshot()
         self._nmf.update(features, features_changed)
         self._nmf.refine(features)
@@ -151,6 +160,7 @@ class ScanAnalysis:
         for _ in range(_FINAL_PASSES):
             self._map.reset()
             changed = self._advance()
+            self._learn_origins()
             self._nmf.update(self._features.snapshot(), changed)
         self._map.tolerance = self._config.origin.rebin_tolerance
         self._nmf.finish(self._features.snapshot())
@@ -202,6 +212,16 @@ class ScanAnalysis:
         affected = seen if peaks_changed else moved
         changed = self._features.update(vectors, affected, self._map.binned_origins[affected])
         return affected[changed]
+
+    def _learn_origins(self) -> None:
+        vectors = self._vectors.snapshot()
+        seen = np.flatnonzero(vectors.count >= 0)
+        order = seen[np.argsort(vectors.start[seen], kind="stable")]
+        owner = np.repeat(order, vectors.count[order])
+        disks = np.stack([vectors.qx, vectors.qy], axis=1)
+        column = self._features.snapshot().column[: owner.size]
+        self._origin.learn_from_patterns(*pattern_origins(disks, column, owner, self._tracker.snapshot()))
+        self._learned_at = self._vectors.n_seen
 
     def _relabel(self) -> None:
         seen = self._vectors.snapshot().count >= 0
