@@ -7,7 +7,7 @@ import types
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from livebragg.config.schema import Config
 from livebragg.errors import ConfigError
@@ -82,6 +82,8 @@ def _scalar(option: Any, value: Any) -> Any:
         return value if isinstance(value, str) else None
     if get_origin(option) is tuple:
         return _tuple(get_args(option), value)
+    if get_origin(option) is Literal:
+        return value if value in get_args(option) else None
     return None
 
 
@@ -97,6 +99,8 @@ def _tuple(kinds: tuple[Any, ...], value: Any) -> Any:
 
 
 def _name(option: Any) -> str:
+    if get_origin(option) is Literal:
+        return " or ".join(map(repr, get_args(option)))
     if get_origin(option) is tuple:
         args = get_args(option)
         if args[-1] is ...:
