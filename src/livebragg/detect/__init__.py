@@ -1,6 +1,8 @@
 """Bragg disks: what the probe looks like, where its copies are in a frame, and what else a frame tells."""
 
+from livebragg.detect.analyzer import FrameAnalyzer
 from livebragg.detect.detector import DiskDetector, FrameHealth
+from livebragg.detect.measure import measure_probe
 from livebragg.detect.template import ProbeTemplate
 
-__all__ = ["DiskDetector", "FrameHealth", "ProbeTemplate"]
+__all__ = ["DiskDetector", "FrameAnalyzer", "FrameHealth", "ProbeTemplate", "measure_probe"]

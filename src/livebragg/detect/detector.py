@@ -11,7 +11,7 @@ from livebragg.detect.frames import as_frames
 from livebragg.detect.plan import build_plan
 from livebragg.detect.template import ProbeTemplate
 from livebragg.errors import ConfigError
-from livebragg.kernels.batch import detect_batch
+from livebragg.kernels.batch import analyze_batch, detect_batch
 from livebragg.kernels.plan import FIT_COLUMNS, allocate_scratch
 from livebragg.model import BraggPeaks
 
@@ -34,6 +34,9 @@ class FrameHealth:
 
     full_frames: int
     """Frames with more disks than kept."""
+
+    masked_frames: int
+    """Frames with pixels that were not finite, or negative."""
 
 
 class DiskDetector:
@@ -106,7 +109,7 @@ class DiskDetector:
         self._counting = (float(gain), float(offset), bool(read_noise > 0))
         self._scratch = allocate_scratch(self.frame_shape, self._plan.pad, _CANDIDATES)
         self._fit = np.zeros((max_disks_per_frame, len(FIT_COLUMNS)))
-        self._health = np.zeros(4, np.int64)
+        self._health = np.zeros(5, np.int64)
 
     @property
     def threshold(self) -> float:
@@ -116,8 +119,14 @@ class DiskDetector:
     @property
     def health(self) -> FrameHealth:
         """Counts of odd pixels in all frames seen by this detector."""
-        nonfinite, negative, hot, full = map(int, self._health)
-        return FrameHealth(nonfinite_pixels=nonfinite, negative_pixels=negative, hot_pixels=hot, full_frames=full)
+        nonfinite, negative, hot, full, masked = map(int, self._health)
+        return FrameHealth(
+            nonfinite_pixels=nonfinite,
+            negative_pixels=negative,
+            hot_pixels=hot,
+            full_frames=full,
+            masked_frames=masked,
+        )
 
     def detect(self, frame: NDArray[np.generic]) -> BraggPeaks:
         """Find the disks of one frame.
@@ -137,13 +146,44 @@ class DiskDetector:
     def detect_many(self, frames: NDArray[np.generic]) -> BraggPeaks:
         """Find the disks of several frames, shape ``(n, frame_rows, frame_cols)``."""
         stack = as_frames(frames, self.frame_shape)
-        n = stack.shape[0]
-        columns = np.empty((5, max(n, 1) * self._fit.shape[0]), np.float32)
-        counts = np.zeros(n, np.int64)
+        columns, counts = self._allocate_output(stack.shape[0])
         total = detect_batch(
             stack, *self._counting, self._plan, self._scratch, self._fit, columns, counts, self._health
         )
         return peaks_from_columns(columns[:, :total], counts)
+
+    def analyze_into(
+        self,
+        stack: NDArray[np.generic],
+        masks: NDArray[np.float32],
+        center: tuple[float, float],
+        search_radius: float,
+        out_beam: NDArray[np.float32],
+        out_virtual: NDArray[np.float32],
+        out_sum: NDArray[np.float32],
+    ) -> BraggPeaks:
+        """`detect_many` of checked frames, and in the same pass what `analyze_batch` collects."""
+        columns, counts = self._allocate_output(stack.shape[0])
+        total = analyze_batch(
+            stack,
+            *self._counting,
+            self._plan,
+            self._scratch,
+            self._fit,
+            masks,
+            (float(center[0]), float(center[1])),
+            search_radius,
+            columns,
+            counts,
+            self._health,
+            out_beam,
+            out_virtual,
+            out_sum,
+        )
+        return peaks_from_columns(columns[:, :total], counts)
+
+    def _allocate_output(self, n_frames: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        return np.empty((5, n_frames * self._fit.shape[0]), np.float32), np.zeros(n_frames, np.int64)
 
 
 def peaks_from_columns(columns: NDArray[np.float32], counts: NDArray[np.int64]) -> BraggPeaks:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from livebragg.kernels.find import find_disks
 from livebragg.kernels.load import load_frame
 from livebragg.kernels.plan import COL, INTENSITY, INTENSITY_VARIANCE, POSITION_VARIANCE, ROW, Plan, Scratch
+from livebragg.kernels.virtual import collect
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -37,7 +38,7 @@ def detect_batch(
         ``qx, qy, intensity, intensity_error, position_error``, in pixels and detector counts.
     out_counts : NDArray[np.int64], shape (n,)
         Disks of each frame.
-    out_health : NDArray[np.int64], shape (4,)
+    out_health : NDArray[np.int64], shape (5,)
 
     Returns
     -------
@@ -52,6 +53,70 @@ def detect_batch(
         out_counts[i] = found
         written += found
     return written
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def analyze_batch(
+    frames: NDArray[np.generic],
+    gain: float,
+    offset: float,
+    keep_negative: bool,
+    plan: Plan,
+    scratch: Scratch,
+    fit_scratch: NDArray[np.float64],
+    masks: NDArray[np.float32],
+    center: tuple[float, float],
+    search_radius: float,
+    out_columns: NDArray[np.float32],
+    out_counts: NDArray[np.int64],
+    out_health: NDArray[np.int64],
+    out_beam: NDArray[np.float32],
+    out_virtual: NDArray[np.float32],
+    out_sum: NDArray[np.float32],
+) -> int:  # pragma: no cover - compiled
+    """`detect_batch`, and everything else a frame tells while it is in the cache.
+
+    Parameters
+    ----------
+    masks : NDArray[np.float32], shape (k, frame_rows, frame_cols)
+        Virtual detectors.
+    center : tuple of float
+        Where the direct beam is expected, in pixels.
+    search_radius : float
+        How far from there it may be, in pixels.
+    out_beam : NDArray[np.float32], shape (n, 3)
+        Direct beam ``(qx, qy)`` and its standard error; NaN where it was not found.
+    out_virtual : NDArray[np.float32], shape (n, k + 3)
+    out_sum : NDArray[np.float32], shape (frame_rows, frame_cols)
+        The frames are added.
+    """
+    written = 0
+    for i in range(frames.shape[0]):
+        top = load_frame(frames[i], gain, offset, keep_negative, plan.pad, plan.weight, scratch.image, out_health)
+        found = find_disks(plan, scratch, top, fit_scratch, out_health)
+        write_peaks(fit_scratch, found, gain, out_columns[:, written : written + found])
+        find_beam(out_columns[:, written : written + found], center, search_radius, out_beam[i])
+        collect(scratch.image, plan.pad, gain, masks, out_virtual[i], out_sum)
+        out_counts[i] = found
+        written += found
+    return written
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_beam(
+    columns: NDArray[np.float32],
+    center: tuple[float, float],
+    search_radius: float,
+    out_beam: NDArray[np.float32],
+) -> None:  # pragma: no cover - compiled
+    """Direct beam: the brightest peak within the search radius, or NaN."""
+    out_beam[:] = np.nan
+    brightest = np.float32(0.0)
+    for i in range(columns.shape[1]):
+        distance = math.hypot(columns[0, i] - center[0], columns[1, i] - center[1])
+        if distance <= search_radius and columns[2, i] > brightest:
+            brightest = columns[2, i]
+            out_beam[0], out_beam[1], out_beam[2] = columns[0, i], columns[1, i], columns[4, i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

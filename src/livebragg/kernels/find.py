@@ -54,7 +54,7 @@ def find_disks(
         Largest pixel of the image, in electrons.
     out_fit : NDArray[np.float64], shape (max_disks, 7)
         One row per disk, with the columns of `FIT_COLUMNS`.
-    out_health : NDArray[np.int64], shape (4,)
+    out_health : NDArray[np.int64], shape (5,)
         Counters that grow; ``[2]``: hot pixels replaced, ``[3]``: frames with more than `max_disks` disks.
 
     Returns

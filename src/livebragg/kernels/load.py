@@ -30,13 +30,15 @@ def load_frame(
         1 for pixels to be used, 0 for bad pixels and the padding.
     out_image : NDArray[np.float32], same shape as `valid`
         Electrons; 0 where not valid. The padding is not touched.
-    out_health : NDArray[np.int64], shape (2,)
-        Counters that grow: pixels that were not finite (they become 0), and negative pixels that became 0.
+    out_health : NDArray[np.int64], shape (5,)
+        Counters that grow: ``[0]`` pixels that were not finite and ``[1]`` negative pixels, all of which became
+        0; ``[4]`` frames with such pixels.
     """
     rows, cols = frame.shape
     inverse = np.float32(1.0 / gain)
     shift = np.float32(offset)
     top = np.float32(0.0)
+    before = out_health[0] + out_health[1]
     for r in range(rows):
         source = frame[r]
         use = valid[r + pad, pad : pad + cols]
@@ -45,11 +47,13 @@ def load_frame(
         for c in range(cols):
             value = (np.float32(source[c]) - shift) * inverse * use[c]
             target[c] = value
-            top = max(top, value)
+            if value > top and value < np.float32(np.inf):
+                top = value
             odd += not (np.float32(0.0) <= value < np.float32(np.inf))
         if odd > 0:
-            top = max(top, _repair_row(use, keep_negative, target, out_health))
-    return top
+            top = max(top, np.float32(_repair_row(use, keep_negative, target, out_health)))
+    out_health[4] += out_health[0] + out_health[1] > before
+    return float(top)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -70,4 +74,4 @@ def _repair_row(
             out_health[1] += 1
         else:
             top = max(top, value)
-    return top
+    return float(top)

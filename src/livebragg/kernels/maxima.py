@@ -15,7 +15,7 @@ def _chunk_maximum(values: NDArray[np.float32]) -> float:  # pragma: no cover - 
     top = np.float32(-np.inf)
     for i in range(values.size):
         top = max(top, values[i])
-    return top
+    return float(top)
 
 
 @njit(cache=True, nogil=True)

@@ -81,4 +81,4 @@ def disk_sum(
     for k in range(offsets.size):
         c = col + pad + offsets[k]
         total = np.int32(total + prefix[row + pad + halves[k] + 1, c] - prefix[row + pad - halves[k], c])
-    return total
+    return int(total)

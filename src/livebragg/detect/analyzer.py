@@ -1,0 +1,147 @@
+"""Everything a worker reads out of a frame."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.config.detection import DetectionConfig, VirtualConfig
+from livebragg.detect.detector import DiskDetector, FrameHealth
+from livebragg.detect.frames import as_frames
+from livebragg.detect.template import ProbeTemplate
+from livebragg.detect.virtual import virtual_masks
+from livebragg.errors import ConfigError, FrameError
+from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, DetectedBatch, ProbeShape
+
+
+class FrameAnalyzer:
+    """Turns frames into peaks, direct beam, virtual images and their sum; one per worker thread.
+
+    Parameters
+    ----------
+    probe_shape : ProbeShape
+        Measured or configured probe.
+    frame_shape : tuple of int
+        ``(frame_rows, frame_cols)``.
+    config : DetectionConfig
+    virtual : VirtualConfig
+
+    Raises
+    ------
+    ConfigError
+        A bad pixel or the probe's centre lies outside the frame.
+    FrameError
+        The frame is too small for the probe.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shape = ProbeShape(radius=4.0, edge_width=0.5, center=(31.0, 24.0))
+    >>> frames = np.zeros((2, 64, 48), np.uint16)
+    >>> frames[:, 28:35, 21:28] = 9
+    >>> batch = FrameAnalyzer(shape, (64, 48)).analyze(frames, np.array([5, 6]))
+    >>> batch.direct_beam[0, :2].round(1).tolist(), batch.virtual[1, 0].item()
+    ([31.0, 24.0], 441.0)
+    """
+
+    def __init__(
+        self,
+        probe_shape: ProbeShape,
+        frame_shape: tuple[int, int],
+        config: DetectionConfig | None = None,
+        virtual: VirtualConfig | None = None,
+    ) -> None:
+        config = DetectionConfig() if config is None else config
+        self.probe_shape = probe_shape
+        self.frame_shape = (int(frame_shape[0]), int(frame_shape[1]))
+        self._check_center()
+        self._detector = DiskDetector(
+            ProbeTemplate.from_shape(probe_shape),
+            self.frame_shape,
+            config.false_disks_per_frame,
+            min_spacing=config.min_spacing,
+            max_disks_per_frame=config.max_disks_per_frame,
+            gain=config.gain,
+            offset=config.offset,
+            read_noise=config.read_noise,
+            bad_pixels=bad_pixel_mask(config.bad_pixels, self.frame_shape),
+        )
+        self._masks = virtual_masks(probe_shape, self.frame_shape, VirtualConfig() if virtual is None else virtual)
+        self._frames_masked = 0
+        radius = config.beam_search_radius
+        self._search_radius = max(1.2 * probe_shape.radius, 4.0) if radius is None else float(radius)
+
+    @property
+    def health(self) -> FrameHealth:
+        """Counts of odd pixels in all frames seen by this analyzer."""
+        return self._detector.health
+
+    @property
+    def frames_masked(self) -> int:
+        """Frames of the latest `analyze` with NaN, infinite or negative pixels, which counted as 0."""
+        return self._frames_masked
+
+    def analyze(self, frames: NDArray[np.generic], scan_index: NDArray[np.int64]) -> DetectedBatch:
+        """Analyze the frames of some scan positions.
+
+        Parameters
+        ----------
+        frames : NDArray, shape (n, frame_rows, frame_cols)
+            Detector counts, of any real dtype; not changed.
+        scan_index : NDArray[np.int64], shape (n,)
+            Scan position of each frame.
+
+        Raises
+        ------
+        FrameError
+            Wrong shape, a dtype that holds no counts, or another number of scan positions than of frames.
+        """
+        stack = as_frames(frames, self.frame_shape)
+        index = np.asarray(scan_index, np.int64)
+        if index.shape != (stack.shape[0],):
+            raise FrameError(
+                f"{stack.shape[0]} frames came with scan indices of shape {index.shape}; one each is due"
+            )
+        beam = np.empty((index.size, 3), np.float32)
+        virtual = np.empty((index.size, len(VIRTUAL_IMAGES)), np.float32)
+        sum_pattern = np.zeros(self.frame_shape, np.float32)
+        masked_before = self.health.masked_frames
+        peaks = self._detector.analyze_into(
+            stack, self._masks, self.probe_shape.center, self._search_radius, beam, virtual, sum_pattern
+        )
+        self._frames_masked = self.health.masked_frames - masked_before
+        return DetectedBatch(
+            scan_index=index, peaks=peaks, direct_beam=beam, virtual=virtual, sum_pattern=sum_pattern
+        )
+
+    def detect(self, frame: NDArray[np.generic]) -> BraggPeaks:
+        """Find the disks of one frame only."""
+        return self._detector.detect(frame)
+
+    def _check_center(self) -> None:
+        for value, size in zip(self.probe_shape.center, self.frame_shape, strict=True):
+            if not -0.5 <= value <= size - 0.5:
+                raise ConfigError(
+                    f"the probe's centre {self.probe_shape.center} lies outside frames of {self.frame_shape} "
+                    "pixels; set probe.center to (row, column) within the frame"
+                )
+
+
+def bad_pixel_mask(pixels: tuple[tuple[int, int], ...], frame_shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Mask that is True at the listed pixels, ``None`` for an empty list.
+
+    Raises
+    ------
+    ConfigError
+        A pixel lies outside the frame.
+    """
+    if not pixels:
+        return None
+    mask = np.zeros(frame_shape, bool)
+    for row, col in pixels:
+        if not (0 <= row < frame_shape[0] and 0 <= col < frame_shape[1]):
+            raise ConfigError(
+                f"detection.bad_pixels holds ({row}, {col}), outside frames of {frame_shape} pixels; remove it"
+            )
+        mask[row, col] = True
+    return mask

@@ -1,0 +1,93 @@
+"""The probe from the first frames: where the direct beam is, how large its disk, how sharp its edge.
+
+The beam moves from frame to frame (descan), so a mean frame is only good for finding it: each frame is then
+aligned at its own beam, the radial profiles are pooled, and a blurred disk is fitted to their edge.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.config.detection import DetectionConfig, ProbeConfig
+from livebragg.detect.beam import Beam, find_beam, locate_beam
+from livebragg.detect.edge import fit_edge
+from livebragg.detect.frames import as_frames
+from livebragg.detect.profile import RadialProfile
+from livebragg.detect.template import ProbeTemplate
+from livebragg.errors import ProbeError
+from livebragg.model import ProbeShape
+
+_MOST_FRAMES = 64
+"""Frames used of those given, evenly spread."""
+
+_ROUNDS = 3
+"""Times the frames are aligned and the edge is fitted: the fit improves the alignment."""
+
+
+def measure_probe(
+    frames: NDArray[np.generic],
+    *,
+    known: ProbeConfig | None = None,
+    detection: DetectionConfig | None = None,
+) -> ProbeShape:
+    """Measure radius, edge width and centre of the direct beam.
+
+    Parameters
+    ----------
+    frames : NDArray, shape (n, frame_rows, frame_cols)
+        A few frames; more average better. Not changed.
+    known : ProbeConfig, optional
+        What need not be measured.
+    detection : DetectionConfig, optional
+        Bad pixels, and how the detector counts.
+
+    Raises
+    ------
+    ProbeError
+        No frame has a beam that stands out, or it has no edge within the frame.
+
+    Examples
+    --------
+    >>> rows, cols = np.indices((64, 64))
+    >>> frame = np.random.default_rng(0).poisson(200 * (np.hypot(rows - 30, cols - 33) < 6.2))
+    >>> shape = measure_probe(frame[np.newaxis])
+    >>> round(shape.radius), [round(q) for q in shape.center]
+    (6, [30, 33])
+    """
+    known = ProbeConfig() if known is None else known
+    detection = DetectionConfig() if detection is None else detection
+    stack = _prepare(frames, detection)
+    start, template = find_beam(stack, known)
+    for _ in range(_ROUNDS):
+        beams = locate_beam(stack, template, start)
+        template = ProbeTemplate.disk(*fit_edge(_pool(stack, beams, template), template, known))
+    center = np.median([b.center for b in beams], axis=0) if known.center is None else known.center
+    return ProbeShape(
+        radius=template.radius, edge_width=template.edge_width, center=(float(center[0]), float(center[1]))
+    )
+
+
+def _prepare(frames: NDArray[np.generic], detection: DetectionConfig) -> NDArray[np.float32]:
+    """Evenly chosen frames in electrons, with bad and odd pixels 0."""
+    array = np.asarray(frames)
+    if array.ndim != 3 or array.shape[0] == 0:
+        raise ProbeError(
+            f"the probe is measured from a stack of frames (n, frame_rows, frame_cols), not from an array of "
+            f"shape {array.shape}; give at least one frame, or set probe.radius, probe.edge_width and probe.center"
+        )
+    chosen = np.unique(np.linspace(0, array.shape[0] - 1, _MOST_FRAMES).astype(int))
+    stack = as_frames(array[chosen], (array.shape[1], array.shape[2])).astype(np.float32)
+    stack = (stack - np.float32(detection.offset)) / np.float32(detection.gain)
+    stack[~np.isfinite(stack)] = 0.0
+    for row, col in detection.bad_pixels:
+        if row < stack.shape[1] and col < stack.shape[2]:
+            stack[:, row, col] = 0.0
+    return np.asarray(np.maximum(stack, 0.0))
+
+
+def _pool(stack: NDArray[np.float32], beams: list[Beam], template: ProbeTemplate) -> RadialProfile:
+    profile = RadialProfile(reach=2.0 * template.radius + 4.0 * template.edge_width + 4.0)
+    for beam in beams:
+        profile.add(stack[beam.frame], beam.center, beam.others, template.radius + 2.0 * template.edge_width + 1.0)
+    return profile
