@@ -162,6 +162,11 @@ class SpecimenConfig:
                 f"probe_radius = {self.probe_radius} is too large for frames of {self.frame_shape}; choose at "
                 f"most {shortest / 4}"
             )
+        half = tuple(side / 2 for side in self.frame_shape)
+        if abs(self.center_offset[0]) > half[0] or abs(self.center_offset[1]) > half[1]:
+            raise ConfigError(
+                f"center_offset = {self.center_offset} puts the beam outside the frame; choose at most {half}"
+            )
         if self.hot_pixels + self.dead_pixels > self.frame_shape[0] * self.frame_shape[1] // 2:
             raise ConfigError(
                 f"hot_pixels + dead_pixels = {self.hot_pixels + self.dead_pixels} is more than half of the frame"

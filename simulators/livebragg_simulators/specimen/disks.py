@@ -62,7 +62,7 @@ class DiskShapes:
         )
         side = 2 * self.reach + 1
         start = CELLS * np.arange(side)[None, :] + CELLS - np.arange(CELLS + 1)[:, None]
-        flat = boxes[:, start.reshape(-1, 1), start.reshape(1, -1)]
+        flat = boxes.astype(np.float32)[:, start.reshape(-1, 1), start.reshape(1, -1)]
         table = flat.reshape(N_SHAPES, CELLS + 1, side, CELLS + 1, side).transpose(0, 1, 3, 2, 4)
         return np.ascontiguousarray(table, np.float32)
 

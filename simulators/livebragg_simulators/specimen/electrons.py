@@ -15,6 +15,7 @@ each a fraction of a pixel): moving an electron by a disk's centre is then one i
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,27 +47,24 @@ class ElectronSource:
     def __init__(self, scatterer: Scatterer, canvas: Canvas, shapes: DiskShapes) -> None:
         self._scatterer = scatterer
         config = scatterer.config
-        origin = scatterer.layout.origin.reshape(-1, 2)
-        drift = np.ptp(origin, axis=0).max()
-        self._margin = 2 * shapes.reach + math.ceil(drift) + 4
+        drift = np.ptp(scatterer.layout.origin.reshape(-1, 2), axis=0).max()
+        self._margin = max(2 * shapes.reach + 2, math.ceil(drift) + 5)  # no electron lands further outside
         self._wide = (config.frame_shape[0] + 2 * self._margin, config.frame_shape[1] + 2 * self._margin)
         self._bits = 15 - math.ceil(math.log2(max(self._wide)))
         rng = np.random.default_rng([config.seed, 0x4D])
-        self._disk_pool = np.stack(
-            [
-                self._packed(_draw(density, 1 / CELLS, (shapes.reach, shapes.reach), DISK_POOL, rng))
-                for density in shapes.density
-            ]
-        ).ravel()
+        middle = (float(shapes.reach), float(shapes.reach))
+        self._disk_pool = np.concatenate(
+            [self._pool(density, 1 / CELLS, middle, DISK_POOL, rng) for density in shapes.density]
+        )
         center = (canvas.center[0] + 0.5, canvas.center[1] + 0.5)
-        reach = (float(shapes.reach), float(shapes.reach))
-        self._pools = [self._packed(_draw(shapes.density[0], 1 / CELLS, reach, SMOOTH_POOL, rng))]
-        self._inside = [1.0]
-        for pattern in canvas.patterns:
-            self._pools.append(self._packed(_draw(pattern, 1.0, center, SMOOTH_POOL, rng)))
-            self._inside.append(float(pattern.sum(dtype=np.float64)))
+        self._pools = {0: self._pool(shapes.density[0], 1 / CELLS, middle, SMOOTH_POOL, rng)}
+        self._pools |= {
+            1 + number: self._pool(canvas.patterns[number], 1.0, center, SMOOTH_POOL, rng)
+            for number in scatterer.used_smooth
+        }
+        self._on_canvas = np.append(1.0, canvas.patterns.sum(axis=(1, 2), dtype=np.float64))
 
-    def frames(self, positions: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    def draw(self, positions: NDArray[np.int64], rng: np.random.Generator, out: NDArray[Any]) -> None:
         """Draw frames.
 
         Parameters
@@ -75,28 +73,22 @@ class ElectronSource:
             Flat scan positions.
         rng : np.random.Generator
             Source of the noise.
-
-        Returns
-        -------
-        NDArray[np.int64], shape (n, frame_rows, frame_cols)
-            Electrons counted in each pixel.
+        out : NDArray of an unsigned type, shape (n, frame_rows, frame_cols)
+            Takes the electrons counted in each pixel, clipped to its type.
         """
         layout, config = self._scatterer.layout, self._scatterer.config
         disks, direct, smooth = self._scatterer.scatter(positions)
         dose = config.electrons_per_frame * layout.flux.ravel()[positions]
         origins = self._packed(layout.origin.reshape(-1, 2)[positions] + self._margin + 0.5)
-        fractions = np.column_stack([direct, smooth]) * self._inside
-        smooth_counts = rng.poisson(fractions * dose[:, None])
+        smooth_counts = rng.poisson(np.column_stack([direct, smooth]) * self._on_canvas * dose[:, None])
         smooth_starts = rng.integers(0, SMOOTH_POOL, smooth_counts.shape)
         places, ends = self._disk_electrons(disks, dose, rng)
-        frames = np.empty((len(positions), *config.frame_shape), np.int64)
-        for i, frame in enumerate(frames):
+        for i, frame in enumerate(out):
             parts = [places[ends[i] : ends[i + 1]]]
-            for number in np.flatnonzero(smooth_counts[i]):
+            for number in map(int, np.flatnonzero(smooth_counts[i])):
                 run = _run(self._pools[number], smooth_starts[i, number], smooth_counts[i, number])
                 parts.append(run + origins[i])
-            frame[:] = self._count(np.concatenate(parts))
-        return frames
+            self._count(np.concatenate(parts), frame)
 
     def _disk_electrons(
         self, disks: DiskTable, dose: NDArray[np.float64], rng: np.random.Generator
@@ -115,35 +107,39 @@ class ElectronSource:
         last_disk = np.searchsorted(disks.position, np.arange(len(dose) + 1))
         return places, np.concatenate([[0], ends])[last_disk]
 
-    def _count(self, places: NDArray[np.int32]) -> NDArray[np.int64]:
+    def _count(self, places: NDArray[np.int32], frame: NDArray[Any]) -> None:
         row = places >> (16 + self._bits)
         col = (places & 0xFFFF) >> self._bits
         wide = np.bincount(row * self._wide[1] + col, minlength=self._wide[0] * self._wide[1])
-        margin = self._margin
-        return wide.reshape(self._wide)[margin:-margin, margin:-margin]
+        inner = wide.reshape(self._wide)[self._margin : -self._margin, self._margin : -self._margin]
+        np.minimum(inner, np.iinfo(frame.dtype).max, out=frame, casting="unsafe")
 
     def _packed(self, places: NDArray[np.float64]) -> NDArray[np.int32]:
         fixed = np.rint(places * (1 << self._bits)).astype(np.int32)
         return np.asarray((fixed[:, 0] << 16) + fixed[:, 1], np.int32)
 
+    def _pool(
+        self,
+        density: NDArray[np.float32],
+        cell: float,
+        center: tuple[float, float],
+        count: int,
+        rng: np.random.Generator,
+    ) -> NDArray[np.int32]:
+        """Draw places relative to `center` (in pixels) from a density that is constant in square cells.
 
-def _draw(
-    density: NDArray[np.float32],
-    cell: float,
-    center: tuple[float, float],
-    count: int,
-    rng: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Draw `count` places relative to `center` from a density that is constant in each square cell.
-
-    One place is drawn from each of `count` equal steps of the cumulative density (stratified: the pool is
-    closer to the density than independent draws would be), and the places are shuffled.
-    """
-    cumulative = np.cumsum(density, dtype=np.float64)
-    steps = (np.arange(count) + rng.random(count)) / count * cumulative[-1]
-    which = np.minimum(np.searchsorted(cumulative, steps, side="right"), density.size - 1)
-    places = np.stack(np.divmod(which, density.shape[1]), axis=1) + rng.random((count, 2))
-    return np.asarray(rng.permutation(places * cell - np.array(center)), np.float64)
+        One place is drawn from each of `count` equal steps of the cumulative density: so the pool is closer to
+        the density than independent draws would be. Then the places are shuffled.
+        """
+        cumulative = np.cumsum(density, dtype=np.float64)
+        steps = (np.arange(count) + rng.random(count)) / count * cumulative[-1]
+        which = np.minimum(np.searchsorted(cumulative, steps, side="right"), density.size - 1)
+        places = rng.random((count, 2))
+        places[:, 0] += which // density.shape[1]
+        places[:, 1] += which % density.shape[1]
+        pool = self._packed(places * cell - np.array(center))
+        rng.shuffle(pool)
+        return pool
 
 
 def _run(pool: NDArray[np.int32], start: int, count: int) -> NDArray[np.int32]:

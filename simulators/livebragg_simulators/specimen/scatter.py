@@ -64,6 +64,7 @@ class Scatterer:
             *HALOS.values(),
         )
         self._smooth_of = np.array([_smooth_number(c) for c in layout.components], np.int64)
+        self.used_smooth = sorted(set(map(int, self._smooth_of)))
         self._sources = self._make_sources()
         self._weights = layout.weights.reshape(len(layout.components), -1)
         self._origin = layout.origin.reshape(-1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ BLOCK = 16
 
 _HOT_LEVEL = 200.0
 
+_CROWDED = 4.0
+"""Electrons per pixel above which noise for every pixel costs less than a place for every electron."""
+
 Progress = Callable[[int, int], None]
 """Called with the positions done and the positions in all."""
 
@@ -41,7 +45,7 @@ class Specimen:
     -----
     A frame depends on the configuration and its position alone, not on what was asked before. Frames come from
     `electrons.ElectronSource` (fast; see there what repeats) or, with ``exact=True``, from independent Poisson
-    noise in every pixel of the expected frame.
+    noise in every pixel of the expected frame; the latter always where electrons outnumber pixels by far.
 
     Examples
     --------
@@ -55,13 +59,11 @@ class Specimen:
         self.config = config
         self.layout: Layout = make_layout(config)
         self.scatterer = Scatterer(config, self.layout)
-        shapes = make_disk_shapes(config, self.scatterer.distortion)
-        canvas = make_canvas(self.scatterer)
-        self._renderer = Renderer(self.scatterer, canvas, shapes)
-        self._electrons = ElectronSource(self.scatterer, canvas, shapes)
+        self._shapes = make_disk_shapes(config, self.scatterer.distortion)
+        self._canvas = make_canvas(self.scatterer)
         self._cache: NDArray[Any] | None = None
         self._cache_is_exact = False
-        self._last: tuple[tuple[int, bool], NDArray[Any]] | None = None
+        self._last: tuple[int, bool, NDArray[Any]] | None = None
         self.hot_pixels, self.dead_pixels = _defects(config)
 
     def acquisition(self, acquisition_id: str) -> Acquisition:
@@ -114,7 +116,11 @@ class Specimen:
         for block in range(start // BLOCK, -(-stop // BLOCK)):
             first = block * BLOCK
             low, high = max(start, first), min(stop, first + BLOCK)
-            frames[low - start : high - start] = self._block(block, exact)[low - first : high - first]
+            part = frames[low - start : high - start]
+            if len(part) == min(BLOCK, self.config.n_positions - first):
+                self._render(block, exact, part)
+            else:
+                part[:] = self._partial(block, exact)[low - first : high - first]
         return frames
 
     def expected(self, start: int, stop: int) -> NDArray[np.float32]:
@@ -169,28 +175,40 @@ class Specimen:
         """Write the scan and its truth to one HDF5 file, frames as the 4-D dataset ``data``."""
         truth.write_recording(self, Path(path), exact=exact, progress=progress)
 
-    def _block(self, block: int, exact: bool) -> NDArray[Any]:
-        """All frames of a block; the last one is kept, for requests that do not end at its border."""
-        if self._last is not None and self._last[0] == (block, exact):
-            return self._last[1]
-        first = block * BLOCK
-        positions = np.arange(first, min(first + BLOCK, self.config.n_positions))
-        rng = np.random.default_rng([self.config.seed, 0x5E, block])
-        if exact:
-            counts = rng.poisson(self.expected(first, first + len(positions)))
-        else:
-            counts = self._electrons.frames(positions, rng)
-        self._spoil(counts, rng)
-        frames = np.minimum(counts, np.iinfo(self.config.dtype).max).astype(self.config.dtype)
-        self._last = ((block, exact), frames)
-        return frames
+    @cached_property
+    def _renderer(self) -> Renderer:
+        return Renderer(self.scatterer, self._canvas, self._shapes)
 
-    def _spoil(self, counts: NDArray[np.int64], rng: np.random.Generator) -> None:
-        if len(self.hot_pixels):
-            shape = (len(counts), len(self.hot_pixels))
-            counts[:, self.hot_pixels[:, 0], self.hot_pixels[:, 1]] += rng.poisson(_HOT_LEVEL, shape)
-        if len(self.dead_pixels):
-            counts[:, self.dead_pixels[:, 0], self.dead_pixels[:, 1]] = 0
+    @cached_property
+    def _electrons(self) -> ElectronSource:
+        return ElectronSource(self.scatterer, self._canvas, self._shapes)
+
+    def _partial(self, block: int, exact: bool) -> NDArray[Any]:
+        """All frames of a block; kept, because who asked for a part of it will soon ask for the rest."""
+        if self._last is None or self._last[:2] != (block, exact):
+            n = min(BLOCK, self.config.n_positions - block * BLOCK)
+            frames = np.empty((n, *self.config.frame_shape), self.config.dtype)
+            self._render(block, exact, frames)
+            self._last = (block, exact, frames)
+        return self._last[2]
+
+    def _render(self, block: int, exact: bool, out: NDArray[Any]) -> None:
+        first = block * BLOCK
+        rng = np.random.default_rng([self.config.seed, 0x5E, block])
+        if exact or self.config.electrons_per_frame > _CROWDED * out[0].size:
+            counts = rng.poisson(self.expected(first, first + len(out)))
+            np.minimum(counts, np.iinfo(out.dtype).max, out=out, casting="unsafe")
+        else:
+            self._electrons.draw(np.arange(first, first + len(out)), rng, out)
+        self._spoil(out, rng)
+
+    def _spoil(self, frames: NDArray[Any], rng: np.random.Generator) -> None:
+        """Let hot pixels shine and dead ones not."""
+        rows, cols = self.hot_pixels.T
+        level = rng.poisson(_HOT_LEVEL, (len(frames), len(rows)))
+        frames[:, rows, cols] = np.minimum(frames[:, rows, cols] + level, np.iinfo(frames.dtype).max)
+        rows, cols = self.dead_pixels.T
+        frames[:, rows, cols] = 0
 
 
 def _defects(config: SpecimenConfig) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

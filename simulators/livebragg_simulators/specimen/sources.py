@@ -77,6 +77,7 @@ class Grain:
     """
 
     def __init__(self, config: SpecimenConfig, layout: Layout, component: Component, g_max: float) -> None:
+        self._most_scattered = min(_MOST_SCATTERED, 0.9 - config.diffuse_background)
         self._thickness_angstrom = 10 * config.thickness_nm
         self._wavelength = config.wavelength_angstrom
         self._component = component
@@ -103,7 +104,7 @@ class Grain:
         """Disks at flat scan positions."""
         tilt = self._bend[positions] + np.array(self._component.tilt_mrad)
         intensity = self._intensity * self._excitation(self._g, tilt)
-        intensity /= np.maximum(1, intensity.sum(axis=1, keepdims=True) / _MOST_SCATTERED)
+        intensity /= np.maximum(1, intensity.sum(axis=1, keepdims=True) / self._most_scattered)
         shape = intensity.shape
         return Spots(
             hkl=np.broadcast_to(self._hkl, (*shape, 3)),
