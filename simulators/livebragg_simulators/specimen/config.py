@@ -68,6 +68,8 @@ class SpecimenConfig:
     """Standard deviation of the blur that mixes neighbours at a boundary, in scan positions."""
     thickness_nm: float = 8.0
     """Thickness in nm: the thicker, the sharper the choice of reflections by tilt."""
+    thickness_variation: float = 0.12
+    """Largest relative change of thickness, and so of what is scattered, smooth over the scan."""
     tilt_mrad: float = 4.0
     """Largest tilt of a grain away from its zone axis, in mrad."""
     bend_mrad: float = 2.0
@@ -247,6 +249,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("minimum_rotation_deg", 0, 90),
     ("boundary_blur", 0, 20),
     ("thickness_nm", 1, 100),
+    ("thickness_variation", 0, 0.5),
     ("tilt_mrad", 0, 50),
     ("bend_mrad", 0, 50),
     ("strain", 0, 0.1),

@@ -63,6 +63,8 @@ class Layout:
         Where the undiffracted beam hits the detector, ``(row, column)`` in pixels.
     flux : NDArray[np.float64], shape (scan_rows, scan_cols)
         Beam current over its mean.
+    thickness : NDArray[np.float64], shape (scan_rows, scan_cols)
+        Thickness over its mean: what the specimen scatters is proportional to it.
     bend : NDArray[np.float64], shape (scan_rows, scan_cols, 2)
         Tilt in mrad to add to the tilt of the grains.
     strain : NDArray[np.float64], shape (scan_rows, scan_cols, 3)
@@ -73,6 +75,7 @@ class Layout:
     weights: NDArray[np.float32]
     origin: NDArray[np.float64]
     flux: NDArray[np.float64]
+    thickness: NDArray[np.float64]
     bend: NDArray[np.float64]
     strain: NDArray[np.float64]
 
@@ -102,7 +105,7 @@ def make_layout(config: SpecimenConfig) -> Layout:
     weights = blurred(region, config.n_grains + len(names), config.boundary_blur)
     components = _crystals(config, rng)
     if config.order_disorder:
-        weights = _split_by_order(weights, config.n_grains, v)
+        weights = _split_by_order(weights, config.n_grains, v + 0.06 * smooth_field(v.shape, rng))
     for family, phase in names:
         components.append(Component(number=len(components), family=family, phase=phase))
     return Layout(
@@ -110,6 +113,7 @@ def make_layout(config: SpecimenConfig) -> Layout:
         weights=weights,
         origin=_origins(config, rng),
         flux=1 + config.flux_variation * smooth_field(config.scan_shape, rng),
+        thickness=1 + config.thickness_variation * smooth_field(config.scan_shape, rng),
         bend=config.bend_mrad * smooth_fields(config.scan_shape, rng, 2) / np.sqrt(2),
         strain=0.5 * config.strain * smooth_fields(config.scan_shape, rng, 3) / np.sqrt(2),
     )
@@ -155,16 +159,19 @@ def _in_disk(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _rotations(config: SpecimenConfig, kinds: tuple[str, ...], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Rotations in degrees: spread over the symmetry's period, loosened where there is room to."""
+    """Rotations in degrees: spread over the symmetry's period, loosened where there is room to.
+
+    Kinds of one period are spread together: a square net of gold and one of tungsten are nearly the same, so
+    they should not lie in the same direction either.
+    """
     rotations = np.zeros(config.n_grains)
-    for number, kind in enumerate(kinds):
-        mine = np.arange(number, config.n_grains, len(kinds))
-        if len(mine) == 0:
-            continue
-        step = GRAIN_KINDS[kind].period_deg / len(mine)
+    periods = np.array([GRAIN_KINDS[kinds[grain % len(kinds)]].period_deg for grain in range(config.n_grains)])
+    for period in np.unique(periods):
+        mine = np.flatnonzero(periods == period)
+        step = period / len(mine)
         room = max(step - config.minimum_rotation_deg, 0.2 * step) / 2
         spread = step * np.arange(len(mine)) + rng.uniform(-room, room, len(mine))
-        rotations[mine] = rng.permutation(spread + rng.uniform(0, GRAIN_KINDS[kind].period_deg))
+        rotations[mine] = (spread + rng.uniform(0, period)) % period
     return rotations
 
 

@@ -87,12 +87,13 @@ class Scatterer:
             Fraction of the beam in each smooth pattern.
         """
         weights = self._weights[:, positions]
+        thickness = self.layout.thickness.ravel()[positions]
         smooth = np.zeros((len(positions), len(self.smooth)))
         in_disks = np.zeros(len(positions))
         parts: list[DiskTable] = []
         for number in map(int, np.flatnonzero(weights.any(axis=1))):
             here = np.flatnonzero(weights[number])
-            share = weights[number, here].astype(np.float64)
+            share = weights[number, here] * thickness[here]
             kind = self._smooth_of[number]
             even = 1 - self.config.speckle if self._is_amorphous(number) else 1.0
             smooth[here, kind] += share * even * self.smooth[kind].scattered

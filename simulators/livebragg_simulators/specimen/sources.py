@@ -77,7 +77,9 @@ class Grain:
     """
 
     def __init__(self, config: SpecimenConfig, layout: Layout, component: Component, g_max: float) -> None:
-        self._most_scattered = min(_MOST_SCATTERED, 0.9 - config.diffuse_background)
+        self._most_scattered = min(
+            _MOST_SCATTERED, 0.95 / (1 + config.thickness_variation) - config.diffuse_background
+        )
         self._thickness_angstrom = 10 * config.thickness_nm
         self._wavelength = config.wavelength_angstrom
         self._component = component

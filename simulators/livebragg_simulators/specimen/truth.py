@@ -7,6 +7,7 @@
     truth/weights       (n_components, scan_rows, scan_cols) share of each component
     truth/origin        (scan_rows, scan_cols, 2)            undiffracted beam, (row, column) in pixels
     truth/flux          (scan_rows, scan_cols)               beam current over its mean
+    truth/thickness_A   (scan_rows, scan_cols)               thickness in Å
     truth/strain        (scan_rows, scan_cols, 2, 2)         real-space strain of the component in `label`,
                                                              (row, column); 0 where that is no crystal
     truth/direct_beam   (scan_rows, scan_cols)               fraction of the beam in the direct disk
@@ -96,6 +97,7 @@ def _write_truth(specimen: Specimen, file: h5py.File) -> None:
     truth.create_dataset("weights", data=layout.weights, compression="gzip")
     truth["origin"] = layout.origin.astype(np.float32)
     truth["flux"] = layout.flux.astype(np.float32)
+    truth["thickness_A"] = (10 * specimen.config.thickness_nm * layout.thickness).astype(np.float32)
     truth["strain"] = _dominant_strain(specimen)
     truth["probe"] = specimen.probe()
     truth["hot_pixels"] = specimen.hot_pixels
