@@ -113,6 +113,18 @@ def test_fast_frames_have_the_mean_and_variance_of_poisson_noise(small: Specimen
     assert (frames.var(axis=0) / expected)[bright].mean() == pytest.approx(1, abs=0.06)
 
 
+def test_fast_frames_are_not_shifted_by_the_fixed_point_places(small: Specimen) -> None:
+    vacuum = small.layout.components[-1].number
+    position = int(np.flatnonzero(small.layout.weights[vacuum].ravel() == 1)[0])
+    frames = repeated(range(60), exact=False, position=position).mean(axis=0)
+    expected = small.expected(position, position + 1)[0]
+    rows, cols = np.indices(frames.shape)
+    near = np.hypot(rows - 41, cols - 31) < 8
+    for index in (rows, cols):
+        shift = np.average(index[near], weights=frames[near]) - np.average(index[near], weights=expected[near])
+        assert abs(shift) < 0.003
+
+
 def test_fast_frames_have_uncorrelated_pixels_and_poisson_totals(small: Specimen) -> None:
     frames = repeated(range(40), exact=False, position=20)
     row, col = np.rint(small.layout.origin.reshape(-1, 2)[20]).astype(int)

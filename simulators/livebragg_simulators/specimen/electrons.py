@@ -137,7 +137,8 @@ class ElectronSource:
         places = rng.random((count, 2))
         places[:, 0] += which // density.shape[1]
         places[:, 1] += which % density.shape[1]
-        pool = self._packed(places * cell - np.array(center))
+        # Rounded down, while centres are rounded to the nearest: their sum then falls into the right pixel.
+        pool = self._packed(places * cell - np.array(center) - 0.5 / (1 << self._bits))
         rng.shuffle(pool)
         return pool
 
