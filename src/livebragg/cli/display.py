@@ -45,7 +45,7 @@ class StatusDisplay:
         elif time.monotonic() >= self._next_line or status.phase != self._last_phase:
             self._next_line = time.monotonic() + PLAIN_EVERY_S
             self._last_phase = status.phase
-            self._console.print(one_line(status), highlight=False, soft_wrap=True)
+            self._console.print(one_line(status), highlight=False, markup=False, soft_wrap=True)
 
 
 def one_line(status: PipelineStatus) -> str:

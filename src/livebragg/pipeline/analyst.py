@@ -15,6 +15,7 @@ from livebragg.pipeline.requests import answer
 from livebragg.pipeline.runtime import Runtime
 from livebragg.pipeline.scan_run import ScanRun
 from livebragg.pipeline.status import Standing, make_status
+from livebragg.pipeline.warm_up import warm_up_analysis
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire import sockets
 from livebragg.wire.messages import (
@@ -216,6 +217,7 @@ def run_analyst(runtime: Runtime) -> None:
     """Be the analyst process."""
     with sockets.context() as ctx:
         analyst = Analyst(runtime, ctx)
+        warm_up_analysis(runtime.config)
         try:
             analyst.run()
         except LiveBraggError as error:

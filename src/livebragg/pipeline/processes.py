@@ -13,6 +13,7 @@ from livebragg.errors import LiveBraggError
 from livebragg.pipeline.analyst import run_analyst
 from livebragg.pipeline.receiver import run_receiver
 from livebragg.pipeline.runtime import Runtime
+from livebragg.pipeline.warm_up import warm_up_detection
 from livebragg.pipeline.worker import WorkerStage
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire import sockets
@@ -35,6 +36,7 @@ def run_worker(runtime: Runtime, worker_id: str) -> None:
         results = sockets.open_socket(ctx, sockets.PUSH, connect=runtime.results)
         poller = sockets.Poller()
         poller.add(jobs)
+        warm_up_detection(runtime.config)
         while os.getppid() == parent:
             ready = WorkerReady(
                 worker_id=worker_id,

@@ -78,7 +78,7 @@ class Receiver:
         self._held: StreamMessage | None = None
         self._counters: Counter[str] = Counter()
         self._rate = RateMeter()
-        self._last_message_at = time.time()
+        self._started_at = self._last_message_at = time.time()
         self._next_report = 0.0
         self._stop_requests = 0
         self._stopping = False
@@ -253,6 +253,7 @@ class Receiver:
             endpoint=self._config.stream.endpoint,
             holding_back=self._held is not None,
             stopping=self._stopping,
+            running_s=now - self._started_at,
             now=now,
         )
         sockets.send(self._analyst, report, wait=False)

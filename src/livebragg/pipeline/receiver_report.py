@@ -10,6 +10,9 @@ from livebragg.pipeline.intake import Intake
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire.messages import ReceiverReport
 
+STARTING_S = 120.0
+"""Workers may take this long to start: the very first time they compile the kernels."""
+
 BEHIND_FRAMES = 2000
 """Backlog from which the light turns yellow."""
 
@@ -36,6 +39,7 @@ def make_report(
     endpoint: str,
     holding_back: bool,
     stopping: bool,
+    running_s: float,
     now: float,
 ) -> ReceiverReport:
     """Judge the state of the stream and the workers."""
@@ -49,9 +53,10 @@ def make_report(
         numbers.update(stream.counters)
         if under_way:
             numbers["frames_missing"] = stream.received.missing_below(stream.newest_frame + 1)
-    reds, yellows = [], []
+    reds: list[str] = []
+    yellows: list[str] = []
     if not dispatcher.workers:
-        reds.append("no worker is ready")
+        (reds if running_s > STARTING_S else yellows).append("no worker is ready yet; they are starting")
     if silent and under_way:
         reds.append(f"no message from {endpoint} for {silent_s:.0f} s; is the sender running?")
     if holding_back:

@@ -33,9 +33,9 @@ _COUNTED = (
     "frames_analysed",
     "frames_unmapped",
     "frames_failed",
-    "pixels_nonfinite",
-    "pixels_negative",
-    "pixels_hot",
+    "nonfinite_pixels",
+    "negative_pixels",
+    "hot_pixels",
 )
 
 

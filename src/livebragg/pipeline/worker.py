@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.config.schema import Config
-from livebragg.detect import FrameAnalyzer, FrameHealth, measure_probe
+from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.errors import FrameError, ProbeError, WireError
 from livebragg.model import Acquisition, DetectedBatch, ProbeShape
 from livebragg.pipeline.payloads import empty_batch, frames_to_positions, read_piece
@@ -18,6 +18,8 @@ from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire.messages import DetectJob, DetectResult, MeasureJob, Piece, ProbeMeasured
 
 MAX_PROBLEMS = 5
+_ODD_PIXELS = ("nonfinite_pixels", "negative_pixels", "hot_pixels")
+"""What the analyzer counts over its life and a result tells of one job."""
 
 
 @dataclass(slots=True)
@@ -93,7 +95,7 @@ class WorkerStage:
         started = time.process_time()
         shape = job.acquisition.frame_shape
         analyzed_frames = unmapped = 0
-        before = after = FrameHealth(nonfinite_pixels=0, negative_pixels=0, hot_pixels=0, full_frames=0)
+        odd = dict.fromkeys(_ODD_PIXELS, 0)
         batch = empty_batch(shape)
         if loaded.frames:
             frames = loaded.frames[0] if len(loaded.frames) == 1 else np.concatenate(loaded.frames)
@@ -105,7 +107,7 @@ class WorkerStage:
                 analyzer = self._analyzer_for(job.probe, shape)
                 before = analyzer.health
                 batch = analyzer.analyze(frames, index)
-                after = analyzer.health
+                odd = {key: getattr(analyzer.health, key) - getattr(before, key) for key in _ODD_PIXELS}
         return _result(
             job,
             batch,
@@ -113,9 +115,7 @@ class WorkerStage:
             frames_analysed=analyzed_frames,
             frames_unmapped=unmapped,
             frames_failed=loaded.failed,
-            pixels_nonfinite=after.nonfinite_pixels - before.nonfinite_pixels,
-            pixels_negative=after.negative_pixels - before.negative_pixels,
-            pixels_hot=after.hot_pixels - before.hot_pixels,
+            **odd,
             problems=loaded.problems[:MAX_PROBLEMS],
             busy_s=time.process_time() - started,
         )

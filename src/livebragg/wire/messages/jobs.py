@@ -104,11 +104,11 @@ class DetectResult:
     """Fly-back frames, and frames beyond the end of the scan."""
     frames_failed: int
     """Frames of payloads that could not be used."""
-    pixels_nonfinite: int
+    nonfinite_pixels: int
     """NaN and infinite pixels, counted as 0."""
-    pixels_negative: int
+    negative_pixels: int
     """Negative pixels, counted as 0."""
-    pixels_hot: int
+    hot_pixels: int
     """Single pixels too sharp for a disk, replaced by their neighbours' mean."""
     problems: list[str]
     """What was wrong with the payloads that could not be used."""

@@ -1,0 +1,37 @@
+# Two commands need nothing set up: make demo, make test. Everything is installed into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check bench soak clean
+
+demo: $(STAMP)  ## simulator, pipeline and dashboard on the built-in specimen; prints the address of the page
+	$(BIN)/livebragg demo
+
+test: check  ## lint, type-check, and run every test
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## formatting, lint, types, import contracts, configuration
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	for file in config/*.toml; do $(BIN)/livebragg check-config $$file || exit 1; done
+
+bench: $(STAMP)  ## every benchmark, as ratios against a yardstick in the same run
+	for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+soak: $(STAMP)  ## a long run with worker deaths; memory must stay flat
+	$(BIN)/python benchmarks/soak.py
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("livebragg needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

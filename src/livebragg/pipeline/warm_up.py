@@ -1,0 +1,40 @@
+"""Compiles the kernels before the first frame comes, so that the first frame need not wait for it.
+
+The first start after an installation takes some seconds of compiling; later ones load the compiled kernels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from livebragg.config.schema import Config
+from livebragg.detect import FrameAnalyzer, measure_probe
+from livebragg.model import DetectedBatch
+from livebragg.pipeline.scan_analysis import ScanAnalysis
+
+_SHAPE = (64, 64)
+_SCAN = (8, 8)
+_RADIUS = 4.0
+_SPOTS = ((32.0, 32.0, 400.0), (32.0, 48.0, 60.0), (32.0, 16.0, 60.0), (48.0, 32.0, 60.0), (16.0, 32.0, 60.0))
+
+
+def warm_up_detection(config: Config) -> DetectedBatch:
+    """Measure a probe and analyse a few small frames; the result serves to warm up the analysis."""
+    rows, cols = np.indices(_SHAPE)
+    expected = np.full(_SHAPE, 0.2)
+    for row, col, height in _SPOTS:
+        expected += height * (np.hypot(rows - row, cols - col) < _RADIUS)
+    frames = np.random.default_rng(0).poisson(expected, (_SCAN[0] * _SCAN[1], *_SHAPE)).astype(np.uint16)
+    probe = measure_probe(frames[:4])
+    return FrameAnalyzer(probe, _SHAPE, config.detection).analyze(frames, np.arange(len(frames)))
+
+
+def warm_up_analysis(config: Config) -> None:
+    """Run the whole analysis on a small scan."""
+    batch = warm_up_detection(config)
+    probe = measure_probe(np.round(batch.sum_pattern / len(batch))[np.newaxis].astype(np.uint16))
+    analysis = ScanAnalysis(_SCAN, _SHAPE, probe, config.analysis)
+    analysis.add(batch)
+    analysis.refresh()
+    analysis.finish()
+    analysis.snapshot()
