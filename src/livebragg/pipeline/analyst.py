@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
 import time
+from types import FrameType
 from typing import Any
 
 from livebragg.errors import LiveBraggError
@@ -78,6 +81,7 @@ class Analyst:
     # -------------------------------------------------------------------------------------------- the loop
     def run(self) -> None:
         """Analyse until the receiver says that nothing more will come."""
+        signal.signal(signal.SIGTERM, self._on_sigterm)
         parent = os.getppid()
         while not self._stop:
             if os.getppid() != parent:
@@ -94,11 +98,16 @@ class Analyst:
                 self._publish()
 
     def close(self) -> None:
-        """Close results files that no end of the scan has closed."""
+        """Save what is known of scans that did not come to their end: something else failed."""
         for run in self._runs.values():
             if not run.complete:
+                with contextlib.suppress(LiveBraggError):
+                    run.finish(self._revision, "aborted", "the pipeline failed", self._status().counters)
                 run.close()
         self._log.close()
+
+    def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop = True
 
     # ----------------------------------------------------------------------------------------- what comes in
     def _take_results(self) -> None:

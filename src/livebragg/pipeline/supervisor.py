@@ -16,7 +16,8 @@ from livebragg.pipeline.runtime import Runtime, create_runtime
 
 logger = logging.getLogger(__name__)
 
-KILL_AFTER_S = 10.0
+KILL_AFTER_S = 30.0
+"""Time for the analyst to save what it knows when another part failed."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
