@@ -112,6 +112,15 @@ class VectorStore:
         self.n_seen += int(new.sum())
         return new
 
+    def peaks_at(self, scan_index: int) -> BraggPeaks:
+        """Disks of one position (views); none where it was not seen."""
+        if not 0 <= scan_index < self._count.size or self._count[scan_index] <= 0:
+            return BraggPeaks.empty()
+        start = int(self._start[scan_index])
+        stop = start + int(self._count[scan_index])
+        columns = {name: column[start:stop] for name, column in self._columns.items()}
+        return BraggPeaks(**columns, offsets=np.array([0, stop - start]))
+
     def snapshot(self) -> VectorView:
         """The present content read-only (disks are views); what is appended later is not in it."""
         columns = {name: _frozen(values[: self._n_disks]) for name, values in self._columns.items()}

@@ -23,6 +23,7 @@ from livebragg.model import AnalysisEvent
 _CODE_SWEEPS = 50
 _CONVERGED = 1e-3
 _SPLIT_SAMPLE = 400
+_SECOND_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +98,8 @@ class GrowingNMF:
         rows = changed[features.tracked[changed] >= self._config.min_peaks]
         self._novelty[changed] = np.nan
         self._recode(features, rows)
-        self._improve(features, 1)
         self._remember(features, rows)
+        self._improve(features, 1)
         self._give_birth(features)
         self._split(features)
         self._merge(features)
@@ -164,7 +165,7 @@ class GrowingNMF:
             gram,
             self._config.sparsity,
             _CODE_SWEEPS,
-            np.zeros(2 * self.n_components),
+            np.zeros(3 * self.n_components),
             weights,
             novelty,
         )
@@ -202,9 +203,16 @@ class GrowingNMF:
         self._b *= scale
 
     def _remember(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
+        """Keep the unexplained among `rows`, after the components had the chance to take up new features."""
+        threshold = self._threshold()
+        for _ in range(_SECOND_LOOKS):
+            novel = rows[self._novelty[rows] > threshold]
+            if novel.size == 0 or self.n_components == 0:
+                break
+            self._improve(features, 1)
+            self._recode(features, novel)
         held = set(self._buffer)
-        novel = rows[self._novelty[rows] > self._threshold()]
-        self._buffer.extend(int(row) for row in novel if int(row) not in held)
+        self._buffer.extend(int(r) for r in rows[self._novelty[rows] > threshold] if int(r) not in held)
 
     def _threshold(self) -> float:
         """Novelty that rows of a known class do not reach."""
@@ -216,23 +224,44 @@ class GrowingNMF:
         return float(np.clip(middle + 3 * (middle - low) / 0.674, self._config.novelty_threshold, 0.9))
 
     def _give_birth(self, features: FeatureView) -> None:
+        """Found classes from unexplained positions that agree with one another and with no class."""
         while self.n_components < self._config.max_classes:
             rows = np.array(self._buffer, np.int64)
             rows = rows[self._coded[rows] & (self._novelty[rows] > self._threshold())]
             self._buffer = deque(rows.tolist(), maxlen=self._config.novelty_buffer)
             if rows.size < self._config.birth_members:
                 return
-            residual = np.zeros((rows.size, features.n_columns), np.float32)
-            start, count = features.start[rows], features.count[rows]
-            residual_rows(
-                features.value, features.column, start, count, self._dictionary, self._weights[rows], residual
-            )
+            residual = self._residual(features, rows)
             group = coherent_group(residual, self._config.birth_cosine, self._config.birth_members)
             if group is None:
                 return
+            if self._resembles(features.dense(rows[group]).mean(axis=0)):
+                # Positions of a known class that miss the same disks by chance.
+                self._buffer = deque(np.delete(rows, group).tolist(), maxlen=self._config.novelty_buffer)
+                continue
             self._add_component(residual[group].mean(axis=0), "unexplained alike", self._count_coded())
             self._recode(features, rows)
             self._improve(features, 1)
+
+    def _residual(self, features: FeatureView, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        residual = np.zeros((rows.size, features.n_columns), np.float32)
+        residual_rows(
+            features.value,
+            features.column,
+            features.start[rows],
+            features.count[rows],
+            self._dictionary,
+            self._weights[rows],
+            residual,
+        )
+        return residual
+
+    def _resembles(self, pattern: NDArray[np.float32]) -> bool:
+        """Whether a mean feature row is much like that of a known class."""
+        if self.n_components == 0:
+            return False
+        cosine = pattern @ self._dictionary / max(float(np.sqrt((pattern**2).sum())), 1e-12)
+        return bool(cosine.max() > self._config.split_cosine)
 
     def _split(self, features: FeatureView) -> None:
         """Divide components that lead at two kinds of positions, as when two grains came at the same time."""

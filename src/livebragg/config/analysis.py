@@ -106,7 +106,7 @@ class ClassifyConfig:
     """Largest cosine between the mean patterns of those two kinds."""
     merge_cosine: float = 0.9
     """Classes whose patterns have a larger cosine are merged."""
-    min_share: float = 0.5
+    min_share: float = 0.4
     """Bragg intensity, relative to what is typical of its class, below which a position belongs to no crystal,
     unless the intensities in that class vary as much."""
     min_class_positions: int = 8

@@ -33,18 +33,22 @@ def code_rows(
         ``H`` transposed, so that the components of one feature lie side by side.
     gram : NDArray[np.float64], shape (n_components, n_components)
         ``H H'``.
-    scratch : NDArray[np.float64], shape (2 * n_components,)
+    scratch : NDArray[np.float64], shape (3 * n_components,)
         Overwritten.
     out_weights : NDArray[np.float32], shape (n, n_components)
         Read as the starting point, overwritten with the weights.
     out_novelty : NDArray[np.float32], shape (n,)
-        Part of ``|x|^2`` above ``w H``, 0 to 1: what the components do not explain. 0 for empty rows.
+        Part of ``|x|^2`` that the components do not explain, 0 to 1; 0 for empty rows. The smaller of two:
+        what lies above ``w H``, and what a single component leaves when only the entries that are there are
+        looked at. The second keeps faint frames, where many disks are not found, from seeming new.
     """
     k_all = gram.shape[0]
     c = scratch[:k_all]
-    g = scratch[k_all:]
+    g = scratch[k_all : 2 * k_all]
+    there = scratch[2 * k_all :]
     for i in range(start.size):
         c[:] = -sparsity
+        there[:] = 0.0
         total = 0.0
         for d in range(start[i], start[i] + count[i]):
             j = column[d]
@@ -53,6 +57,11 @@ def code_rows(
                 total += v * v
                 for k in range(k_all):
                     c[k] += v * dictionary[j, k]
+                    there[k] += dictionary[j, k] * dictionary[j, k]
+        best = 0.0
+        for k in range(k_all):
+            if there[k] > 0.0:
+                best = max(best, (c[k] + sparsity) ** 2 / there[k])
         g[:] = 0.0
         for k in range(k_all):
             if out_weights[i, k] > 0.0:
@@ -83,7 +92,7 @@ def code_rows(
                     r -= out_weights[i, k] * dictionary[j, k]
                 if r > 0.0:
                     rest += r * r
-        out_novelty[i] = rest / total if total > 0.0 else 0.0
+        out_novelty[i] = max(min(rest, total - best), 0.0) / total if total > 0.0 else 0.0
 
 
 @njit(cache=True, nogil=True)

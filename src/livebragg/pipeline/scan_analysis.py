@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from livebragg.accumulate import BraggVectorMap, ScanImages, VectorStore, VectorView, vector_map
 from livebragg.calibrate import OriginTracker, PeakTracker, pattern_origins
-from livebragg.classify import ClassLabeler, FeatureTable, GrowingNMF
+from livebragg.classify import ClassLabeler, FeatureTable, FeatureView, GrowingNMF
 from livebragg.config.analysis import AnalysisConfig, TrackerConfig
 from livebragg.model import (
     VIRTUAL_IMAGES,
@@ -113,6 +113,11 @@ class ScanAnalysis:
     def scan_shape(self) -> tuple[int, int]:
         """``(scan_rows, scan_cols)``; rows grow in an open-ended scan."""
         return -(-self._vectors.n_positions // self._scan_cols), self._scan_cols
+
+    @property
+    def features(self) -> FeatureView:
+        """The present feature rows; shared, not to be written to."""
+        return self._features.snapshot()
 
     def add(self, batch: DetectedBatch) -> int:
         """Take the disks of some positions; returns how many were new.
