@@ -80,8 +80,8 @@ class SpecimenConfig:
     """Fraction of the electrons in the thermal diffuse background of crystals."""
     disk_structure: float = 0.25
     """Amplitude of thickness fringes inside the disks, 0 (uniform disks) to 1."""
-    speckle: float = 0.2
-    """Fraction of an amorphous halo that comes as disk-sized speckles, new at each position, 0 to 1."""
+    speckle: float = 0.4
+    """Electrons in disk-sized speckles of an amorphous halo, new at each position, over those in its rings; 0 to 1."""
 
     probe_radius: float = 5.0
     """Radius of the disks at half height, in pixels."""

@@ -27,6 +27,11 @@ class Smooth:
     rings: tuple[tuple[float, float, float], ...]
     forward: tuple[float, float]
 
+    @property
+    def in_rings(self) -> float:
+        """Fraction of the beam in the rings alone."""
+        return self.scattered * sum(share for _, _, share in self.rings)
+
     def density(self, q: NDArray[np.float64]) -> NDArray[np.float64]:
         """Electrons per 1/Å² at distance `q` (1/Å) from the beam, for one electron in the whole pattern."""
         length, share = self.forward
@@ -48,9 +53,9 @@ def _normalised(
 
 
 HALOS = {
-    "carbon": Smooth(0.20, ((0.48, 0.085, 0.30), (0.85, 0.12, 0.10)), (0.16, 0.60)),
-    "silica": Smooth(0.24, ((0.25, 0.050, 0.40), (0.62, 0.10, 0.10)), (0.20, 0.50)),
-    "gd-ti-oxide": Smooth(0.28, ((0.34, 0.045, 0.38), (0.54, 0.060, 0.18)), (0.18, 0.44)),
+    "carbon": Smooth(0.13, ((0.48, 0.085, 0.30), (0.85, 0.12, 0.10)), (0.16, 0.60)),
+    "silica": Smooth(0.16, ((0.25, 0.050, 0.40), (0.62, 0.10, 0.10)), (0.20, 0.50)),
+    "gd-ti-oxide": Smooth(0.20, ((0.34, 0.045, 0.38), (0.54, 0.060, 0.18)), (0.18, 0.44)),
 }
 """Halos of the amorphous phases; radii and shapes differ as those of carbon, SiO2 and a gadolinium titanate."""
 

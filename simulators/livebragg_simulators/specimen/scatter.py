@@ -95,8 +95,7 @@ class Scatterer:
             here = np.flatnonzero(weights[number])
             share = weights[number, here] * thickness[here]
             kind = self._smooth_of[number]
-            even = 1 - self.config.speckle if self._is_amorphous(number) else 1.0
-            smooth[here, kind] += share * even * self.smooth[kind].scattered
+            smooth[here, kind] += share * (self.smooth[kind].scattered - self._speckled(number))
             if number in self._sources:
                 spots = self._sources[number].spots(positions[here])
                 in_disks[here] += share * spots.intensity.sum(axis=1)
@@ -110,6 +109,11 @@ class Scatterer:
 
     def _is_amorphous(self, number: int) -> bool:
         return self.layout.components[number].family is Family.AMORPHOUS
+
+    def _speckled(self, number: int) -> float:
+        """Fraction of the beam that a component's halo gives to speckles."""
+        kind = self.smooth[self._smooth_of[number]]
+        return self.config.speckle * kind.in_rings if self._is_amorphous(number) else 0.0
 
     def _make_sources(self) -> dict[int, Source]:
         config, layout = self.config, self.layout

@@ -18,7 +18,9 @@ POLYCRYSTAL_SCATTERED = 0.25
 """Fraction of the beam in the spots of the polycrystal."""
 
 _SPOT_PAIRS = 18
-_SPECKLES = 60
+_SPECKLES = 80
+_SPECKLED_FROM, _SPECKLED_TO = 0.18, 1.0
+"""Radii in 1/Å between which speckles lie."""
 
 _MOST_SCATTERED = 0.6
 """Largest fraction of the beam in the disks of a crystal; a direct beam is always left."""
@@ -171,17 +173,16 @@ def make_polycrystal(
 def make_speckles(
     config: SpecimenConfig, layout: Layout, component: Component, rng: np.random.Generator
 ) -> RandomSpots:
-    """Disk-sized speckles on the rings of an amorphous halo."""
+    """Disk-sized speckles all over an amorphous halo, as bright as the halo is where they lie."""
     weights = layout.weights[component.number].ravel()
     halo = HALOS[component.phase]
-    centre, width, part = (np.array(column) for column in zip(*halo.rings, strict=True))
     shape = (int(np.count_nonzero(weights)), _SPECKLES)
-    ring = rng.choice(len(centre), shape, p=part / part.sum())
-    length = np.abs(rng.normal(centre[ring], width[ring]))
+    length = np.sqrt(rng.uniform(_SPECKLED_FROM**2, _SPECKLED_TO**2, shape))
+    intensity = rng.gamma(2.0, size=shape) * halo.density(length)
     angle = rng.uniform(0, 2 * np.pi, shape)
     hkl = np.zeros((*shape, 3), np.int16)
-    total = halo.scattered * config.speckle
-    return RandomSpots(weights, _polar_spots(length, angle, hkl, rng.gamma(2.0, size=shape), total, rng))
+    total = halo.in_rings * config.speckle
+    return RandomSpots(weights, _polar_spots(length, angle, hkl, intensity, total, rng))
 
 
 def _polar_spots(
