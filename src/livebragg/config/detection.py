@@ -54,14 +54,16 @@ class DetectionConfig:
     max_disks_per_frame: int = 512
     """Strongest disks kept in a frame."""
 
-    gain: float = 1.0
-    """Detector counts per electron; 1 for counting detectors."""
+    gain: float | None = None
+    """Detector counts per electron, 1 for counting detectors; ``None``: measured in each frame, together with
+    the read noise."""
 
     offset: float = 0.0
     """Counts of a pixel that saw no electron."""
 
     read_noise: float = 0.0
-    """Standard deviation of a pixel that saw no electron, in electrons; 0 for counting detectors."""
+    """Standard deviation of a pixel that saw no electron, in electrons; 0 for counting detectors.
+    Measured when the gain is."""
 
     bad_pixels: tuple[tuple[int, int], ...] = ()
     """Pixels ``(row, column)`` that are never looked at: hot, dead."""
@@ -86,7 +88,12 @@ class DetectionConfig:
             self.max_disks_per_frame,
             "between 1 and 65536",
         )
-        _require(0 < self.gain < math.inf, "detection.gain", self.gain, "above 0 counts per electron")
+        _require(
+            self.gain is None or 0 < self.gain < math.inf,
+            "detection.gain",
+            self.gain,
+            "above 0 counts per electron",
+        )
         _require(math.isfinite(self.offset), "detection.offset", self.offset, "a finite number of counts")
         _require(0 <= self.read_noise < math.inf, "detection.read_noise", self.read_noise, "0 or more electrons")
         for pixel in self.bad_pixels:

@@ -78,8 +78,10 @@ def find_beam(stack: NDArray[np.float32], known: ProbeConfig) -> tuple[tuple[flo
     return center, ProbeTemplate.disk(radius, width)
 
 
-def locate_beam(stack: NDArray[np.float32], template: ProbeTemplate, center: tuple[float, float]) -> list[Beam]:
-    """Direct beam of every frame that shows it, near `center`."""
+def locate_beam(
+    stack: NDArray[np.float32], template: ProbeTemplate, center: tuple[float, float], read_noise: float
+) -> list[Beam]:
+    """Direct beam of every frame (in electrons) that shows it, near `center`."""
     shape = (stack.shape[1], stack.shape[2])
     if min(shape) < 2 * template.patch_radius + 1:
         raise ProbeError(
@@ -88,7 +90,7 @@ def locate_beam(stack: NDArray[np.float32], template: ProbeTemplate, center: tup
         )
     search = max(6.0, 2.0 * template.radius)
     top, left, window = _window(stack, center, search + 3.0 * template.patch_radius)
-    detector = DiskDetector(template, (window.shape[1], window.shape[2]), 0.01)
+    detector = DiskDetector(template, (window.shape[1], window.shape[2]), 0.01, gain=1.0, read_noise=read_noise)
     peaks = detector.detect_many(window)
     beams = []
     for i in range(stack.shape[0]):

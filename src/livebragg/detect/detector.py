@@ -53,8 +53,9 @@ class DiskDetector:
         Smallest distance between two disks, in pixels; 1.1 probe radii (at least 2) unless given.
     max_disks_per_frame : int
         Strongest disks kept.
-    gain : float
-        Detector counts per electron.
+    gain : float, optional
+        Detector counts per electron, 1 for counting detectors. Unless given, it is measured in each frame
+        together with the read noise, and is 1 when it is near 1.
     offset : float
         Counts of a pixel that saw no electron.
     read_noise : float
@@ -85,12 +86,12 @@ class DiskDetector:
         *,
         min_spacing: float | None = None,
         max_disks_per_frame: int = 512,
-        gain: float = 1.0,
+        gain: float | None = None,
         offset: float = 0.0,
         read_noise: float = 0.0,
         bad_pixels: NDArray[np.bool_] | None = None,
     ) -> None:
-        positive = min(false_disks_per_frame, gain, max_disks_per_frame)
+        positive = min(false_disks_per_frame, 1.0 if gain is None else gain, max_disks_per_frame)
         if not (positive > 0 and read_noise >= 0):
             raise ConfigError(
                 f"false_disks_per_frame ({false_disks_per_frame}), gain ({gain}) and max_disks_per_frame "
@@ -103,10 +104,9 @@ class DiskDetector:
             self.frame_shape,
             false_disks_per_frame=false_disks_per_frame,
             min_spacing=min_spacing,
-            read_noise=read_noise,
             bad_pixels=None if bad_pixels is None else np.asarray(bad_pixels, bool),
         )
-        self._counting = (float(gain), float(offset), bool(read_noise > 0))
+        self._counting = (0.0 if gain is None else float(gain), float(offset), float(read_noise) ** 2)
         self._scratch = allocate_scratch(self.frame_shape, self._plan.pad, _CANDIDATES)
         self._fit = np.zeros((max_disks_per_frame, len(FIT_COLUMNS)))
         self._health = np.zeros(5, np.int64)
@@ -148,7 +148,7 @@ class DiskDetector:
         stack = as_frames(frames, self.frame_shape)
         columns, counts = self._allocate_output(stack.shape[0])
         total = detect_batch(
-            stack, *self._counting, self._plan, self._scratch, self._fit, columns, counts, self._health
+            stack, self._counting, self._plan, self._scratch, self._fit, columns, counts, self._health
         )
         return peaks_from_columns(columns[:, :total], counts)
 
@@ -166,7 +166,7 @@ class DiskDetector:
         columns, counts = self._allocate_output(stack.shape[0])
         total = analyze_batch(
             stack,
-            *self._counting,
+            self._counting,
             self._plan,
             self._scratch,
             self._fit,

@@ -13,6 +13,7 @@ from livebragg.config.detection import DetectionConfig, ProbeConfig
 from livebragg.detect.beam import Beam, find_beam, locate_beam
 from livebragg.detect.edge import fit_edge
 from livebragg.detect.frames import as_frames
+from livebragg.detect.noise import measure_gain
 from livebragg.detect.profile import RadialProfile
 from livebragg.detect.template import ProbeTemplate
 from livebragg.errors import ProbeError
@@ -57,10 +58,10 @@ def measure_probe(
     """
     known = ProbeConfig() if known is None else known
     detection = DetectionConfig() if detection is None else detection
-    stack = _prepare(frames, detection)
+    stack, read_noise = _prepare(frames, detection)
     start, template = find_beam(stack, known)
     for _ in range(_ROUNDS):
-        beams = locate_beam(stack, template, start)
+        beams = locate_beam(stack, template, start, read_noise)
         template = ProbeTemplate.disk(*fit_edge(_pool(stack, beams, template), template, known))
     center = np.median([b.center for b in beams], axis=0) if known.center is None else known.center
     return ProbeShape(
@@ -68,8 +69,8 @@ def measure_probe(
     )
 
 
-def _prepare(frames: NDArray[np.generic], detection: DetectionConfig) -> NDArray[np.float32]:
-    """Evenly chosen frames in electrons, with bad and odd pixels 0."""
+def _prepare(frames: NDArray[np.generic], detection: DetectionConfig) -> tuple[NDArray[np.float32], float]:
+    """Evenly chosen frames in electrons, with bad and odd pixels 0, and the read noise in electrons."""
     array = np.asarray(frames)
     if array.ndim != 3 or array.shape[0] == 0:
         raise ProbeError(
@@ -78,12 +79,14 @@ def _prepare(frames: NDArray[np.generic], detection: DetectionConfig) -> NDArray
         )
     chosen = np.unique(np.linspace(0, array.shape[0] - 1, _MOST_FRAMES).astype(int))
     stack = as_frames(array[chosen], (array.shape[1], array.shape[2])).astype(np.float32)
-    stack = (stack - np.float32(detection.offset)) / np.float32(detection.gain)
+    stack -= np.float32(detection.offset)
     stack[~np.isfinite(stack)] = 0.0
+    gain, read_noise = measure_gain(stack) if detection.gain is None else (detection.gain, detection.read_noise)
+    stack /= np.float32(gain)
     for row, col in detection.bad_pixels:
         if row < stack.shape[1] and col < stack.shape[2]:
             stack[:, row, col] = 0.0
-    return np.asarray(np.maximum(stack, 0.0))
+    return stack if read_noise > 0 else np.maximum(stack, np.float32(0.0)), read_noise
 
 
 def _pool(stack: NDArray[np.float32], beams: list[Beam], template: ProbeTemplate) -> RadialProfile:

@@ -38,7 +38,6 @@ def build_plan(
     *,
     false_disks_per_frame: float,
     min_spacing: float | None,
-    read_noise: float,
     bad_pixels: NDArray[np.bool_] | None,
 ) -> Plan:
     """Prepare the tables for frames of one shape.
@@ -78,13 +77,14 @@ def build_plan(
         ratio=ratio.astype(np.float32),
         norm=np.where(seen, 2.0 / np.sqrt(1.0 + ratio), 0.0).astype(np.float32),
         disk_area=disk_area,
+        largest_area=float(np.sum(2 * disk[1] + 1)),
+        outer_area=float(np.sum(2 * outer[1] + 1)),
         ring_area=ring,
         pad=pad,
         threshold=threshold,
         loose=_LOOSE * threshold,
         spacing=spacing,
         reach=float(outer[0][-1] + probe.patch_radius + 2),
-        read_variance=float(read_noise) ** 2,
         peakedness=_peakedness(probe),
     )
 

@@ -7,9 +7,10 @@ import math
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
-_PLACES = 3.0
-"""Independent places per disk area: the score is looked at on every pixel, so noise has more chances than
-there is room for disks. Measured on background-only frames."""
+_PLACES = 0.82
+"""Independent places per pixel times the root of the disk's area. The score of noise has sharp creases (its
+correlation falls linearly with distance), so its maxima grow as the disk's radius, not its area, shrinks.
+Measured on background-only frames with 9 to 600 pixels per disk."""
 
 
 def expected_false_disks(significance: float, places: int, disk_radius: float) -> float:
@@ -24,7 +25,7 @@ def expected_false_disks(significance: float, places: int, disk_radius: float) -
     disk_radius : float
         Radius of the summed disk, in pixels.
     """
-    independent = _PLACES * places / (math.pi * disk_radius**2)
+    independent = _PLACES * places / (math.sqrt(math.pi) * disk_radius)
     return float(independent * significance * math.exp(log_ndtr(-significance)))
 
 

@@ -10,16 +10,47 @@ from numpy.typing import NDArray
 
 from livebragg.kernels.find import find_disks
 from livebragg.kernels.load import load_frame
+from livebragg.kernels.noise import measure_noise
 from livebragg.kernels.plan import COL, INTENSITY, INTENSITY_VARIANCE, POSITION_VARIANCE, ROW, Plan, Scratch
 from livebragg.kernels.virtual import collect
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def prepare_frame(
+    frame: NDArray[np.generic],
+    counting: tuple[float, float, float],
+    plan: Plan,
+    scratch: Scratch,
+    out_health: NDArray[np.int64],
+) -> float:  # pragma: no cover - compiled
+    """Load a frame into the scratch image in electrons, and return its largest pixel.
+
+    Parameters
+    ----------
+    counting : tuple of float
+        Counts per electron (0: measured from the frame, and the read noise too), counts of a pixel without
+        electrons, and read-noise variance in electrons squared.
+    """
+    gain, offset, scratch.noise[1] = counting
+    scratch.noise[0] = gain
+    if gain <= 0.0:
+        measure_noise(frame, offset, scratch.segments, scratch.order, scratch.noise)
+    return load_frame(
+        frame,
+        scratch.noise[0],
+        offset,
+        scratch.noise[1] > 0.0,
+        plan.pad,
+        plan.weight,
+        scratch.image,
+        out_health,
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def detect_batch(
     frames: NDArray[np.generic],
-    gain: float,
-    offset: float,
-    keep_negative: bool,
+    counting: tuple[float, float, float],
     plan: Plan,
     scratch: Scratch,
     fit_scratch: NDArray[np.float64],
@@ -33,6 +64,8 @@ def detect_batch(
     ----------
     frames : NDArray, shape (n, frame_rows, frame_cols)
         Any real dtype.
+    counting : tuple of float
+        Gain, offset and read-noise variance, as in `prepare_frame`.
     fit_scratch : NDArray[np.float64], shape (max_disks, 7)
     out_columns : NDArray[np.float32], shape (5, capacity)
         ``qx, qy, intensity, intensity_error, position_error``, in pixels and detector counts.
@@ -47,7 +80,8 @@ def detect_batch(
     """
     written = 0
     for i in range(frames.shape[0]):
-        top = load_frame(frames[i], gain, offset, keep_negative, plan.pad, plan.weight, scratch.image, out_health)
+        top = prepare_frame(frames[i], counting, plan, scratch, out_health)
+        gain = scratch.noise[0]
         found = find_disks(plan, scratch, top, fit_scratch, out_health)
         write_peaks(fit_scratch, found, gain, out_columns[:, written : written + found])
         out_counts[i] = found
@@ -58,9 +92,7 @@ def detect_batch(
 @njit(cache=True, nogil=True, error_model="numpy")
 def analyze_batch(
     frames: NDArray[np.generic],
-    gain: float,
-    offset: float,
-    keep_negative: bool,
+    counting: tuple[float, float, float],
     plan: Plan,
     scratch: Scratch,
     fit_scratch: NDArray[np.float64],
@@ -92,7 +124,8 @@ def analyze_batch(
     """
     written = 0
     for i in range(frames.shape[0]):
-        top = load_frame(frames[i], gain, offset, keep_negative, plan.pad, plan.weight, scratch.image, out_health)
+        top = prepare_frame(frames[i], counting, plan, scratch, out_health)
+        gain = scratch.noise[0]
         found = find_disks(plan, scratch, top, fit_scratch, out_health)
         write_peaks(fit_scratch, found, gain, out_columns[:, written : written + found])
         find_beam(out_columns[:, written : written + found], center, search_radius, out_beam[i])

@@ -32,6 +32,9 @@ _SYSTEMATIC = 0.1
 """What a found disk's template may be wrong by where it overlaps another place: inner structure and tails of
 strong disks must not turn into weak disks beside them."""
 
+_UNEVEN = 0.02
+"""What the ring's background may be wrong by inside the disk: halos curve, real backgrounds have texture."""
+
 _LARGEST_SUM = 2.0**29
 """Sums in the prefix image stay below this, so that 32-bit differences are exact."""
 
@@ -64,12 +67,14 @@ def find_disks(
     """
     for _ in range(_MAX_RESTARTS):
         unit = _score_image(plan, scratch, top)
-        found, hot = _fit_candidates(plan, scratch, unit, out_fit, out_health)
+        found, hot = _fit_candidates(plan, scratch, unit, True, out_fit, out_health)
         if hot == 0:
             break
         out_health[2] += hot
         _clear_model(plan, scratch, found, out_fit)
-        found = 0
+    else:
+        unit = _score_image(plan, scratch, top)
+        found, hot = _fit_candidates(plan, scratch, unit, False, out_fit, out_health)
     _fit_jointly(plan, scratch, unit, found, out_fit)
     _clear_model(plan, scratch, found, out_fit)
     return _drop_faded(plan, found, out_fit)
@@ -78,14 +83,11 @@ def find_disks(
 @njit(cache=True, nogil=True, error_model="numpy")
 def _score_image(plan: Plan, scratch: Scratch, top: float) -> float:  # pragma: no cover - compiled
     """Fill the prefix sums and the score; return electrons per unit of the prefix sums."""
-    outer_area = 0.0
-    for half in plan.outer[1]:
-        outer_area += 2 * half + 1
-    scale = 2.0 ** math.floor(math.log2(_LARGEST_SUM / (max(top, 1.0) * outer_area)))
+    scale = 2.0 ** math.floor(math.log2(_LARGEST_SUM / (max(top, 1.0) * plan.outer_area)))
     scale = min(scale, 256.0)
     column_prefix(scratch.image, scale, scratch.prefix)
     unit = 1.0 / scale
-    floor = plan.read_variance * plan.disk_area.max()
+    floor = scratch.noise[1] * plan.largest_area
     score_frame(
         scratch.prefix,
         plan.disk,
@@ -106,10 +108,14 @@ def _fit_candidates(
     plan: Plan,
     scratch: Scratch,
     unit: float,
+    mend: bool,
     out_fit: NDArray[np.float64],
     out_health: NDArray[np.int64],
 ) -> tuple[int, int]:  # pragma: no cover - compiled
-    """Test the maxima, highest first, and fit those that hold; returns disks and hot pixels found."""
+    """Test the maxima, highest first, and fit those that hold; returns disks and hot pixels found.
+
+    With `mend`, places where one pixel poses as a disk are mended and left out.
+    """
     rows, cols, scores = scratch.candidate_row, scratch.candidate_col, scratch.candidate_score
     count = min(find_maxima(scratch.score, plan.loose, rows, cols, scores), rows.size)
     sort_descending(scores, count, scratch.order)
@@ -122,10 +128,10 @@ def _fit_candidates(
             continue
         on = _disk_counts(plan, scratch, unit, row, col, distance > plan.reach)
         off = _ring_sum(plan, scratch, unit, row, col, distance > plan.reach)
-        significance = _significance(plan, row, col, on, off)
+        significance = _significance(plan, scratch, row, col, on, off)
         if significance < plan.threshold:
             continue
-        if replace_hot_pixel(scratch.image, plan.weight, plan.disk, plan.pad, row, col, plan.peakedness):
+        if mend and replace_hot_pixel(scratch.image, plan.weight, plan.disk, plan.pad, row, col, plan.peakedness):
             hot += 1
             continue
         if found == out_fit.shape[0]:
@@ -193,14 +199,16 @@ def _disk_counts(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _significance(
-    plan: Plan, row: int, col: int, on: tuple[float, float], off: tuple[float, float]
+    plan: Plan, scratch: Scratch, row: int, col: int, on: tuple[float, float], off: tuple[float, float]
 ) -> float:  # pragma: no cover - compiled
     """Significance of a disk at a pixel beside the disks modelled already."""
     disk_area, ring_area = plan.disk_area[row, col], plan.ring_area[row, col]
-    noise_on, noise_off = plan.read_variance * disk_area, plan.read_variance * ring_area
+    noise_on, noise_off = scratch.noise[1] * disk_area, scratch.noise[1] * ring_area
     root = root_deviance(on[0] + noise_on, off[0] + noise_off, disk_area / ring_area, on[1], off[1])
     variance = max(on[0], 1.0) + noise_on
-    return root / math.sqrt(1.0 + (_SYSTEMATIC * on[1]) ** 2 / variance)
+    background = max(off[0] - off[1], 0.0) * disk_area / ring_area
+    wrong = (_SYSTEMATIC * on[1]) ** 2 + (_UNEVEN * background) ** 2
+    return root / math.sqrt(1.0 + wrong / variance)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -243,7 +251,7 @@ def _step(
         fit[COL],
         fit[INTENSITY],
         fit[BACKGROUND],
-        plan.read_variance,
+        scratch.noise[1],
         scratch.matrix,
         scratch.vector,
     )
@@ -262,7 +270,7 @@ def _add_ring(
     if area <= 0.0:
         return
     counts, known = off
-    variance = max(background * area + known, 0.5) + plan.read_variance * area + (_SYSTEMATIC * known) ** 2
+    variance = max(background * area + known, 0.5) + scratch.noise[1] * area + (_SYSTEMATIC * known) ** 2
     scratch.matrix[3, 3] += area * area / variance
     scratch.vector[3] += area * (counts - known) / variance
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.kernels.noise import SEGMENTS
+
 FIT_COLUMNS = ("row", "col", "intensity", "background", "intensity_variance", "position_variance", "significance")
 """Columns of a table of fitted disks, in electrons and pixels; the background is per pixel."""
 
@@ -32,6 +34,10 @@ class Plan(NamedTuple):
     """(rows, cols): scale of the score, 0 where a disk cannot be seen."""
     disk_area: NDArray[np.float32]
     """(rows, cols): usable pixels of the disk."""
+    largest_area: float
+    """Pixels of a whole disk."""
+    outer_area: float
+    """Pixels of the whole outer disk."""
     ring_area: NDArray[np.float32]
     """(rows, cols): usable pixels of the ring."""
     pad: int
@@ -44,8 +50,6 @@ class Plan(NamedTuple):
     """Smallest distance of two disks, in pixels."""
     reach: float
     """Distance at which two disks begin to matter to each other, in pixels."""
-    read_variance: float
-    """Read-noise variance of a pixel, in electrons squared."""
     peakedness: float
     """Largest ratio of a pixel to the third brightest of its neighbours that a disk can show."""
 
@@ -71,6 +75,10 @@ class Scratch(NamedTuple):
     """Heights of the score's maxima."""
     order: NDArray[np.int32]
     """Maxima, highest first."""
+    segments: NDArray[np.float32]
+    """Brightness and noise of parts of the frame."""
+    noise: NDArray[np.float64]
+    """Gain in counts per electron, and read-noise variance of a pixel in electrons squared, of this frame."""
     matrix: NDArray[np.float64]
     """Normal equations."""
     inverse: NDArray[np.float64]
@@ -102,6 +110,8 @@ def allocate_scratch(frame_shape: tuple[int, int], pad: int, max_candidates: int
         candidate_col=np.zeros(max_candidates, np.int32),
         candidate_score=np.zeros(max_candidates, np.float32),
         order=np.zeros(max_candidates, np.int32),
+        segments=np.zeros((3, SEGMENTS), np.float32),
+        noise=np.array([1.0, 0.0]),
         matrix=np.zeros((4, 4), np.float64),
         inverse=np.zeros((4, 4), np.float64),
         vector=np.zeros(4, np.float64),
