@@ -237,8 +237,8 @@ class Dispatcher:
                 self._give_up_all(run, run.finder.failed)
                 note, reason = f"{note}; no probe: {run.finder.failed}", EndReason.ABORTED
             if self.jobs.outstanding(serial) == 0:
-                skipped = run.stream.counters["frames_skipped"]
-                note += f"; {skipped} frames were not analysed" if skipped else ""
+                lost = run.stream.counters["frames_skipped"] + run.stream.counters["frames_failed"]
+                note += f"; {lost} frames were not analysed" if lost else ""
                 out.append((ANALYST, AcquisitionDrained(serial=serial, reason=reason, note=note)))
                 del self._runs[serial]
         return out

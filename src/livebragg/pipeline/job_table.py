@@ -106,7 +106,10 @@ class JobTable:
 
     def worker_lost(self, worker: str) -> list[Job]:
         """Put the worker's jobs back in line; returns those that are given up."""
-        return self._take_back([job for job in self._issued.values() if job.worker == worker])
+        lost = [job for job in self._issued.values() if job.worker == worker]
+        for waiting in [job for job in lost if not job.done][1:]:
+            waiting.attempts -= 1  # a worker does its jobs in order: these it had not begun
+        return self._take_back(lost)
 
     def overdue(self, now: float, timeout_s: float) -> set[str]:
         """Workers that hold a job for longer than allowed."""

@@ -18,6 +18,7 @@ from livebragg.errors import ProbeError, ResultsError
 from livebragg.model import Acquisition, AnalysisSnapshot, DetectedBatch, ProbeShape, ScanGeometry
 from livebragg.pipeline.frame_lookup import RecordingLookup
 from livebragg.pipeline.health import Notices
+from livebragg.pipeline.payloads import stack_frames
 from livebragg.pipeline.probe_finder import fixed_probe
 from livebragg.pipeline.scan_run import ScanRun
 from livebragg.storage.recordings import Recording
@@ -99,7 +100,7 @@ def _batches(recording: Recording, config: Config, probe: ProbeShape) -> Iterato
     with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[DetectedBatch]] = deque()
         for start in range(0, recording.n_frames, size):
-            frames = recording.read(start, min(start + size, recording.n_frames))
+            frames = stack_frames([recording.read(start, min(start + size, recording.n_frames))])
             pending.append(pool.submit(detect, start, frames))
             if len(pending) > 2 * threads:
                 yield pending.popleft().result()
@@ -112,9 +113,8 @@ def _measure(recording: Recording, config: Config) -> ProbeShape:
     problem = ProbeError("the recording has no frames")
     for start in np.linspace(0, recording.n_frames - count, PROBE_PLACES).astype(int):
         try:
-            return measure_probe(
-                recording.read(start, start + count), known=config.probe, detection=config.detection
-            )
+            frames = stack_frames([recording.read(start, start + count)])
+            return measure_probe(frames, known=config.probe, detection=config.detection)
         except ProbeError as error:
             problem = error
     raise problem

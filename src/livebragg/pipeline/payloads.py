@@ -28,6 +28,16 @@ def read_piece(log: FrameLogReader, piece: Piece, acquisition: Acquisition) -> N
     return unpack(payload, piece.encoding, (piece.n_frames, *acquisition.frame_shape), acquisition.dtype)
 
 
+def stack_frames(blocks: list[NDArray[Any]]) -> NDArray[Any]:
+    """Blocks of frames in one array that is read-only, like a single block from the log.
+
+    Compiled kernels are specialised for read-only input, and one specialisation is enough.
+    """
+    frames = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    frames.flags.writeable = False
+    return frames
+
+
 def frames_to_positions(
     frames: NDArray[Any], numbers: NDArray[np.int64], geometry: ScanGeometry
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -40,13 +50,13 @@ def frames_to_positions(
     """
     index = geometry.scan_index(numbers)
     if np.any(index < 0):
-        frames, index = frames[index >= 0], index[index >= 0]
+        frames, index = stack_frames([frames[index >= 0]]), index[index >= 0]
     if geometry.frames_per_position == 1 or index.size == 0:
         return frames, index
     starts = np.flatnonzero(np.concatenate([[True], np.diff(index) != 0]))
     kind = np.float64 if frames.dtype.kind == "f" else np.int64
     added = np.add.reduceat(frames, starts, axis=0, dtype=kind)
-    return (added if kind is np.float64 else added.astype(np.int32)), index[starts]
+    return stack_frames([added if kind is np.float64 else added.astype(np.int32)]), index[starts]
 
 
 def empty_batch(frame_shape: tuple[int, int]) -> DetectedBatch:

@@ -20,6 +20,7 @@ from livebragg.pipeline.runtime import Runtime
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire import sockets
 from livebragg.wire.messages import (
+    AcquisitionDrained,
     AnalystFinished,
     FrameBatch,
     ProbeMeasured,
@@ -235,6 +236,8 @@ class Receiver:
     def _send(self, out: Outgoing) -> None:
         for destination, message in out:
             if destination == ANALYST:
+                if isinstance(message, AcquisitionDrained):
+                    self._report(time.time())  # so that the results are written with the last counters
                 sockets.send(self._analyst, message)
             else:
                 sockets.send(self._jobs, message, prefix=(destination.encode(),))

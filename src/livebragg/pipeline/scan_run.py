@@ -81,7 +81,7 @@ class ScanRun:
         )
         self.lookup = lookup
         self._sampler = PatternSampler(lookup, acquisition.frame_shape)
-        self.counters: Counter[str] = Counter()
+        self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
         self.rate = RateMeter()
         self.lags: deque[float] = deque(maxlen=MAX_LAGS)
         self._unpublished: list[float] = []
@@ -196,7 +196,7 @@ class ScanRun:
                     patterns=patterns.patterns,
                     pattern_frames=patterns.n_frames,
                     class_names=feed.class_names(self.snapshot),
-                    health=health | self.numbers(time.time()),
+                    health=self._final_health(health),
                     notices=self._notices.snapshot(),
                     status=status,
                     reason=reason,
@@ -205,6 +205,11 @@ class ScanRun:
                 self._results_failed(error)
         self.complete = True
         return messages
+
+    def _final_health(self, health: dict[str, float]) -> dict[str, float]:
+        # Frames also fail where only the dispatcher sees it: its sum is right.
+        numbers = self.numbers(time.time())
+        return health | numbers | {"frames_failed": health.get("frames_failed", numbers["frames_failed"])}
 
     # --------------------------------------------------------------------------------------------- the file
     @property

@@ -9,7 +9,7 @@ import numpy as np
 
 from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
-from livebragg.model import DetectedBatch
+from livebragg.model import DetectedBatch, ProbeShape
 from livebragg.pipeline.scan_analysis import ScanAnalysis
 
 _SHAPE = (64, 64)
@@ -25,6 +25,7 @@ def warm_up_detection(config: Config) -> DetectedBatch:
     for row, col, height in _SPOTS:
         expected += height * (np.hypot(rows - row, cols - col) < _RADIUS)
     frames = np.random.default_rng(0).poisson(expected, (_SCAN[0] * _SCAN[1], *_SHAPE)).astype(np.uint16)
+    frames.flags.writeable = False  # as they come from the frame log: numba compiles for that
     probe = measure_probe(frames[:4])
     return FrameAnalyzer(probe, _SHAPE, config.detection).analyze(frames, np.arange(len(frames)))
 
@@ -32,7 +33,7 @@ def warm_up_detection(config: Config) -> DetectedBatch:
 def warm_up_analysis(config: Config) -> None:
     """Run the whole analysis on a small scan."""
     batch = warm_up_detection(config)
-    probe = measure_probe(np.round(batch.sum_pattern / len(batch))[np.newaxis].astype(np.uint16))
+    probe = ProbeShape(radius=_RADIUS, edge_width=0.5, center=_SPOTS[0][:2])
     analysis = ScanAnalysis(_SCAN, _SHAPE, probe, config.analysis)
     analysis.add(batch)
     analysis.refresh()

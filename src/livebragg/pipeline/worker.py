@@ -13,7 +13,7 @@ from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.errors import FrameError, ProbeError, WireError
 from livebragg.model import Acquisition, DetectedBatch, ProbeShape
-from livebragg.pipeline.payloads import empty_batch, frames_to_positions, read_piece
+from livebragg.pipeline.payloads import empty_batch, frames_to_positions, read_piece, stack_frames
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire.messages import DetectJob, DetectResult, MeasureJob, Piece, ProbeMeasured
 
@@ -83,7 +83,7 @@ class WorkerStage:
         if loaded.frames:
             try:
                 probe = measure_probe(
-                    np.concatenate(loaded.frames), known=self._config.probe, detection=self._config.detection
+                    stack_frames(loaded.frames), known=self._config.probe, detection=self._config.detection
                 )
             except (ProbeError, FrameError) as error:
                 problem = str(error)
@@ -98,7 +98,7 @@ class WorkerStage:
         odd = dict.fromkeys(_ODD_PIXELS, 0)
         batch = empty_batch(shape)
         if loaded.frames:
-            frames = loaded.frames[0] if len(loaded.frames) == 1 else np.concatenate(loaded.frames)
+            frames = stack_frames(loaded.frames)
             numbers = np.concatenate(loaded.numbers)
             frames, index = frames_to_positions(frames, numbers, job.geometry)
             analyzed_frames = int((job.geometry.scan_index(numbers) >= 0).sum())
