@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 import numpy as np
@@ -16,6 +17,7 @@ PIXEL_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32",
 MAX_FRAME_SIDE = 1 << 14
 MAX_POSITIONS = 1 << 26
 MAX_NAME = 200
+MAX_TEXT = 1000
 
 NO_POSITION = -1
 """Scan index of a frame that belongs to no position (fly-back, or after the end of the scan)."""
@@ -49,6 +51,17 @@ class ScanMetadata:
     detector_name: str | None = None
     sample_name: str | None = None
     operator: str | None = None
+
+    def __post_init__(self) -> None:
+        # They end as attributes of the results file, which can hold neither zero bytes nor very long texts.
+        for name in (f.name for f in fields(self)):
+            value = getattr(self, name)
+            if isinstance(value, str) and not (len(value) <= MAX_TEXT and value.isprintable()):
+                raise FrameError(
+                    f"{name} must be at most {MAX_TEXT} printable characters, not {value[:MAX_NAME]!r}"
+                )
+            if isinstance(value, float) and not math.isfinite(value):
+                raise FrameError(f"{name} must be a finite number, or left out when it is not known, not {value}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +104,7 @@ class Acquisition:
                 f"{self.acquisition_id[:MAX_NAME]!r}"
             )
         if not all(1 <= n <= MAX_FRAME_SIDE for n in self.frame_shape):
-            raise FrameError(
-                f"frame_shape must be within 1 and {MAX_FRAME_SIDE} pixels, not {self.frame_shape}"
-            )
+            raise FrameError(f"frame_shape must be within 1 and {MAX_FRAME_SIDE} pixels, not {self.frame_shape}")
         if self.dtype not in PIXEL_TYPES:
             raise FrameError(f"dtype {self.dtype!r} is not supported; send one of {', '.join(PIXEL_TYPES)}")
         if self.scan_shape is not None:

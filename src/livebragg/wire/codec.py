@@ -14,7 +14,7 @@ import msgpack
 
 from livebragg.errors import MalformedMessageError, VersionError
 from livebragg.wire import messages
-from livebragg.wire.schema import codec_of
+from livebragg.wire.schema import codec_of, shown
 
 PROTOCOL = "livebragg"
 VERSION = 1
@@ -77,17 +77,17 @@ def decode(parts: Sequence[Any]) -> Any:
     header = _unpack(parts[0])
     if header.get("protocol") != PROTOCOL:
         raise VersionError(
-            f"this is not a {PROTOCOL} message (protocol {_shown(header.get('protocol'))}); "
+            f"this is not a {PROTOCOL} message (protocol {shown(header.get('protocol'))}); "
             "is another program's stream at this endpoint?"
         )
     if header.get("version") != VERSION:
         raise VersionError(
-            f"protocol version {_shown(header.get('version'))} is not supported, this program speaks version "
+            f"protocol version {shown(header.get('version'))} is not supported, this program speaks version "
             f"{VERSION}; use the same release of livebragg on both sides"
         )
     kind = _CLASSES.get(header["type"]) if isinstance(header.get("type"), str) else None
     if kind is None:
-        raise MalformedMessageError(f"unknown message type {_shown(header.get('type'))}")
+        raise MalformedMessageError(f"unknown message type {shown(header.get('type'))}")
     raw = list(parts[1:])
     if kind is messages.FrameBatch:
         header.setdefault("payload", {"part": 0})
@@ -107,8 +107,3 @@ def _unpack(part: Any) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise MalformedMessageError(f"the header must be a msgpack map, not {type(header).__name__}")
     return header
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from livebragg.errors import ChecksumError, MalformedMessageError
 from livebragg.wire.messages import ChecksumKind, Encoding
 
+LZ4_MOST_RATIO = 255
+"""LZ4 cannot pack more than this many bytes into one: what claims more would only exhaust the memory."""
+
 BLOCK_BYTES = 8192
 """Block of the bitshuffle container: what bitshuffle itself and DECTRIS use."""
 
@@ -103,6 +106,10 @@ def _decompress(buffer: memoryview, wanted: int, pixel: np.dtype[Any]) -> NDArra
     size, block_bytes = _HEADER.unpack_from(buffer)
     if size != wanted:
         raise MalformedMessageError(f"bslz4 payload says it holds {size} bytes, its frames need {wanted}")
+    if wanted > LZ4_MOST_RATIO * buffer.nbytes:
+        raise MalformedMessageError(
+            f"bslz4 payload of {buffer.nbytes} bytes is truncated: its frames of {wanted} bytes cannot be in it"
+        )
     block_bytes = block_bytes or BLOCK_BYTES
     if block_bytes % (8 * pixel.itemsize) or not 0 < block_bytes <= 1 << 24:
         raise MalformedMessageError(

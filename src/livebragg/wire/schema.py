@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
+from reprlib import Repr
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -25,11 +26,18 @@ Reader = Callable[[Any, str, Parts], Any]
 Writer = Callable[[Any, Parts], Any]
 
 
+_SHOW = Repr()
+_SHOW.maxlevel, _SHOW.maxstring, _SHOW.maxother = 3, 60, 60
+
+
+def shown(value: object) -> str:
+    """Text of a value from outside for a message: short, however large, long or deeply nested the value is."""
+    text = _SHOW.repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def _refuse(path: str, value: object, wanted: str) -> MalformedMessageError:
-    shown = repr(value)
-    return MalformedMessageError(
-        f"field {path!r} must be {wanted}, not {shown if len(shown) < 80 else shown[:77] + '...'}"
-    )
+    return MalformedMessageError(f"field {path!r} must be {wanted}, not {shown(value)}")
 
 
 # ---------------------------------------------------------------------------------------------- scalars
@@ -95,7 +103,10 @@ def _array_reader(dtype: np.dtype[Any]) -> Reader:
                 f"array {path!r} of shape {shape} and type {dtype.name} needs {wanted} bytes, its part has "
                 f"{memoryview(part).nbytes}"
             )
-        array = np.frombuffer(part, dtype).reshape(shape)
+        try:
+            array = np.frombuffer(part, dtype).reshape(shape)
+        except ValueError:  # no bytes at all, but the other sides are too long for any array
+            raise _refuse(f"{path}.shape", shape, "a shape an array can have") from None
         if not array.flags.aligned:
             array = array.copy()
         array.flags.writeable = False

@@ -52,7 +52,7 @@ def check_endpoint(endpoint: str, key: str = "endpoint") -> str:
     scheme, _, rest = endpoint.partition("://")
     host, _, port = rest.rpartition(":")
     if scheme == "tcp":
-        if host and (port == "*" or (port.isdigit() and 0 < int(port) < 65536)):
+        if host and (port == "*" or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
             return endpoint
     elif scheme == "ipc" and rest:
         if len(os.fsencode(rest)) <= MAX_IPC_PATH:

@@ -41,6 +41,7 @@ Checksum
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -51,6 +52,14 @@ MAX_FRAMES = 1 << 40
 """Largest frame number: 290 years at 120,000 frames/s."""
 
 MAX_BATCH_FRAMES = 1 << 16
+
+MAX_BATCH_BYTES = 1 << 30
+"""Most bytes the frames of one batch may have, unpacked: a worker holds them in memory."""
+
+
+def _check_time(sent_at: float | None) -> None:
+    if sent_at is not None and not math.isfinite(sent_at):
+        raise MalformedMessageError(f"sent_at must be finite seconds since 1970-01-01 UTC, not {sent_at}")
 
 
 class Encoding(StrEnum):
@@ -90,6 +99,7 @@ class AcquisitionStart:
     def __post_init__(self) -> None:
         if self.n_frames is not None and not 0 < self.n_frames <= MAX_FRAMES:
             raise MalformedMessageError(f"n_frames must be between 1 and {MAX_FRAMES}, not {self.n_frames}")
+        _check_time(self.sent_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +132,7 @@ class FrameBatch:
             )
         if not 0 <= self.checksum < 1 << 64:
             raise MalformedMessageError(f"checksum must fit 64 bits without a sign, not {self.checksum}")
+        _check_time(self.sent_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +161,9 @@ class Heartbeat:
     """Frames sent so far."""
     sent_at: float | None = None
     """Sender's clock, seconds since 1970-01-01 UTC."""
+
+    def __post_init__(self) -> None:
+        _check_time(self.sent_at)
 
 
 StreamMessage = AcquisitionStart | FrameBatch | AcquisitionEnd | Heartbeat
