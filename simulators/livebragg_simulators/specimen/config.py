@@ -81,7 +81,7 @@ class SpecimenConfig:
     disk_structure: float = 0.25
     """Amplitude of thickness fringes inside the disks, 0 (uniform disks) to 1."""
     speckle: float = 0.4
-    """Electrons in disk-sized speckles of an amorphous halo, new at each position, over those in its rings; 0 to 1."""
+    """Electrons in an amorphous halo's speckles (disks new at each position) over those in its rings, 0 to 1."""
 
     probe_radius: float = 5.0
     """Radius of the disks at half height, in pixels."""

@@ -28,7 +28,7 @@ class Family(StrEnum):
 def smooth_field(shape: tuple[int, int], rng: np.random.Generator, scale: float = 0.2) -> NDArray[np.float64]:
     """Smooth random field whose largest magnitude is 1; `scale` is its grain size over the scan's."""
     noise = rng.standard_normal(shape)
-    field = ndimage.gaussian_filter(noise, [scale * n for n in shape], mode="nearest", truncate=3.0)
+    field = ndimage.gaussian_filter(noise, [scale * n for n in shape], mode="wrap", truncate=3.0)
     field -= field.mean()
     return np.asarray(field / max(np.abs(field).max(), 1e-12), np.float64)
 
