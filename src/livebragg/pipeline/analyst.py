@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 import time
 from types import FrameType
 from typing import Any
@@ -77,20 +78,24 @@ class Analyst:
         self._next_publish = 0.0
         self._finishing = False
         self._stop = False
+        self._warm_up = threading.Thread(target=warm_up_analysis, args=(config,), daemon=True)
 
     # -------------------------------------------------------------------------------------------- the loop
     def run(self) -> None:
         """Analyse until the receiver says that nothing more will come."""
         signal.signal(signal.SIGTERM, self._on_sigterm)
+        self._warm_up.start()
         parent = os.getppid()
         while not self._stop:
             if os.getppid() != parent:
                 logger.error("the parent process is gone; the analyst ends")
                 return
+            if self._warm_up.is_alive():
+                self._warm_up.join(IDLE_WAIT_S)
             ready = self._poller.wait(min(IDLE_WAIT_S, max(0.0, self._next_publish - time.time())))
             if self._publisher.socket in ready:
                 self._publisher.greet()
-            if self._results in ready:
+            if self._results in ready and not self._warm_up.is_alive():
                 self._take_results()
             if self._control in ready:
                 self._answer_requests()
@@ -226,7 +231,6 @@ def run_analyst(runtime: Runtime) -> None:
     """Be the analyst process."""
     with sockets.context() as ctx:
         analyst = Analyst(runtime, ctx)
-        warm_up_analysis(runtime.config)
         try:
             analyst.run()
         except LiveBraggError as error:

@@ -37,6 +37,7 @@ def run_worker(runtime: Runtime, worker_id: str) -> None:
         poller = sockets.Poller()
         poller.add(jobs)
         warm_up_detection(runtime.config)
+        runtime.compiled_file.touch()
         while os.getppid() == parent:
             ready = WorkerReady(
                 worker_id=worker_id,

@@ -67,6 +67,11 @@ class Runtime:
         except FileExistsError:
             pass
 
+    @property
+    def compiled_file(self) -> Path:
+        """Exists once a worker has compiled the kernels (or loaded them from the cache)."""
+        return self.directory / "compiled"
+
     def save(self) -> Path:
         """Write the run's description for the child processes."""
         path = self.directory / "run.json"

@@ -65,14 +65,14 @@ def _phase(standing: Standing) -> str:
     if standing.run is not None and standing.run.complete:
         return "complete"
     if standing.report is None:
-        return "waiting"
+        return "starting"
     return standing.report.phase
 
 
 def _light(standing: Standing) -> tuple[str, list[str]]:
     report, run = standing.report, standing.run
     if report is None:
-        return "yellow", ["the receiver is starting"]
+        return "yellow", ["starting; the first start after an installation compiles the kernels"]
     more: list[tuple[str, str]] = []
     if standing.report_age_s > RECEIVER_SILENT_S and not standing.finishing:
         more.append(("red", f"the receiver has not reported for {standing.report_age_s:.0f} s"))

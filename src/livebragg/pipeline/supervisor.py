@@ -43,12 +43,14 @@ class Supervisor:
         self._runtime: Runtime | None = None
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._restarts: deque[float] = deque()
+        self._later = [f"w{k}" for k in range(1, worker_count(config))]
+        """Workers that start once the first one has compiled the kernels for all."""
         self.worker_restarts = 0
 
     def __enter__(self) -> Supervisor:
         self._runtime = create_runtime(self._config, once=self._once)
         try:
-            for name in ("analyst", "receiver", *(f"w{k}" for k in range(worker_count(self._config)))):
+            for name in ("analyst", "receiver", "w0"):
                 self._start(name)
         except BaseException:
             self.close()
@@ -71,6 +73,10 @@ class Supervisor:
         PipelineError
             A part failed; the text says which and why.
         """
+        if self._later and self._runtime is not None and self._runtime.compiled_file.exists():
+            for name in self._later:
+                self._start(name)
+            self._later = []
         for name, child in list(self._children.items()):
             code = child.poll()
             if code is None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
-from livebragg.model import DetectedBatch, ProbeShape
+from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, DetectedBatch, ProbeShape
 from livebragg.pipeline.scan_analysis import ScanAnalysis
 
 _SHAPE = (64, 64)
@@ -18,24 +18,47 @@ _RADIUS = 4.0
 _SPOTS = ((32.0, 32.0, 400.0), (32.0, 48.0, 60.0), (32.0, 16.0, 60.0), (48.0, 32.0, 60.0), (16.0, 32.0, 60.0))
 
 
-def warm_up_detection(config: Config) -> DetectedBatch:
-    """Measure a probe and analyse a few small frames; the result serves to warm up the analysis."""
+def warm_up_detection(config: Config) -> None:
+    """Measure a probe and analyse a few small frames."""
     rows, cols = np.indices(_SHAPE)
     expected = np.full(_SHAPE, 0.2)
     for row, col, height in _SPOTS:
         expected += height * (np.hypot(rows - row, cols - col) < _RADIUS)
-    frames = np.random.default_rng(0).poisson(expected, (_SCAN[0] * _SCAN[1], *_SHAPE)).astype(np.uint16)
+    frames = np.random.default_rng(0).poisson(expected, (4, *_SHAPE)).astype(np.uint16)
     frames.flags.writeable = False  # as they come from the frame log: numba compiles for that
-    probe = measure_probe(frames[:4])
-    return FrameAnalyzer(probe, _SHAPE, config.detection).analyze(frames, np.arange(len(frames)))
+    probe = measure_probe(frames)
+    FrameAnalyzer(probe, _SHAPE, config.detection).analyze(frames, np.arange(len(frames)))
 
 
 def warm_up_analysis(config: Config) -> None:
     """Run the whole analysis on a small scan."""
-    batch = warm_up_detection(config)
     probe = ProbeShape(radius=_RADIUS, edge_width=0.5, center=_SPOTS[0][:2])
     analysis = ScanAnalysis(_SCAN, _SHAPE, probe, config.analysis)
-    analysis.add(batch)
+    analysis.add(_found_disks())
     analysis.refresh()
     analysis.finish()
     analysis.snapshot()
+
+
+def _found_disks() -> DetectedBatch:
+    """What detection would find in the frames of a small crystal."""
+    n = _SCAN[0] * _SCAN[1]
+    spots = np.tile(np.array(_SPOTS), (n, 1)) + np.random.default_rng(0).normal(0, 0.05, (n * len(_SPOTS), 3))
+    qx, qy, intensity = spots.T.astype(np.float32)
+    error = np.full(qx.size, 0.1, np.float32)
+    peaks = BraggPeaks(
+        qx=qx,
+        qy=qy,
+        intensity=intensity,
+        intensity_error=error,
+        position_error=error,
+        offsets=np.arange(0, qx.size + 1, len(_SPOTS)),
+    )
+    beam = np.tile(np.array([*_SPOTS[0][:2], 0.05], np.float32), (n, 1))
+    return DetectedBatch(
+        scan_index=np.arange(n),
+        peaks=peaks,
+        direct_beam=beam,
+        virtual=np.ones((n, len(VIRTUAL_IMAGES)), np.float32),
+        sum_pattern=np.ones(_SHAPE, np.float32),
+    )
