@@ -70,7 +70,7 @@ class DetectionConfig:
 
     beam_search_radius: float | None = None
     """Distance from the configured centre within which the direct beam is looked for, in pixels;
-    ``None``: 1.2 probe radii, at least 4 pixels."""
+    ``None``: 2 probe radii, at least 8 pixels."""
 
     def __post_init__(self) -> None:
         _require(

@@ -69,7 +69,7 @@ class FrameAnalyzer:
         self._masks = virtual_masks(probe_shape, self.frame_shape, VirtualConfig() if virtual is None else virtual)
         self._frames_masked = 0
         radius = config.beam_search_radius
-        self._search_radius = max(1.2 * probe_shape.radius, 4.0) if radius is None else float(radius)
+        self._search_radius = max(2.0 * probe_shape.radius, 8.0) if radius is None else float(radius)
 
     @property
     def health(self) -> FrameHealth:

@@ -142,13 +142,18 @@ def find_beam(
     search_radius: float,
     out_beam: NDArray[np.float32],
 ) -> None:  # pragma: no cover - compiled
-    """Direct beam: the brightest peak within the search radius, or NaN."""
+    """Direct beam: the peak that is bright and near for its brightness, within the search radius; or NaN.
+
+    Brightness counts less with distance (a Gaussian of half the search radius), because a diffracted disk may
+    well outshine the direct beam but does not come near it.
+    """
     out_beam[:] = np.nan
-    brightest = np.float32(0.0)
+    best = 0.0
     for i in range(columns.shape[1]):
         distance = math.hypot(columns[0, i] - center[0], columns[1, i] - center[1])
-        if distance <= search_radius and columns[2, i] > brightest:
-            brightest = columns[2, i]
+        rating = columns[2, i] * math.exp(-2.0 * (distance / search_radius) ** 2)
+        if distance <= search_radius and rating > best:
+            best = rating
             out_beam[0], out_beam[1], out_beam[2] = columns[0, i], columns[1, i], columns[4, i]
 
 
