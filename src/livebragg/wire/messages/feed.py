@@ -25,7 +25,8 @@ class PipelineStatus:
     published_at: float
     """Clock of the pipeline, seconds since 1970-01-01 UTC."""
     phase: str
-    """``starting``, ``waiting``, ``measuring``, ``running``, ``stalled``, ``finishing``, ``complete``, ``stopped``."""
+    """``starting``, ``waiting``, ``measuring``, ``running``, ``stalled``, ``finishing``, ``complete`` or
+    ``stopped``."""
     light: str
     """``green``, ``yellow`` (behind, or with losses that are named), ``red``."""
     reasons: list[str]
