@@ -8,6 +8,7 @@ import itertools
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -79,7 +80,7 @@ def _record(args: argparse.Namespace, console: Console) -> int:
 
 
 def _make_specimen(args: argparse.Namespace, console: Console) -> Specimen:
-    changes = {"seed": args.seed}
+    changes: dict[str, Any] = {} if args.seed is None else {"seed": args.seed}
     for key in ("scan_shape", "frame_shape"):
         if (shape := _shape(getattr(args, key))) is not None:
             changes[key] = shape
@@ -177,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_specimen_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="demo", choices=sorted(PRESETS), help="which specimen (default: demo)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed is another specimen (default: 0)")
+    parser.add_argument("--seed", type=int, help="another seed is another specimen (default: the preset's)")
     parser.add_argument("--scan-shape", metavar="R,C", help="scan positions")
     parser.add_argument("--frame-shape", metavar="R,C", help="detector pixels")
     parser.add_argument("--electrons", type=float, help="mean electrons per frame")
