@@ -97,16 +97,19 @@ class Supervisor:
 
     def close(self) -> None:
         """End every process and delete the run's folders."""
+        analyst = self._children.get("analyst")
+        if analyst is not None:
+            analyst.terminate()
         for child in self._children.values():
-            child.send_signal(signal.SIGCONT)
-            child.terminate()
-        deadline = time.monotonic() + KILL_AFTER_S
-        for child in self._children.values():
-            try:
-                child.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if child is not analyst:  # they own nothing that is not deleted below
                 child.kill()
                 child.wait()
+        if analyst is not None:
+            try:
+                analyst.wait(KILL_AFTER_S)
+            except subprocess.TimeoutExpired:
+                analyst.kill()
+                analyst.wait()
         self._children.clear()
         if self._runtime is not None:
             self._runtime.remove()
