@@ -1,0 +1,96 @@
+"""``livebragg-dashboard``: serves the page, and only the page."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bokeh.command.util import build_single_handler_application
+from bokeh.server.server import BaseServer
+from bokeh.server.tornado import BokehTornado
+from bokeh.server.util import bind_sockets
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+
+from livebragg.config.dashboard import DashboardConfig
+from livebragg.errors import ConfigError, LiveBraggError, PipelineError
+from livebragg_dashboards.hubs import close_hubs
+from livebragg_dashboards.options import config_of, parser
+
+APP_DIR = Path(__file__).parent
+SESSION_TOKEN_S = 16 * 3600
+"""A page that was open over night still finds its server in the morning."""
+
+
+def make_server(config: DashboardConfig) -> tuple[Any, int]:
+    """The web server, not started yet, and the port it listens on.
+
+    Raises
+    ------
+    PipelineError
+        The port cannot be used.
+    """
+    arguments = ["--feed", config.feed, "--control", config.control, "--theme", config.theme]
+    application = build_single_handler_application(str(APP_DIR), arguments)
+    try:
+        listening, port = bind_sockets(config.host, config.port)
+    except OSError as error:
+        raise PipelineError(
+            f"cannot serve on {config.host}:{config.port}: {error.strerror}; is another dashboard running? "
+            "Choose another one with --port"
+        ) from None
+    tornado = BokehTornado(
+        {"/": application},
+        extra_websocket_origins=origins(config, port),
+        session_token_expiration=SESSION_TOKEN_S,
+        unused_session_lifetime_milliseconds=5000,
+        check_unused_sessions_milliseconds=3000,
+    )
+    http = HTTPServer(tornado)
+    http.add_sockets(listening)
+    return BaseServer(IOLoop.current(), tornado, http), port
+
+
+def origins(config: DashboardConfig, port: int) -> list[str]:
+    """Exactly the addresses under which the page may be opened."""
+    own = [f"localhost:{port}", f"127.0.0.1:{port}"]
+    if config.host not in ("0.0.0.0", "::", "127.0.0.1", "localhost"):
+        own.append(f"{config.host}:{port}")
+    return own + [origin if ":" in origin else f"{origin}:{port}" for origin in config.allowed_origins]
+
+
+def serve(config: DashboardConfig, *, show: bool) -> None:
+    """Serve until interrupted."""
+    server, port = make_server(config)
+    url = f"http://{'127.0.0.1' if config.host in ('0.0.0.0', '::') else config.host}:{port}/"
+    print(f"livebragg dashboard: {url}\nlistening to {config.feed}; stop with Ctrl-C", flush=True)
+    if show:
+        threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+    try:
+        server.run_until_shutdown()
+    finally:
+        close_hubs()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry of the console script."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    args = parser().parse_args(argv)
+    try:
+        serve(config_of(args), show=args.show)
+    except ConfigError as error:
+        print(f"livebragg-dashboard: {error}", file=sys.stderr)
+        return 2
+    except LiveBraggError as error:
+        print(f"livebragg-dashboard: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

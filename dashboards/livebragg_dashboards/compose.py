@@ -1,0 +1,239 @@
+"""What one session sees at one moment: the pictures of all panels, made anew only when something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.wire.messages import (
+    ClassMaps,
+    ClassPatterns,
+    FrameReply,
+    LatestFrame,
+    PipelineStatus,
+    VectorMap,
+    VirtualImageSet,
+)
+from livebragg_dashboards.control import FrameAnswer
+from livebragg_dashboards.mosaic import Mosaic, arrange
+from livebragg_dashboards.orientation import Axes, q_axes
+from livebragg_dashboards.pictures import (
+    Picture,
+    class_picture,
+    counts_picture,
+    pattern_pictures,
+    seen_positions,
+    vector_picture,
+    virtual_picture,
+)
+from livebragg_dashboards.state import Snapshot
+from livebragg_dashboards.viewer import Viewer
+
+Points = dict[str, NDArray[np.floating]]
+
+PICTURES = ("classes", "virtual", "vectors", "frame")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Everything that is drawn as pixels or points; texts are made from it elsewhere."""
+
+    pictures: dict[str, Picture]
+    """By panel; panels without data are left out."""
+    mosaic: Mosaic
+    disks: Points
+    """``x``, ``y`` in the frame's axes and ``radius`` in their unit."""
+    peaks: Points
+    """``x``, ``y`` in the Bragg vector map's axes."""
+    marks: Points
+    """``x``, ``y`` of the selected position and of the beam (``live`` is 1), on the real-space images."""
+    shown: FrameReply | LatestFrame | None
+    """Where the frame comes from."""
+    image_name: str
+    """Virtual image on view."""
+
+    @property
+    def axes(self) -> dict[str, Axes]:
+        """Axes of the panels that have a picture."""
+        return {name: picture.axes for name, picture in self.pictures.items()}
+
+
+def q_pixel_size(status: PipelineStatus | None) -> float | None:
+    """1/Angstrom per detector pixel, if the sender knows a sensible one."""
+    size = status.acquisition.metadata.q_pixel_size_inv_angstrom if status and status.acquisition else None
+    return size if size is not None and 1e-9 < size < 1e3 else None
+
+
+def scan_step_nm(status: PipelineStatus | None) -> float | None:
+    """Nanometres per scan position, if the sender knows a sensible number."""
+    step = status.acquisition.metadata.scan_step_nm if status and status.acquisition else None
+    return step if step is not None and 1e-6 < step < 1e6 else None
+
+
+class Composer:
+    """Makes scenes, and keeps each picture until its message or the viewer's choice changes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Any, Any]] = {}
+
+    def scene(
+        self, snapshot: Snapshot, viewer: Viewer, answer: FrameAnswer | None, mosaic_aspect: float = 1.5
+    ) -> Scene:
+        """Scene of now.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        viewer : Viewer
+        answer : FrameAnswer or None
+            Answer to the viewer's selection.
+        mosaic_aspect : float
+            Width over height of the panel of class patterns.
+        """
+        pictures = {
+            "classes": self._classes(snapshot),
+            "virtual": self._virtual(snapshot, viewer),
+            "vectors": self._vectors(snapshot, viewer),
+        }
+        shown = _shown_frame(snapshot, viewer, answer)
+        if shown is not None:
+            pictures["frame"] = self._frame(shown, snapshot.status, viewer.scales["frame"])
+        present = {name: picture for name, picture in pictures.items() if picture is not None}
+        images = snapshot.get(VirtualImageSet)
+        return Scene(
+            pictures=present,
+            mosaic=self._mosaic(snapshot, round(mosaic_aspect, 2)),
+            disks=_disks(shown, present, snapshot.status),
+            peaks=_peaks(snapshot.get(VectorMap), present),
+            marks=_marks(snapshot, viewer, present),
+            shown=shown,
+            image_name=_image_name(images, viewer),
+        )
+
+    def _keep(self, name: str, key: Any, make: Callable[[], Any]) -> Any:
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != key:
+            kept = self._kept[name] = (key, make())
+        return kept[1]
+
+    def _classes(self, snapshot: Snapshot) -> Picture | None:
+        maps, images = snapshot.get(ClassMaps), snapshot.get(VirtualImageSet)
+        if maps is None:
+            return None
+        key = (snapshot.epoch, maps.revision, images and images.revision)
+        seen = seen_positions(images, maps.labels.shape)
+        made: Picture = self._keep("classes", key, lambda: class_picture(maps, seen))
+        return made
+
+    def _virtual(self, snapshot: Snapshot, viewer: Viewer) -> Picture | None:
+        images = snapshot.get(VirtualImageSet)
+        if images is None:
+            return None
+        name = _image_name(images, viewer)
+        key = (snapshot.epoch, images.revision, name)
+        made: Picture = self._keep(
+            "virtual", key, lambda: virtual_picture(images.images[images.names.index(name)])
+        )
+        return made
+
+    def _vectors(self, snapshot: Snapshot, viewer: Viewer) -> Picture | None:
+        message, scale = snapshot.get(VectorMap), viewer.scales["vectors"]
+        if message is None:
+            return None
+        size = q_pixel_size(snapshot.status)
+        origin = (message.origin_row, message.origin_col)
+        axes = q_axes(message.map.shape, origin, size, message.bins_per_pixel)
+        key = (snapshot.epoch, message.revision, scale, size)
+        made: Picture = self._keep("vectors", key, lambda: vector_picture(message, axes, scale))
+        return made
+
+    def _frame(self, shown: FrameReply | LatestFrame, status: PipelineStatus | None, scale: str) -> Picture:
+        axes = q_axes(shown.frame.shape, _origin_of(shown, status), q_pixel_size(status))
+        key = (id(shown), scale, axes)
+        # The message is kept with its picture, so that its id is not given to another one meanwhile.
+        made: tuple[Any, Picture] = self._keep(
+            "frame", key, lambda: (shown, counts_picture(shown.frame, axes, scale))
+        )
+        return made[1]
+
+    def _mosaic(self, snapshot: Snapshot, aspect: float) -> Mosaic:
+        patterns, maps = snapshot.get(ClassPatterns), snapshot.get(ClassMaps)
+        if patterns is None or maps is None:
+            return Mosaic.empty()
+        key = (snapshot.epoch, patterns.revision)
+        pictures = self._keep("patterns", key, lambda: pattern_pictures(patterns))
+        made: Mosaic = self._keep(
+            "mosaic",
+            (key, maps.revision, aspect),
+            lambda: arrange(maps, pictures, patterns.patterns.shape[1:], aspect),
+        )
+        return made
+
+
+def _image_name(images: VirtualImageSet | None, viewer: Viewer) -> str:
+    if images is None:
+        return viewer.image
+    return viewer.image if viewer.image in images.names else images.names[0]
+
+
+def _shown_frame(
+    snapshot: Snapshot, viewer: Viewer, answer: FrameAnswer | None
+) -> FrameReply | LatestFrame | None:
+    if viewer.selected is None:
+        return snapshot.get(LatestFrame)
+    return answer.reply if answer is not None else None
+
+
+def _origin_of(shown: FrameReply | LatestFrame, status: PipelineStatus | None) -> tuple[float, float]:
+    """Row and column of the direct beam: measured, else the probe's, else the middle."""
+    if isinstance(shown, FrameReply) and np.all(np.isfinite(shown.origin)):
+        return float(shown.origin[0]), float(shown.origin[1])
+    if status is not None and status.probe is not None and np.all(np.isfinite(status.probe.center)):
+        return status.probe.center
+    rows, cols = shown.frame.shape
+    return (rows - 1) / 2, (cols - 1) / 2
+
+
+def _disks(
+    shown: FrameReply | LatestFrame | None, pictures: dict[str, Picture], status: PipelineStatus | None
+) -> Points:
+    if shown is None:
+        return {"x": np.zeros(0), "y": np.zeros(0), "radius": np.zeros(0)}
+    axes = pictures["frame"].axes
+    x, y = axes.to_xy(shown.qx.astype(np.float64), shown.qy.astype(np.float64))
+    radius = status.probe.radius if status is not None and status.probe is not None else 3.0
+    return _finite({"x": x, "y": y, "radius": np.full(x.shape, 1.25 * radius * axes.scale)})
+
+
+def _peaks(message: VectorMap | None, pictures: dict[str, Picture]) -> Points:
+    if message is None:
+        return {"x": np.zeros(0), "y": np.zeros(0)}
+    axes = pictures["vectors"].axes
+    row = message.peak_qx.astype(np.float64) * message.bins_per_pixel + message.origin_row
+    col = message.peak_qy.astype(np.float64) * message.bins_per_pixel + message.origin_col
+    x, y = axes.to_xy(row, col)
+    return _finite({"x": x, "y": y})
+
+
+def _marks(snapshot: Snapshot, viewer: Viewer, pictures: dict[str, Picture]) -> Points:
+    """The beam's place while it scans, then the selected position."""
+    latest, status = snapshot.get(LatestFrame), snapshot.status
+    places: list[tuple[float, float, float]] = []
+    if "classes" in pictures:
+        axes = pictures["classes"].axes
+        moving = status is not None and status.phase == "running"
+        if latest is not None and moving and 0 <= latest.scan_index < axes.shape[0] * axes.shape[1]:
+            places.append((*axes.to_xy(*divmod(latest.scan_index, axes.shape[1])), 1.0))
+        if viewer.selected is not None:
+            places.append((*axes.to_xy(*viewer.selected), 0.0))
+    table = np.array(places, np.float64).reshape(-1, 3)
+    return {"x": table[:, 0], "y": table[:, 1], "live": table[:, 2]}
+
+
+def _finite(points: Points) -> Points:
+    keep = np.isfinite(points["x"]) & np.isfinite(points["y"])
+    return {name: column[keep] for name, column in points.items()}

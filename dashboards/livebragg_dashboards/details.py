@@ -1,0 +1,171 @@
+"""Texts of the panels: legend, headers, value scales, and what is under the pointer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from livebragg.wire.messages import (
+    ClassMaps,
+    LatestFrame,
+    PipelineStatus,
+    VectorMap,
+    VirtualImageSet,
+)
+from livebragg_dashboards.catalogue import kind_of
+from livebragg_dashboards.colours import SLOTS, slot_of
+from livebragg_dashboards.compose import Scene, q_pixel_size, scan_step_nm
+from livebragg_dashboards.control import FrameAnswer
+from livebragg_dashboards.mosaic import by_area
+from livebragg_dashboards.state import Snapshot
+from livebragg_dashboards.viewer import Hover, Viewer
+from livebragg_dashboards.words import clean, count, number, percent
+
+MAX_LEGEND = 24
+
+FAMILIES = {"crystal": "crystal", "no_bragg": "no Bragg peaks", "polycrystal": "polycrystal"}
+
+
+def legend(snapshot: Snapshot) -> dict[str, Any]:
+    """Classes with colour, name, family and area, the largest first."""
+    maps = snapshot.get(ClassMaps)
+    if maps is None:
+        return {"classes": [], "more": "", "total": ""}
+    order, total = by_area(maps), max(1, maps.labels.size)
+    rows = [
+        {
+            "id": maps.class_ids[i],
+            "colour": SLOTS[slot_of(maps.class_ids[i], maps.class_families[i])],
+            "name": clean(maps.class_names[i], 40) or f"Class {maps.class_ids[i]}",
+            "family": FAMILIES.get(maps.class_families[i], clean(maps.class_families[i], 20)),
+            "fraction": min(1.0, max(0.0, maps.class_counts[i] / total)),
+            "area": percent(maps.class_counts[i] / total),
+        }
+        for i in order[:MAX_LEGEND]
+    ]
+    more = f"and {len(order) - MAX_LEGEND} smaller ones" if len(order) > MAX_LEGEND else ""
+    return {"classes": rows, "more": more, "total": f"{len(order)} class{'es' if len(order) != 1 else ''}"}
+
+
+def headers(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswer | None) -> dict[str, Any]:
+    """What stands above and below each picture."""
+    images, limits = snapshot.get(VirtualImageSet), None
+    if "virtual" in scene.pictures:
+        limits = scene.pictures["virtual"].limits
+    kind = kind_of(scene.image_name)
+    size = q_pixel_size(snapshot.status)
+    return {
+        "virtual": {
+            "name": scene.image_name,
+            "options": [[name, kind_of(name).title] for name in images.names] if images else [],
+            "low": number(limits.low) if limits else "",
+            "high": f"{number(limits.high)} {kind.unit}" if limits else "",
+            "palette": kind.palette,
+        },
+        "scales": viewer.scales,
+        "q_unit": "1/Å" if size else "px",
+        "step_nm": scan_step_nm(snapshot.status),
+        "peaks": f"{scene.peaks['x'].size} tracked peaks",
+        "frame": _frame_header(snapshot, scene, viewer, answer),
+    }
+
+
+def _frame_header(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswer | None) -> dict[str, str]:
+    disks = f"{len(scene.disks['x'])} disks"
+    if viewer.selected is None:
+        shown = scene.shown
+        where = _position(shown, snapshot) if isinstance(shown, LatestFrame) else ""
+        return {"mode": "live", "title": "Latest frame", "where": where, "note": disks if shown else ""}
+    where = "selected ({}, {})".format(*viewer.selected)
+    if answer is None:
+        return {"mode": "pending", "title": "Frame", "where": where, "note": "asking the pipeline …"}
+    if answer.reply is None:
+        return {"mode": "refused", "title": "Frame", "where": where, "note": clean(answer.reason, 140)}
+    name = _class_name(snapshot.get(ClassMaps), answer.reply.label)
+    return {"mode": "selected", "title": "Frame", "where": where, "note": f"{disks} · {name}"}
+
+
+def _position(shown: LatestFrame, snapshot: Snapshot) -> str:
+    maps = snapshot.get(ClassMaps)
+    if maps is None or not 0 <= shown.scan_index < maps.labels.size:
+        return ""
+    return "({}, {})".format(*divmod(shown.scan_index, maps.labels.shape[1]))
+
+
+def _class_name(maps: ClassMaps | None, label: int) -> str:
+    if label < 0 or maps is None or label not in maps.class_ids:
+        return "not classified"
+    return clean(maps.class_names[maps.class_ids.index(label)], 40)
+
+
+# ------------------------------------------------------------------------------------------- the pointer
+def readout(snapshot: Snapshot, scene: Scene, hover: Hover | None) -> dict[str, str]:
+    """Values under the pointer, by panel; exact ones, not those of the 8-bit pictures."""
+    if hover is None or hover.panel not in scene.pictures:
+        return {}
+    axes = scene.pictures[hover.panel].axes
+    at = axes.position_at(hover.x, hover.y)
+    if at is None:
+        return {}
+    if hover.panel in ("classes", "virtual"):
+        text = _real_space(snapshot, scene, at)
+        return {"classes": text["classes"], "virtual": text["virtual"]}
+    if hover.panel == "vectors":
+        message = snapshot.get(VectorMap)
+        value = f"{number(float(message.map[at]))} per bin" if message else ""
+        pixel = 1.0 / message.bins_per_pixel if message else 1.0
+    else:
+        value = f"{number(float(scene.shown.frame[at]))} counts" if scene.shown is not None else ""
+        pixel = 1.0
+    row, col = axes.to_index(hover.x, hover.y)
+    dqx, dqy = ((i - o) * pixel for i, o in zip((row, col), axes.origin, strict=True))
+    return {hover.panel: f"{_scattering(dqx, dqy, snapshot.status)} · {value}"}
+
+
+def _real_space(snapshot: Snapshot, scene: Scene, at: tuple[int, int]) -> dict[str, str]:
+    maps, images = snapshot.get(ClassMaps), snapshot.get(VirtualImageSet)
+    place = f"({at[0]}, {at[1]})"
+    texts = {"classes": place, "virtual": place}
+    if maps is not None and _inside(at, maps.labels):
+        label = int(maps.labels[at])
+        sure = f", {percent(float(maps.confidence[at]))} sure" if label >= 0 else ""
+        texts["classes"] += f" · {_class_name(maps, label)}{sure}"
+    if images is not None and _inside(at, images.images[0]):
+        kind = kind_of(scene.image_name)
+        value = float(images.images[(images.names.index(scene.image_name), *at)])
+        texts["virtual"] += f" · {number(value, 4)} {kind.unit}" if math.isfinite(value) else " · not scanned yet"
+    return texts
+
+
+def _inside(at: tuple[int, int], array: np.ndarray[Any, Any]) -> bool:
+    return at[0] < array.shape[0] and at[1] < array.shape[1]
+
+
+def _scattering(dqx: float, dqy: float, status: PipelineStatus | None) -> str:
+    """Length of a scattering vector, its lattice spacing, and its direction from the row axis."""
+    q, size = math.hypot(dqx, dqy), q_pixel_size(status)
+    angle = f"{math.degrees(math.atan2(dqy, dqx)):.0f}°"
+    if size is None:
+        return f"q {number(q)} px, {angle}"
+    spacing = f" (d {number(1 / (q * size))} Å)" if q > 1 else ""
+    return f"q {number(q * size)} 1/Å{spacing}, {angle}"
+
+
+def frame_reply_matches(answer: FrameAnswer | None, index: int) -> FrameAnswer | None:
+    """The answer if it is for this position; an older one is none."""
+    return answer if answer is not None and answer.scan_index == index else None
+
+
+def trend_values(snapshot: Snapshot) -> dict[str, str]:
+    """The newest value of each curve."""
+    counters = snapshot.status.counters if snapshot.status else {}
+    get = counters.get
+    return {
+        "rate": f"{number(get('rate_analysed_hz'))} /s",
+        "lag": f"{number(get('lag_p50_s'), 2)} s",
+        "disks": number(get("disks_per_frame")),
+        "peaks": f"{count(get('n_peaks'))} · {count(get('n_classes'))}",
+        "residual": percent(get("nmf_residual", math.nan)),
+    }

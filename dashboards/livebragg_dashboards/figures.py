@@ -1,0 +1,91 @@
+"""Figures without any of Bokeh's default clutter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bokeh.models import (
+    BasicTicker,
+    ColumnDataSource,
+    CustomJS,
+    LinearColorMapper,
+    NumeralTickFormatter,
+    PanTool,
+    Range1d,
+    WheelZoomTool,
+)
+from bokeh.plotting import figure
+
+from livebragg_dashboards.theme import Theme
+
+FONT = "Inter, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', sans-serif"
+
+
+def picture_figure(name: str, theme: Theme, *, axes: bool = False) -> Any:
+    """An empty figure whose rows run down; the browser keeps its pixels square (see ``fit`` in page.js)."""
+    wheel = WheelZoomTool()
+    plot = figure(
+        name=name,
+        tools=[PanTool(), wheel],
+        active_scroll=wheel,
+        x_range=Range1d(0, 1),
+        y_range=Range1d(1, 0),
+    )
+    _bare(plot, theme)
+    if axes:
+        for axis in (plot.xaxis[0], plot.yaxis[0]):
+            _quiet_axis(axis, theme)
+    else:
+        plot.axis.visible = False
+    for trigger in ("inner_width", "inner_height"):
+        plot.js_on_change(trigger, CustomJS(args={"plot": plot}, code="livebragg.fit(plot.name)"))
+    plot.js_on_event("doubletap", CustomJS(args={"plot": plot}, code="livebragg.fit(plot.name)"))
+    return plot
+
+
+def trend_figure(name: str, theme: Theme) -> Any:
+    """A small plot of the last minutes."""
+    plot = figure(name=name, tools=[], x_range=Range1d(-120, 0))
+    _bare(plot, theme)
+    plot.xaxis[0].visible = False
+    axis = plot.yaxis[0]
+    _quiet_axis(axis, theme)
+    axis.ticker = BasicTicker(desired_num_ticks=3)
+    axis.formatter = NumeralTickFormatter(format="0.[00]a")
+    plot.ygrid[0].visible = True
+    plot.ygrid[0].grid_line_color = theme.line
+    plot.ygrid[0].ticker = axis.ticker
+    plot.y_range.range_padding = 0.15
+    plot.y_range.start = 0
+    return plot
+
+
+def _bare(plot: Any, theme: Theme) -> None:
+    plot.toolbar_location = None
+    plot.sizing_mode = "stretch_both"
+    plot.min_border = 0
+    plot.outline_line_color = None
+    plot.background_fill_color = plot.border_fill_color = theme.panel
+    plot.grid.visible = False
+    plot.lod_threshold = None
+
+
+def _quiet_axis(axis: Any, theme: Theme) -> None:
+    axis.axis_line_color = None
+    axis.major_tick_line_color = theme.line
+    axis.major_tick_in, axis.major_tick_out = 0, 4
+    axis.minor_tick_line_color = None
+    axis.major_label_text_color = theme.muted
+    axis.major_label_text_font = FONT
+    axis.major_label_text_font_size = "11px"
+    axis.major_label_standoff = 3
+    axis.ticker = BasicTicker(desired_num_ticks=5)
+
+
+def add_picture(plot: Any, source: ColumnDataSource, key: str, palette: tuple[str, ...]) -> LinearColorMapper:
+    """Draw the 8-bit image of the source's columns ``key``, ``key_x`` ...; its values are palette indices."""
+    mapper = LinearColorMapper(palette=list(palette), low=-0.5, high=255.5)
+    plot.image(
+        image=key, x=f"{key}_x", y=f"{key}_y", dw=f"{key}_w", dh=f"{key}_h", source=source, color_mapper=mapper
+    )
+    return mapper

@@ -1,0 +1,12 @@
+"""Entry of the Bokeh app, run once for every page that is opened. Imports are absolute: Bokeh runs this file alone."""
+
+from __future__ import annotations
+
+import sys
+
+from bokeh.io import curdoc
+
+from livebragg_dashboards.app import open_page
+from livebragg_dashboards.options import config_of, parser
+
+open_page(curdoc(), config_of(parser().parse_args(sys.argv[1:])))

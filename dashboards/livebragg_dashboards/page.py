@@ -1,0 +1,210 @@
+"""All Bokeh models of one session, and how a scene gets into them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from bokeh.core.properties import value
+from bokeh.core.property.descriptors import UnsetValueError
+from bokeh.document import Document
+from bokeh.events import MouseLeave, MouseMove, Tap
+from bokeh.models import ColumnDataSource, CrosshairTool, CustomJS, Span
+
+from livebragg_dashboards.catalogue import kind_of
+from livebragg_dashboards.colours import class_palette, picture_palette
+from livebragg_dashboards.compose import PICTURES, Points, Scene
+from livebragg_dashboards.figures import FONT, add_picture, picture_figure, trend_figure
+from livebragg_dashboards.link import Link
+from livebragg_dashboards.mosaic import Mosaic
+from livebragg_dashboards.pictures import Picture
+from livebragg_dashboards.theme import Theme
+from livebragg_dashboards.trends import KEYS
+
+VECTOR_PALETTE = "inferno"
+FRAME_PALETTE = "inferno"
+PATTERN_PALETTE = "inferno"
+
+_HOLE = np.zeros((1, 1), np.uint8)
+
+
+class Page:
+    """Models of one session.
+
+    Parameters
+    ----------
+    doc : Document
+    theme : Theme
+    """
+
+    def __init__(self, doc: Document, theme: Theme) -> None:
+        self._theme = theme
+        self.link = Link(name="link")
+        self.pictures = ColumnDataSource(name="pictures", data=_picture_columns({}))
+        self.disks = ColumnDataSource(name="disks", data={"x": [], "y": [], "radius": []})
+        self.peaks = ColumnDataSource(name="peaks", data={"x": [], "y": []})
+        self.marks = ColumnDataSource(name="marks", data={"x": [], "y": [], "size": [], "colour": []})
+        self.tiles = ColumnDataSource(name="tiles", data=_tile_columns(Mosaic.empty()))
+        self.trends = ColumnDataSource(name="trends", data={key: [] for key in ("age", *KEYS)})
+        self._drawn: dict[str, Any] = {}
+        self._image_palette = "gray"
+        self.plots = self._real_space() | self._diffraction() | self._curves()
+        for plot in self.plots.values():
+            doc.add_root(plot)
+        self._wire(doc)
+
+    @property
+    def mosaic_aspect(self) -> float:
+        """Width over height of the panel of class patterns, as the browser has laid it out."""
+        plot = self.plots["mosaic"]
+        try:
+            return min(10.0, max(0.1, plot.inner_width / max(1, plot.inner_height)))
+        except UnsetValueError:  # the browser has not laid it out yet
+            return 1.4
+
+    # ----------------------------------------------------------------------------------------- building
+    def _real_space(self) -> dict[str, Any]:
+        hole = self._theme.hole
+        plots = {name: picture_figure(name, self._theme) for name in ("classes", "virtual")}
+        add_picture(plots["classes"], self.pictures, "classes", class_palette(hole, self._theme.unclassified))
+        self._virtual_mapper = add_picture(
+            plots["virtual"], self.pictures, "virtual", picture_palette(self._image_palette, hole)
+        )
+        style = {"line_color": self._theme.muted, "line_alpha": 0.5, "line_width": 1, "level": "overlay"}
+        crosshair = [Span(dimension="width", **style), Span(dimension="height", **style)]
+        for plot in plots.values():
+            plot.add_tools(CrosshairTool(overlay=crosshair))
+            for extra, colour in ((2, "black"), (0, "colour")):
+                plot.scatter(
+                    "x", "y", source=self.marks, size="size", marker="square", fill_color=None,
+                    line_color=colour, line_width=2 + extra,
+                )  # fmt: skip
+        return plots
+
+    def _diffraction(self) -> dict[str, Any]:
+        theme = self._theme
+        vectors, frame = picture_figure("vectors", theme, axes=True), picture_figure("frame", theme, axes=True)
+        mosaic = picture_figure("mosaic", theme)
+        add_picture(vectors, self.pictures, "vectors", picture_palette(VECTOR_PALETTE, theme.hole))
+        vectors.scatter(
+            "x", "y", source=self.peaks, size=10, fill_color=None, line_color=theme.peaks, line_width=1.3,
+            line_alpha=0.9,
+        )  # fmt: skip
+        add_picture(frame, self.pictures, "frame", picture_palette(FRAME_PALETTE, theme.hole))
+        frame.circle(
+            "x", "y", radius="radius", source=self.disks, fill_color=None, line_color=theme.peaks, line_width=1.4
+        )
+        add_picture(mosaic, self.tiles, "tile", picture_palette(PATTERN_PALETTE, theme.hole))
+        mosaic.block(
+            "tile_x", "tile_y", width="tile_w", height="tile_h", source=self.tiles, fill_color=None,
+            line_color="colour", line_width=3,
+        )  # fmt: skip
+        mosaic.text(
+            "tile_x", "tile_y", text="label", source=self.tiles, x_offset=2, y_offset=2, text_color="white",
+            text_baseline="top", text_font=value(FONT), text_font_size="11px", background_fill_color="black",
+            background_fill_alpha=0.6, padding=3,
+        )  # fmt: skip
+        return {"vectors": vectors, "frame": frame, "mosaic": mosaic}
+
+    def _curves(self) -> dict[str, Any]:
+        theme = self._theme
+        curves = {
+            "rate": ("rate_received_hz", "rate_analysed_hz"),
+            "lag": ("lag_p99_s", "lag_p50_s"),
+            "disks_per_frame": ("", "disks_per_frame"),
+            "peaks_classes": ("n_classes", "n_peaks"),
+            "residual": ("", "nmf_residual"),
+        }
+        plots = {}
+        for name, (faint, strong) in curves.items():
+            plot = plots[f"trend_{name}"] = trend_figure(f"trend_{name}", theme)
+            if faint:
+                plot.line("age", faint, source=self.trends, line_color=theme.curve_faint, line_width=1.5)
+            plot.line("age", strong, source=self.trends, line_color=theme.curve, line_width=2)
+        return plots
+
+    def _wire(self, doc: Document) -> None:
+        """Hand everything to ``page.js``."""
+        for name in PICTURES:
+            plot = self.plots[name]
+            args = {"name": name, "link": self.link}
+            where = "{panel: name, x: cb_obj.x, y: cb_obj.y}"
+            plot.js_on_event(MouseMove, CustomJS(args=args, code=f"livebragg.hover({where})"))
+            plot.js_on_event(MouseLeave, CustomJS(args=args, code="livebragg.leave()"))
+            if name in ("classes", "virtual"):
+                plot.js_on_event(Tap, CustomJS(args=args, code=f"livebragg.act('select', {where})"))
+        self.link.js_on_change("update", CustomJS(args={"link": self.link}, code="livebragg.update(link)"))
+        ready = CustomJS(args={"link": self.link, "plots": self.plots}, code="livebragg.start(link, plots)")
+        doc.js_on_event("document_ready", ready)
+
+    # ------------------------------------------------------------------------------------------ drawing
+    def draw(self, scene: Scene, texts: dict[str, Any]) -> None:
+        """Send what has changed; the texts go last, and with them the number to acknowledge."""
+        self._choose_palette(kind_of(scene.image_name).palette)
+        self._draw_pictures(scene.pictures)
+        if self._changed("mosaic", scene.mosaic):
+            self.tiles.data = _tile_columns(scene.mosaic)
+        self._draw_points("disks", self.disks, scene.disks)
+        self._draw_points("peaks", self.peaks, scene.peaks)
+        self._draw_points("marks", self.marks, _mark_columns(scene.marks, self._theme))
+        texts["extents"] = {name: picture.axes.extent for name, picture in scene.pictures.items()}
+        texts["extents"]["mosaic"] = scene.mosaic.extent
+        self.link.update = json.dumps(texts, allow_nan=False)
+
+    def draw_trends(self, columns: Points) -> None:
+        """Replace the curves."""
+        self.trends.data = columns
+        oldest = float(columns["age"][0]) if columns["age"].size else 0.0
+        start = -min(600.0, max(60.0, -oldest))
+        for name, plot in self.plots.items():
+            if name.startswith("trend_"):
+                plot.x_range.start = start
+
+    def _draw_pictures(self, pictures: dict[str, Picture]) -> None:
+        if any([self._changed(name, pictures.get(name)) for name in PICTURES]):
+            self.pictures.data = _picture_columns(pictures)
+
+    def _draw_points(self, name: str, source: ColumnDataSource, points: Points) -> None:
+        before = self._drawn.get(name)
+        if before is None or any(not np.array_equal(points[key], before[key]) for key in points):
+            self._drawn[name] = points
+            source.data = points
+
+    def _choose_palette(self, name: str) -> None:
+        if name != self._image_palette:
+            self._image_palette = name
+            self._virtual_mapper.palette = list(picture_palette(name, self._theme.hole))
+
+    def _changed(self, name: str, thing: Any) -> bool:
+        before, self._drawn[name] = self._drawn.get(name), thing
+        return before is not thing
+
+
+def _picture_columns(pictures: dict[str, Picture]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {}
+    for name in PICTURES:
+        picture = pictures.get(name)
+        pixels, (left, right, top, bottom) = (
+            (_HOLE, (0, 0, 0, 0)) if picture is None else (picture.pixels, picture.drawn)
+        )
+        columns[name] = [pixels]
+        columns[f"{name}_x"], columns[f"{name}_y"] = [left], [top]
+        columns[f"{name}_w"], columns[f"{name}_h"] = [right - left], [bottom - top]
+    return columns
+
+
+def _tile_columns(mosaic: Mosaic) -> dict[str, list[Any]]:
+    n = len(mosaic.pixels)
+    return {
+        "tile": list(mosaic.pixels), "tile_x": mosaic.x, "tile_y": mosaic.y, "tile_w": [1.0] * n,
+        "tile_h": [mosaic.height] * n, "colour": mosaic.colours, "label": mosaic.labels,
+    }  # fmt: skip
+
+
+def _mark_columns(marks: Points, theme: Theme) -> dict[str, Any]:
+    live = marks["live"] > 0
+    return {
+        "x": marks["x"], "y": marks["y"], "size": np.where(live, 5.0, 15.0),
+        "colour": np.where(live, theme.accent, "#ffffff"),
+    }  # fmt: skip

@@ -1,0 +1,141 @@
+"""One open page: pulls from the hub on its own clock, and sends when the browser has drawn the last update."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from bokeh.document import Document
+
+from livebragg.wire.messages import ClassMaps
+from livebragg_dashboards import details
+from livebragg_dashboards.compose import Composer
+from livebragg_dashboards.control import FrameAnswer
+from livebragg_dashboards.hub import Hub
+from livebragg_dashboards.pacer import Pacer
+from livebragg_dashboards.page import Page
+from livebragg_dashboards.state import Snapshot
+from livebragg_dashboards.summary import strip
+from livebragg_dashboards.theme import Theme
+from livebragg_dashboards.viewer import Viewer
+from livebragg_dashboards.words import count, seconds
+
+TICK_MS = 40
+HEARTBEAT_S = 0.5
+"""The page is told the time at least this often, so that ages go on and it knows that its server lives."""
+
+
+class Session:
+    """Glue between the hub, one viewer's choices and one page.
+
+    Parameters
+    ----------
+    doc : Document
+    hub : Hub
+    theme : Theme
+    """
+
+    def __init__(self, doc: Document, hub: Hub, theme: Theme) -> None:
+        self._hub, self._owner = hub, str(id(self))
+        self._viewer, self._composer, self._pacer = Viewer(), Composer(), Pacer()
+        self._page = Page(doc, theme)
+        self._epoch = -1
+        self._asked: tuple[int, int] | None = None
+        self._shown: tuple[Any, ...] = ()
+        self._sent_at = float("-inf")
+        self._updates = 0
+        self._skipped = 0
+        self._trend_samples = -1
+        self._axes: dict[str, Any] = {}
+        self._dirty = True
+        self._page.link.on_change("ack", self._acknowledged)
+        self._page.link.on_change("action", self._acted)
+        doc.add_periodic_callback(self.tick, TICK_MS)
+
+    def close(self) -> None:
+        """The browser has gone."""
+        self._hub.forget(self._owner)
+
+    def tick(self) -> None:
+        """Send an update if there is something new and the browser can take it."""
+        now = time.monotonic()
+        if not self._pacer.may_send(now):
+            return
+        snapshot = self._hub.snapshot()
+        if snapshot.epoch != self._epoch:
+            self._begin_anew(snapshot)
+        answer = self._answer(snapshot)
+        news = (snapshot.epoch, snapshot.updates, answer and id(answer))
+        if self._dirty or news != self._shown or now - self._sent_at >= HEARTBEAT_S:
+            self._send(snapshot, answer, now, news)
+
+    def _begin_anew(self, snapshot: Snapshot) -> None:
+        self._epoch = snapshot.epoch
+        self._updates = snapshot.updates - (ClassMaps in snapshot.slots)
+        self._viewer.forget_acquisition()
+
+    def _answer(self, snapshot: Snapshot) -> FrameAnswer | None:
+        """Ask for the frame of a newly selected position, and look whether it has come."""
+        selected, maps = self._viewer.selected, snapshot.get(ClassMaps)
+        if selected is None or maps is None or snapshot.status is None:
+            if self._asked is not None:
+                self._hub.forget(self._owner)
+            self._asked = None
+            return None
+        index = selected[0] * maps.labels.shape[1] + selected[1]
+        if self._asked != selected:
+            self._asked = selected
+            self._hub.ask_frame(self._owner, snapshot.status.serial, index)
+        return details.frame_reply_matches(self._hub.answer(self._owner), index)
+
+    def _send(self, snapshot: Snapshot, answer: FrameAnswer | None, now: float, news: tuple[Any, ...]) -> None:
+        scene = self._composer.scene(snapshot, self._viewer, answer, self._page.mosaic_aspect)
+        self._axes = scene.axes
+        texts = {
+            "strip": strip(snapshot, now, self._hub.feed, self._hub.problem),
+            "legend": details.legend(snapshot),
+            "headers": details.headers(snapshot, scene, self._viewer, answer),
+            "readout": details.readout(snapshot, scene, self._viewer.hover),
+            "trends": details.trend_values(snapshot),
+            "rejected": snapshot.rejected_reason[:160],
+        }
+        data_at = self._count_skipped(snapshot)
+        texts["pace"] = self._pace(now)
+        texts["seq"] = self._pacer.sent(now, data_at)
+        if snapshot.trend_samples != self._trend_samples or data_at is None:
+            self._draw_trends(snapshot, now)
+        self._page.draw(scene, texts)
+        self._shown, self._sent_at, self._dirty = news, now, False
+
+    def _count_skipped(self, snapshot: Snapshot) -> float | None:
+        """When the class maps that are new in this update arrived; ``None`` when there are none."""
+        new = snapshot.updates - self._updates
+        self._updates = snapshot.updates
+        slot = snapshot.slots.get(ClassMaps)
+        if new <= 0 or slot is None:
+            return None
+        self._skipped += new - 1
+        return slot.received_at
+
+    def _draw_trends(self, snapshot: Snapshot, now: float) -> None:
+        self._trend_samples = snapshot.trend_samples
+        self._page.draw_trends(self._hub.trend_columns(now))
+
+    def _pace(self, now: float) -> dict[str, str]:
+        ages = self._pacer.drawn_ages()[-100:]
+        p50, p95 = (float(p) for p in np.percentile(ages, [50, 95])) if ages else (float("nan"),) * 2
+        return {
+            "rate": f"{self._pacer.rate_hz(now):.1f} /s",
+            "p50": seconds(p50),
+            "p95": seconds(p95),
+            "skipped": count(self._skipped),
+        }
+
+    # ----------------------------------------------------------------------------- from the browser
+    def _acknowledged(self, attr: str, old: int, new: int) -> None:
+        if self._pacer.acknowledge(new, time.monotonic()):
+            self.tick()
+
+    def _acted(self, attr: str, old: str, new: str) -> None:
+        self._dirty |= self._viewer.act(new, self._axes)

@@ -1,0 +1,181 @@
+// The browser's half of the page. Texts that come from the feed are only ever set as text, never as HTML.
+window.livebragg = (() => {
+  "use strict";
+  const GRADIENTS = {
+    gray: "#000,#333,#666,#999,#ccc,#fff",
+    inferno: "#000003,#320a5e,#781c6d,#bb3654,#ec6824,#fbb41a,#fcfea4",
+    viridis: "#440154,#414487,#2a788e,#22a884,#7ad151,#fde724",
+    cividis: "#00204c,#414d6b,#7b7b78,#bcad6c,#ffe945",
+    magma: "#000003,#3b0f6f,#8c2980,#dd4968,#fd9f6c,#fbfcbf",
+  };
+  const SILENT_MS = 5000, HOVER_MS = 80;
+  let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now();
+  let actions = 0, hoverTimer = null, hoverNext = null, drawn = 0;
+  const $ = (id) => document.getElementById(id);
+  const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+  const hide = (node, hidden) => { if (node.hidden !== hidden) node.hidden = hidden; };
+
+  // ------------------------------------------------------------------ to the server
+  function act(kind, more = {}) {
+    if (link) link.action = JSON.stringify({ n: ++actions, kind, ...more });
+  }
+  function hover(where) {
+    hoverNext = where;
+    if (hoverTimer === null) {
+      hoverTimer = setTimeout(() => { hoverTimer = null; if (hoverNext) act("hover", hoverNext); }, HOVER_MS);
+    }
+  }
+  function leave() { hoverNext = null; act("leave"); }
+
+  // ---------------------------------------------------- square pixels and scale bars
+  function fit(name) {
+    const plot = plots[name], extent = extents[name];
+    if (!plot || !extent) return;
+    const [left, right, top, bottom] = extent, w = plot.inner_width, h = plot.inner_height;
+    if (!(w > 0 && h > 0 && right > left && bottom > top)) return;
+    const perPixel = Math.max((right - left) / w, (bottom - top) / h);
+    const cx = (left + right) / 2, cy = (top + bottom) / 2, dx = perPixel * w / 2, dy = perPixel * h / 2;
+    plot.x_range.setv({ start: cx - dx, end: cx + dx });
+    plot.y_range.setv({ start: cy + dy, end: cy - dy });
+  }
+  function refit(next) {
+    for (const [name, extent] of Object.entries(next)) {
+      const old = extents[name];
+      if (!old || old.some((v, i) => v !== extent[i])) { extents[name] = extent; fit(name); }
+    }
+  }
+  function niceLength(nm) {
+    const size = 10 ** Math.floor(Math.log10(nm));
+    return [5, 2, 1].map((k) => k * size).find((v) => v <= nm) ?? size;
+  }
+  function scalebars() {
+    for (const bar of document.querySelectorAll(".scalebar")) {
+      const name = bar.dataset.plot, plot = plots[name], extent = extents[name];
+      const known = plot && extent && stepNm;
+      bar.style.display = known ? "flex" : "none";
+      if (!known) continue;
+      const { start, end } = plot.x_range, perPixel = Math.abs(end - start) / plot.inner_width;
+      const edge = (v, range, size) => (v - range.start) / (range.end - range.start) * size;
+      const x0 = Math.max(0, edge(extent[0], plot.x_range, plot.inner_width));
+      const x1 = Math.min(plot.inner_width, edge(extent[1], plot.x_range, plot.inner_width));
+      // Upwards from the lower edge, as Bokeh counts; the page counts downwards.
+      const below = Math.max(0, edge(extent[3], plot.y_range, plot.inner_height));
+      const nm = niceLength(0.28 * (x1 - x0) * perPixel * stepNm);
+      bar.querySelector("i").style.width = `${nm / stepNm / perPixel}px`;
+      put(bar.querySelector("b"), nm >= 1000 ? `${nm / 1000} µm` : `${Number(nm.toPrecision(3))} nm`);
+      bar.style.left = `${x0 + 10}px`;
+      bar.style.bottom = `${below + 10}px`;
+    }
+  }
+
+  // ------------------------------------------------------------------------- texts
+  function showStrip(s) {
+    $("page").dataset.state = s.state;
+    $("light").dataset.light = s.light;
+    put($("phase"), s.phase); put($("reasons"), s.reasons.join(" · "));
+    put($("name"), s.name); put($("about"), s.about);
+    $("bar").style.width = `${100 * s.progress.fraction}%`;
+    put($("rows"), s.progress.rows); put($("left"), s.progress.left); put($("percent"), s.progress.percent ?? "");
+    for (const [key, cell] of Object.entries(s.numbers)) {
+      const node = $(`n-${key}`);
+      if (node) { put(node, cell.text); node.dataset.tone = cell.tone; }
+    }
+    for (const id of ["banner", "start"]) {
+      hide($(id), !s[id]);
+      if (s[id]) { put($(id).querySelector("strong"), s[id].title); put($(id).querySelector("p"), s[id].text); }
+    }
+    list($("notices").querySelector("ul"), s.notices.length ? s.notices : ["none"], (text) => {
+      const item = document.createElement("li"); item.textContent = item.title = text; return item;
+    });
+    document.title = s.state === "stale" ? "⚠ no data – livebragg" : `${s.name} – livebragg`;
+  }
+  function list(node, rows, make) {
+    const key = JSON.stringify(rows);
+    if (node.dataset.key === key) return;
+    node.dataset.key = key;
+    node.replaceChildren(...rows.map(make));
+  }
+  function element(tag, name, text = "") {
+    const node = document.createElement(tag); node.className = name; node.textContent = text; return node;
+  }
+  function showLegend(legend) {
+    put($("class-total"), legend.total);
+    put(document.querySelector("#legend .more"), legend.more);
+    const dense = legend.classes.length > 14;
+    list(document.querySelector("#legend ul"), legend.classes, (row) => {
+      const item = element("li", dense ? "dense" : ""), swatch = element("span", "swatch");
+      swatch.style.background = row.colour;
+      const name = element("span", "class", row.name), family = element("span", "family", row.family);
+      name.title = row.name;
+      const bar = document.createElement("i"), fill = document.createElement("b");
+      fill.style.width = `${100 * row.fraction}%`; fill.style.background = row.colour;
+      bar.append(fill); family.append(bar);
+      item.append(swatch, name, element("span", "area", row.area), family);
+      return item;
+    });
+  }
+  function showHeaders(h) {
+    list($("image"), h.virtual.options, ([value, title]) => new Option(title, value));
+    $("image").value = h.virtual.name;
+    put($("low"), h.virtual.low); put($("high"), h.virtual.high);
+    $("gradient").style.background = `linear-gradient(90deg, ${GRADIENTS[h.virtual.palette] ?? GRADIENTS.viridis})`;
+    for (const choice of document.querySelectorAll(".choice")) {
+      for (const button of choice.children) {
+        button.setAttribute("aria-pressed", String(button.textContent === h.scales[choice.dataset.panel]));
+      }
+    }
+    document.querySelectorAll(".q-unit").forEach((node) => put(node, h.q_unit));
+    put($("peaks"), h.peaks);
+    $("frame-panel").dataset.mode = h.frame.mode;
+    put($("frame-title"), h.frame.title); put($("where"), h.frame.where); put($("frame-note"), h.frame.note);
+    hide($("live"), h.frame.mode === "live");
+    stepNm = h.step_nm;
+  }
+  function showReadout(values) {
+    for (const node of document.querySelectorAll(".readout")) {
+      const text = values[node.dataset.panel];
+      put(node, text ?? node.dataset.idle ?? "");
+      node.classList.toggle("idle", text === undefined);
+    }
+  }
+
+  // ------------------------------------------------------------------- from the server
+  function update(model) {
+    const u = JSON.parse(model.update);
+    heard = performance.now();
+    hide($("lost"), true);
+    showStrip(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout);
+    for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
+    put($("pace"), `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95}) · skipped ${u.pace.skipped}`);
+    refit(u.extents);
+    // After the next frame is painted: only then is it drawn.
+    requestAnimationFrame(() => { scalebars(); setTimeout(() => { drawn = u.seq; model.ack = u.seq; }, 0); });
+  }
+  async function watch() {
+    if (performance.now() - heard < SILENT_MS || document.hidden) return;
+    $("page").dataset.state = "lost"; hide($("lost"), false); hide($("banner"), true);
+    try { if ((await fetch(location.href, { cache: "no-store" })).ok) location.reload(); } catch { /* still away */ }
+  }
+  function start(model, figures) {
+    link = model;
+    plots = figures instanceof Map ? Object.fromEntries(figures) : figures;
+    $("live").onclick = () => act("live");
+    $("image").onchange = (event) => act("image", { name: event.target.value });
+    for (const choice of document.querySelectorAll(".choice")) {
+      choice.onclick = (event) => {
+        if (event.target.tagName === "BUTTON") act("scale", { panel: choice.dataset.panel, name: event.target.textContent });
+      };
+    }
+    const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    document.addEventListener("keydown", (event) => {
+      if (event.target.tagName === "SELECT") return;
+      if (event.key === "Escape") act("live");
+      const step = steps[event.key];
+      if (step) { event.preventDefault(); act("step", { rows: step[0], cols: step[1] }); }
+    });
+    heard = performance.now();
+    setInterval(watch, 1500);
+    if (model.update) update(model);
+  }
+  return { start, update, act, hover, leave, fit, plots: () => plots, drawn: () => drawn };
+})();
