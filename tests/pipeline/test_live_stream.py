@@ -150,7 +150,9 @@ def test_when_the_receiver_dies_the_program_fails_and_what_was_found_is_saved(
         with simulator(pipeline.stream, "replay", str(recording), "--rate", "60"):
             pipeline.wait_for(lambda status: status["positions_seen"] > 60)
             receiver = next(
-                pid for pid in pipeline.child_pids() if b"receiver" in Path(f"/proc/{pid}/cmdline").read_bytes()
+                pid
+                for pid in pipeline.child_pids()
+                if b"receiver" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             )
             os.kill(receiver, signal.SIGKILL)
             assert pipeline.end(60) == 1
