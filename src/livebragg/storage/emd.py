@@ -72,7 +72,7 @@ def write_metadata(
 def _write_item(group: h5py.Group, key: str, value: object) -> None:
     if isinstance(value, list):
         texts = group.create_group(key)
-        texts.attrs.update(type=b"list_of_strings", length=len(value))
+        texts.attrs.update(type="list_of_strings", length=len(value))
         for index, text in enumerate(value):
             texts[str(index)] = text.encode()
         return
@@ -80,20 +80,20 @@ def _write_item(group: h5py.Group, key: str, value: object) -> None:
     group.create_dataset(key, data=stored).attrs["type"] = kind
 
 
-def _typed(value: object) -> tuple[bytes, object]:
+def _typed(value: object) -> tuple[str, object]:
     match value:
         case None:
-            return b"None", b"_None"
+            return "None", b"_None"
         case str():
-            return b"string", value.encode()
+            return "string", value.encode()
         case bool():
-            return b"bool", value
+            return "bool", value
         case np.ndarray():
-            return b"array", value
+            return "array", value
         case tuple():
-            return b"tuple", value
+            return "tuple", value
         case _:
-            return b"number", value
+            return "number", value
 
 
 def write_array(
@@ -106,19 +106,19 @@ def write_array(
     unit: str = "",
     labels: Sequence[str] = (),
 ) -> h5py.Group:
-    """Array node; with `labels`, the last axis of `data` counts named slices.
+    """Array node; with `labels`, the first axis of `data` counts named slices.
 
     Parameters
     ----------
-    data : NDArray, shape (n0, n1) or (n0, n1, len(labels))
+    data : NDArray, shape (n0, n1), or (len(labels), n0, n1)
     axes : sequence of Axis
-        The axes that are not labels.
+        The axes of one slice. The file numbers them from 0, and the labels after them.
     """
     group = create_node(parent, name, "array", python_class)
     compression = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if data.size else {}
     group.create_dataset("data", data=data, **compression).attrs["units"] = unit
-    for number, axis in enumerate(axes):
-        coordinates = axis.start + axis.step * np.arange(data.shape[number])
+    for number, (axis, length) in enumerate(zip(axes, data.shape[-len(axes) :], strict=True)):
+        coordinates = axis.start + axis.step * np.arange(length)
         dim = group.create_dataset(f"dim{number}", data=coordinates)
         dim.attrs.update(name=axis.name, units=axis.unit)
     if labels:

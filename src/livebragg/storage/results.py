@@ -22,11 +22,13 @@ from numpy.typing import NDArray
 
 from livebragg.errors import ResultsError
 from livebragg.model import Acquisition, AnalysisSnapshot, DetectedBatch, ProbeShape
+from livebragg.storage.hdf5_output import check_room, discard, new_file
 from livebragg.storage.results_content import (
     FORMAT,
     FORMAT_VERSION,
     FinalResults,
     SparseRows,
+    finished_bytes,
     plain,
     write_acquisition,
     write_final,
@@ -127,9 +129,13 @@ class ResultsWriter:
         self._require_open()
         if not self._buffer:
             return
-        with _as_results_error(self.path, "written"):
-            self._log.append(StoredVectors.concatenate(self._buffer))
-        self._buffer, self._buffered_disks = [], 0
+        buffer, self._buffer, self._buffered_disks = self._buffer, [], 0
+        try:
+            with _as_results_error(self.path, "written"):
+                self._log.append(StoredVectors.concatenate(buffer))
+        except ResultsError:
+            self._discard_file()
+            raise
 
     def finalize(
         self,
@@ -179,9 +185,9 @@ class ResultsWriter:
             self.flush()
             with _as_results_error(self.path, "finished"):
                 self._replace(results, status, reason)
-        except ResultsError as error:
+        except Exception as error:
             with suppress(ResultsError):
-                self.close(f"the results could not be written: {error}")
+                self.close(str(error))
             raise
         self._close_file()
 
@@ -215,7 +221,7 @@ class ResultsWriter:
             log = VectorLog(top.create_group("vectors"))
             file.swmr_mode = True
         except BaseException:
-            file.close()
+            discard(file)
             raise
         return file, log
 
@@ -241,7 +247,8 @@ class ResultsWriter:
         self._announced["scan_shape"] = results.snapshot.scan_shape
         unfinished = self.path.with_name(f".{self.path.name}.unfinished")
         try:
-            with h5py.File(unfinished, "w", locking="best-effort") as file:
+            check_room(unfinished, finished_bytes(vectors, results))
+            with new_file(unfinished, "w") as file:
                 write_emd(file, self._acquisition, vectors, results)
                 top = self._write_top(file, status, reason)
                 top.attrs["finished_at"] = _now()
@@ -257,6 +264,11 @@ class ResultsWriter:
             file, self._file = self._file, None
             file.close()
 
+    def _discard_file(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            discard(file)
+
     def _require_open(self) -> None:
         if self._file is None:
             raise ResultsError(f"{self.path} is closed already; write to a new file")
@@ -269,7 +281,9 @@ def _as_results_error(path: Path, verb: str) -> Iterator[None]:
     except ResultsError:
         raise
     except (OSError, RuntimeError) as error:  # h5py raises either when HDF5 cannot write
-        raise ResultsError(f"{path} cannot be {verb} ({error}); {_remedy(error)}") from error
+        number = getattr(error, "errno", None)
+        cause = os.strerror(number) if number else str(error)  # HDF5 adds lines of its own
+        raise ResultsError(f"{path} cannot be {verb} ({cause}); {_remedy(error)}") from error
 
 
 def _remedy(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.model import Acquisition, AnalysisSnapshot, ProbeShape
+from livebragg.storage.stored_vectors import StoredVectors
 
 FORMAT = "livebragg-results"
 FORMAT_VERSION = 1
@@ -66,6 +67,25 @@ class FinalResults:
     features: SparseRows | None = None
     health: Mapping[str, object] | None = None
     notices: Sequence[str] = ()
+
+
+def finished_bytes(vectors: StoredVectors, results: FinalResults) -> int:
+    """About the largest size of a finished file: maps are in it twice, vectors in two forms, and 10 % more."""
+    per_disk, per_position = 20 + 24, 64
+    lists = len(vectors.peaks) * per_disk + results.snapshot.seen.size * per_position
+    features = 0 if results.features is None else 8 * results.features.data.size
+    return int(1.1 * (2 * _array_bytes(results) + lists + features)) + 2**20
+
+
+def _array_bytes(value: object) -> int:
+    """Bytes of the arrays in dataclasses and dictionaries."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, dict):
+        return sum(map(_array_bytes, value.values()))
+    if is_dataclass(value):
+        return sum(_array_bytes(getattr(value, f.name)) for f in fields(value))
+    return 0
 
 
 def write_acquisition(group: h5py.Group, acquisition: Acquisition) -> None:

@@ -37,9 +37,15 @@ def write_emd(file: h5py.File, acquisition: Acquisition, vectors: StoredVectors,
     mean = (snapshot.sum_pattern / n_seen).astype(np.float32)
     emd.write_array(root, "mean_pattern", mean, "DiffractionSlice", frame, unit="intensity")
     if results.patterns is not None and results.patterns.size:
-        stack = np.ascontiguousarray(np.moveaxis(results.patterns, 0, -1))
-        labels = _class_labels(snapshot)
-        emd.write_array(root, "class_patterns", stack, "DiffractionSlice", frame, unit="intensity", labels=labels)
+        emd.write_array(
+            root,
+            "class_patterns",
+            results.patterns,
+            "DiffractionSlice",
+            frame,
+            unit="intensity",
+            labels=_class_labels(snapshot),
+        )
     _write_vector_map(root, snapshot)
 
 
@@ -51,9 +57,8 @@ def _write_maps(root: h5py.Group, results: FinalResults, scan: list[emd.Axis]) -
     snapshot = results.snapshot
     emd.write_array(root, "class_labels", snapshot.labels, "RealSlice", scan, unit="class")
     if snapshot.class_ids.size:
-        stack = np.ascontiguousarray(np.moveaxis(snapshot.weights, 0, -1))
         labels = _class_labels(snapshot)
-        emd.write_array(root, "class_weights", stack, "RealSlice", scan, unit="weight", labels=labels)
+        emd.write_array(root, "class_weights", snapshot.weights, "RealSlice", scan, unit="weight", labels=labels)
 
 
 def _class_labels(snapshot: AnalysisSnapshot) -> list[str]:
