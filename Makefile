@@ -21,7 +21,8 @@ check: $(STAMP)  ## formatting, lint, types, import contracts, configuration
 	for file in config/*.toml; do $(BIN)/livebragg check-config $$file || exit 1; done
 
 bench: $(STAMP)  ## every benchmark, as ratios against a yardstick in the same run
-	for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	for name in detection classification simulator pipeline; do \
+		echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 soak: $(STAMP)  ## a long run with worker deaths; memory must stay flat
 	$(BIN)/python benchmarks/soak.py
