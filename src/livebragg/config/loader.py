@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 import types
 from dataclasses import fields, is_dataclass, replace
@@ -30,7 +31,10 @@ def load_config(path: Path | str | None = None) -> Config:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read configuration {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # TOMLDecodeError, and numbers of 5000 digits
         raise ConfigError(f"configuration {path} is not TOML: {error}") from None
     try:
         return from_table(Config, table)
@@ -75,7 +79,9 @@ def _scalar(option: Any, value: Any) -> Any:
     if option is bool:
         return value if isinstance(value, bool) else None
     if option is float:
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > sys.float_info.max:
+            return value if isinstance(value, float) else None  # infinity and NaN are for the sections to judge
+        return float(value)
     if option is int:
         return value if isinstance(value, int) and not isinstance(value, bool) else None
     if option is str:

@@ -120,7 +120,7 @@ class ResultsConfig:
         within("results.flush_s", self.flush_s, 0.1, 3600.0)
         try:
             self.name.format(acquisition_id="a", time="t", serial=1)
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
             raise ConfigError(
                 f"results.name {self.name!r} cannot be filled in ({error}); only {{acquisition_id}}, {{time}} "
                 "and {serial} are known"

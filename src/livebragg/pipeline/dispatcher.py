@@ -72,6 +72,8 @@ class Dispatcher:
         self.workers: dict[str, WorkerState] = {}
         self.measuring: dict[str, tuple[int, float]] = {}
         """Serial and start of the measurement each worker is busy with."""
+        self._written_off: dict[int, tuple[Job, str]] = {}
+        """Jobs that were given up or skipped although a worker had them, and as what they were counted."""
 
     # ------------------------------------------------------------------------------------- the stream
     def on_stream(self, events: list[IntakeEvent], now: float) -> Outgoing:
@@ -110,15 +112,18 @@ class Dispatcher:
     # ---------------------------------------------------------------------------------------- workers
     def on_ready(self, message: WorkerReady, now: float) -> Outgoing:
         """A worker can take more, and is alive."""
+        out: Outgoing = []
         state = self.workers.get(message.worker_id)
-        if state is None or state.pid != message.pid:
+        if state is not None and state.pid != message.pid:  # a new process of this name: the first is gone
+            out, state = self.worker_lost(message.worker_id, now), None
+        if state is None:
             state = self.workers[message.worker_id] = WorkerState(message.worker_id, message.pid, 0, now)
         state.credits = message.credits
         state.last_seen, state.busy_s = now, message.busy_s
         state.jobs_done, state.frames_done = message.jobs_done, message.frames_done
         for job_id in message.finished:
-            self.jobs.done(job_id)
-        return self.assign(now)
+            self.jobs.done(job_id, message.worker_id)
+        return out + self.assign(now)
 
     def on_probe(self, message: ProbeMeasured, now: float) -> Outgoing:
         """A worker measured the probe, or could not."""
@@ -139,13 +144,20 @@ class Dispatcher:
         self.workers.pop(worker_id, None)
         lost = self.measuring.pop(worker_id, None)
         if lost is not None and lost[0] in self._runs:
-            self._runs[lost[0]].finder.lost()
+            self._measurement_lost(self._runs[lost[0]])
         for job in self.jobs.worker_lost(worker_id):
             self._notices.add(
                 f"{job.n_frames} frames were given up: {job.attempts} workers were lost while analysing them"
             )
             self._give_up(job)
         return self.assign(now)
+
+    def _measurement_lost(self, run: _Run) -> None:
+        losses = run.finder.lost()
+        if losses >= self._config.max_attempts:
+            problem = f"{losses} workers were lost while measuring it"
+            run.finder.begin_again(problem)
+            self._give_up_all(run, problem)
 
     def hung_workers(self, now: float) -> set[str]:
         """Workers that hold a job for longer than allowed."""
@@ -158,13 +170,24 @@ class Dispatcher:
         job = self.jobs.accepted(message.job_id)
         if job is not None:
             self._retire(job)
+        elif message.job_id in self._written_off:  # its result was on the way when its worker was lost
+            job, cause = self._written_off.pop(message.job_id)
+            self._runs[job.serial].stream.counters[cause] -= job.n_frames
         return self.assign(now)
 
     def discard_backlog(self, now: float) -> Outgoing:
         """Stop at once: what no worker has begun will not be analysed."""
         for job in self.jobs.take_waiting():
-            self._runs[job.serial].stream.counters["frames_skipped"] += job.n_frames
-            self._retire(job)
+            self._write_off(job, "frames_skipped")
+        return self.assign(now)
+
+    def on_log_full(self, now: float) -> Outgoing:
+        """The sender has to wait for room: frames that wait for a probe nobody can measure must not block it."""
+        for run in self._runs.values():
+            if run.finder.needs_more:
+                problem = run.finder.problem
+                run.finder.begin_again(problem)
+                self._give_up_all(run, f"{problem}, and the frame log is full")
         return self.assign(now)
 
     # ------------------------------------------------------------------------------------------ internals
@@ -220,7 +243,12 @@ class Dispatcher:
         )
 
     def _give_up(self, job: Job) -> None:
-        self._runs[job.serial].stream.counters["frames_failed"] += job.n_frames
+        self._write_off(job, "frames_failed")
+
+    def _write_off(self, job: Job, cause: str) -> None:
+        self._runs[job.serial].stream.counters[cause] += job.n_frames
+        if job.issued_at:
+            self._written_off[job.job_id] = job, cause
         self._retire(job)
 
     def _retire(self, job: Job) -> None:
@@ -241,6 +269,7 @@ class Dispatcher:
                 note += f"; {lost} frames were not analysed" if lost else ""
                 out.append((ANALYST, AcquisitionDrained(serial=serial, reason=reason, note=note)))
                 del self._runs[serial]
+                self._written_off = {k: v for k, v in self._written_off.items() if v[0].serial != serial}
         return out
 
     def _give_up_all(self, run: _Run, problem: str) -> None:

@@ -36,12 +36,16 @@ class LogLookup:
         self._acquisition = acquisition
         self._geometry = geometry
         self._pieces: list[Piece] = []
+        self._known: set[tuple[int, int]] = set()
         self._first = np.full(geometry.n_positions, -1, np.int32)
         self._last = np.full(geometry.n_positions, -1, np.int32)
 
     def add(self, pieces: list[Piece]) -> None:
-        """Remember where some frames lie."""
+        """Remember where some frames lie; pieces that are known already are ignored."""
         for piece in pieces:
+            if (piece.segment, piece.offset) in self._known:
+                continue
+            self._known.add((piece.segment, piece.offset))
             index = self._index(piece)
             index = index[index >= 0]
             if index.size == 0:
@@ -84,13 +88,13 @@ class LogLookup:
             self._last = np.concatenate([self._last, more])
 
     def _block(self, piece: Piece, only: int | None = None) -> tuple[NDArray[np.int64], NDArray[Any]] | None:
+        index = self._index(piece)
+        keep = index >= 0 if only is None else index == only
+        if not keep.any():  # known before anything is read: pieces in between may be many
+            return None
         try:
             frames = read_piece(self._log, piece, self._acquisition)
         except (LookupError, WireError):
-            return None
-        index = self._index(piece)
-        keep = index >= 0 if only is None else index == only
-        if not keep.any():
             return None
         return (index, frames) if keep.all() else (index[keep], frames[keep])
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from livebragg.config.pipeline import ScanConfig
 from livebragg.errors import FrameLogFullError, MalformedMessageError, SequenceError
 from livebragg.model import Acquisition, ScanGeometry
+from livebragg.model.scan import MAX_POSITIONS
 from livebragg.pipeline.frame_set import FrameSet
 from livebragg.pipeline.health import Notices
-from livebragg.storage.frame_log import FrameLogWriter
+from livebragg.storage.frame_log import FrameLogWriter, LogEntry
 from livebragg.wire.messages import (
     AcquisitionEnd,
     AcquisitionStart,
@@ -23,10 +24,15 @@ from livebragg.wire.messages import (
     Piece,
     StreamMessage,
 )
+from livebragg.wire.messages.stream import MAX_BATCH_BYTES
 from livebragg.wire.packing import check_raw_size
 
 BSLZ4_OVERHEAD = 1.2
 """A bitshuffle-LZ4 payload larger than this times its frames is not one."""
+
+MAX_JUMP_FRAMES = 1 << 20
+"""In a scan of unknown length, frames this far beyond all others are a mistake of the sender, not a gap: the
+maps would grow to hold them."""
 
 
 @dataclass(slots=True)
@@ -39,9 +45,25 @@ class Stream:
     n_frames_expected: int | None
     opened_at: float
     received: FrameSet = field(default_factory=FrameSet)
+    """Frames in the frame log."""
+    came: FrameSet = field(default_factory=FrameSet)
+    """Frames that came, received or dropped."""
     counters: Counter[str] = field(default_factory=Counter)
     ended: bool = False
     newest_frame: int = -1
+
+    @property
+    def frame_limit(self) -> int:
+        """First frame number that does not belong to the scan."""
+        geometry = self.geometry
+        if not geometry.open_ended:
+            return geometry.n_frames
+        most = MAX_POSITIONS // geometry.scan_shape[1] * geometry.frames_per_line
+        return min(most, self.n_frames_expected or most)
+
+    def missing_below(self, stop: int) -> int:
+        """How many frames below `stop` never came."""
+        return self.came.missing_below(min(stop, self.frame_limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +104,7 @@ class Intake:
         self._serial = 0
         self.stream: Stream | None = None
         self.counters: Counter[str] = Counter()
-        """Messages that belong to no acquisition."""
+        """What belongs to no acquisition."""
 
     @property
     def serial(self) -> int:
@@ -111,15 +133,15 @@ class Intake:
         """The operator wants no more frames."""
         if self.stream is None or self.stream.ended:
             return []
-        self.stream.ended = True
+        self._close(self.stream, 0)
         return [Ended(self.stream, EndReason.STOPPED, note)]
 
     def _start(self, message: AcquisitionStart, now: float) -> list[IntakeEvent]:
         events: list[IntakeEvent] = []
         old = self.stream
         if old is not None and not old.ended:
-            old.ended = True
-            old.counters["starts_without_end"] += 1
+            self._close(old, 0)
+            self.counters["starts_without_end"] += 1
             note = f"a new acquisition started before the end of {old.acquisition.acquisition_id!r}"
             self._notices.add(note)
             events.append(Ended(old, EndReason.ABORTED, note))
@@ -148,27 +170,40 @@ class Intake:
         stream = self._stream_of(message)
         self._check_size(message, stream.acquisition)
         self._check_range(message, stream)
-        stop = message.first_frame + message.n_frames
-        new = [n for n in range(message.first_frame, stop) if n not in stream.received]
-        duplicates = message.n_frames - len(new)
-        if not new:
-            stream.counters["frames_duplicate"] += duplicates
+        first, end = message.first_frame, message.first_frame + message.n_frames
+        stop = min(end, stream.frame_limit)
+        known = [n for n in range(first, stop) if n in stream.received]
+        new = stop - first - len(known)
+        # Counted only now that nothing can fail any more: a message that has to wait is handled again.
+        entry = self._append(message, stream, new) if new else None
+        stream.counters["frames_duplicate"] += len(known)
+        if stop < end:
+            stream.counters["frames_out_of_range"] += end - stop
+            self._notices.add(_beyond(stream))
+        stream.came.add(first, stop)
+        if first < stream.newest_frame:
+            stream.counters["batches_reordered"] += 1
+        stream.newest_frame = max(stream.newest_frame, stop - 1)
+        if entry is None:
             return []
+        stream.received.add(first, stop)
+        stream.counters["frames_received"] += new
+        skip = (*(n - first for n in known), *range(stop - first, end - first))
+        return [Stored(stream, self._piece(message, entry, skip, now))]
+
+    def _append(self, message: FrameBatch, stream: Stream, new: int) -> LogEntry | None:
         try:
-            entry = self._log.append(message.payload)
+            return self._log.append(message.payload)
         except FrameLogFullError as error:
             if not self._drop_when_full:
                 raise
-            stream.counters["frames_dropped"] += len(new)
+            stream.counters["frames_dropped"] += new
             self._notices.add(f"frames dropped: {error}")
-            return []
-        skip = tuple(n - message.first_frame for n in stream.received.add(message.first_frame, stop))
-        stream.counters["frames_duplicate"] += duplicates
-        stream.counters["frames_received"] += len(new)
-        if message.first_frame < stream.newest_frame:
-            stream.counters["batches_reordered"] += 1
-        stream.newest_frame = max(stream.newest_frame, stop - 1)
-        piece = Piece(
+            return None
+
+    @staticmethod
+    def _piece(message: FrameBatch, entry: LogEntry, skip: tuple[int, ...], now: float) -> Piece:
+        return Piece(
             first_frame=message.first_frame,
             n_frames=message.n_frames,
             segment=entry.segment,
@@ -180,7 +215,6 @@ class Intake:
             sent_at=now if message.sent_at is None else message.sent_at,
             skip=skip,
         )
-        return [Stored(stream, piece)]
 
     def _stream_of(self, message: FrameBatch | AcquisitionEnd) -> Stream:
         stream, name = self.stream, message.acquisition_id
@@ -199,35 +233,55 @@ class Intake:
     def _check_size(self, message: FrameBatch, acquisition: Acquisition) -> None:
         nbytes = memoryview(message.payload).nbytes
         wanted = message.n_frames * acquisition.frame_bytes
+        if wanted > MAX_BATCH_BYTES and message.encoding is not Encoding.RAW:
+            raise MalformedMessageError(
+                f"{message.n_frames} frames of {acquisition.frame_bytes} bytes in one batch; at most "
+                f"{MAX_BATCH_BYTES} bytes are allowed: send smaller batches"
+            )
         if message.encoding is Encoding.RAW:
             check_raw_size(nbytes, wanted, (message.n_frames, *acquisition.frame_shape), acquisition.dtype)
         elif nbytes > wanted * BSLZ4_OVERHEAD + 4096:
             raise MalformedMessageError(
                 f"a compressed payload of {nbytes} bytes cannot hold {message.n_frames} frames of {wanted} bytes"
             )
+        if nbytes > self._log.capacity_bytes:
+            raise MalformedMessageError(
+                f"a payload of {nbytes} bytes never fits the frame log of {self._log.capacity_bytes} bytes; send "
+                "smaller batches or raise frame_log.capacity_mb"
+            )
 
     def _check_range(self, message: FrameBatch, stream: Stream) -> None:
-        limit = stream.n_frames_expected if stream.geometry.open_ended else stream.geometry.n_frames
-        beyond = 0 if limit is None else message.first_frame + message.n_frames - limit
-        if beyond <= 0:
+        jump = message.first_frame - stream.newest_frame
+        if message.first_frame >= stream.frame_limit:
+            text = _beyond(stream)
+        elif stream.geometry.open_ended and jump > MAX_JUMP_FRAMES:
+            text = (
+                f"frame {message.first_frame} lies {jump} frames beyond all others, more than {MAX_JUMP_FRAMES}, "
+                "in a scan of unknown shape, and is not used; set scan.shape, or let the sender tell it"
+            )
+        else:
             return
-        stream.counters["frames_out_of_range"] += min(beyond, message.n_frames)
-        text = f"frames beyond the end of the scan of {limit} frames are not used"
-        if limit is not None and message.first_frame >= limit:
-            raise SequenceError(text)
-        self._notices.add(text)
+        stream.counters["frames_out_of_range"] += message.n_frames
+        raise SequenceError(text)
 
     def _end(self, message: AcquisitionEnd) -> list[IntakeEvent]:
         stream = self._stream_of(message)
-        stream.ended = True
         stream.counters["frames_sent"] = message.frames_sent
-        expected = max(message.frames_sent, stream.newest_frame + 1)
-        missing = stream.received.missing_below(expected)
+        self._close(stream, message.frames_sent)
+        words = {EndReason.FINISHED: "the sender finished", EndReason.STOPPED: "the sender was stopped"}
+        note = words.get(message.reason, "the sender aborted")
+        return [Ended(stream, message.reason, f"{note} after {message.frames_sent} frames")]
+
+    def _close(self, stream: Stream, frames_sent: int) -> None:
+        stream.ended = True
+        expected = max(frames_sent, stream.newest_frame + 1)
+        missing = stream.missing_below(expected)
         if missing:
             stream.counters["frames_missing"] = missing
             self._notices.add(
                 f"{missing} of {expected} frames of {stream.acquisition.acquisition_id!r} never came"
             )
-        words = {EndReason.FINISHED: "the sender finished", EndReason.STOPPED: "the sender was stopped"}
-        note = words.get(message.reason, "the sender aborted")
-        return [Ended(stream, message.reason, f"{note} after {message.frames_sent} frames")]
+
+
+def _beyond(stream: Stream) -> str:
+    return f"frames beyond the end of the scan of {stream.frame_limit} frames are not used"

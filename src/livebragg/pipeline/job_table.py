@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from livebragg.wire.messages import Piece
 
+MAX_SKIPPED = 1 << 15
+"""Skipped frames in a job: each is named in its message, whose header has an upper limit."""
+
 
 @dataclass(slots=True)
 class Job:
@@ -30,6 +33,11 @@ class Job:
     def n_frames(self) -> int:
         """Frames to analyse."""
         return sum(p.n_frames - len(p.skip) for p in self.pieces)
+
+    @property
+    def n_skipped(self) -> int:
+        """Frames in the payloads that are not to be analysed."""
+        return sum(len(p.skip) for p in self.pieces)
 
 
 @dataclass(slots=True)
@@ -64,7 +72,7 @@ class JobTable:
             self._next_id += 1
         self._open.pieces.append(piece)
         self._waiting_frames += piece.n_frames - len(piece.skip)
-        if self._open.n_frames >= self.batch_frames:
+        if self._open.n_frames >= self.batch_frames or self._open.n_skipped >= MAX_SKIPPED:
             self.close_open()
 
     def close_open(self) -> None:
@@ -94,21 +102,28 @@ class JobTable:
                 return job
         return None
 
-    def done(self, job_id: int) -> None:
+    def done(self, job_id: int, worker: str) -> None:
         """The worker says it sent the result; acceptance is awaited."""
         job = self._issued.get(job_id)
-        if job is not None:
+        if job is not None and job.worker == worker:
             job.done = True
 
     def accepted(self, job_id: int) -> Job | None:
         """Retire a job; ``None`` when it was retired before."""
-        return self._issued.pop(job_id, None)
+        job = self._issued.pop(job_id, None)
+        if job is None:  # its result was on the way when its worker was lost
+            job = next((j for j in self._waiting if j.job_id == job_id), None)
+            if job is not None:
+                self._waiting.remove(job)
+                self._waiting_frames -= job.n_frames
+        return job
 
     def worker_lost(self, worker: str) -> list[Job]:
         """Put the worker's jobs back in line; returns those that are given up."""
         lost = [job for job in self._issued.values() if job.worker == worker]
-        for waiting in [job for job in lost if not job.done][1:]:
-            waiting.attempts -= 1  # a worker does its jobs in order: these it had not begun
+        begun = next((job for job in lost if not job.done), None)
+        for job in lost:
+            job.attempts -= job is not begun  # the others it had finished, or, as it works in order, not begun
         return self._take_back(lost)
 
     def overdue(self, now: float, timeout_s: float) -> set[str]:

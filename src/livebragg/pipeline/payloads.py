@@ -56,7 +56,10 @@ def frames_to_positions(
     starts = np.flatnonzero(np.concatenate([[True], np.diff(index) != 0]))
     kind = np.float64 if frames.dtype.kind == "f" else np.int64
     added = np.add.reduceat(frames, starts, axis=0, dtype=kind)
-    return stack_frames([added if kind is np.float64 else added.astype(np.int32)]), index[starts]
+    if kind is np.int64:
+        limits = np.iinfo(np.int32)
+        added = added.clip(limits.min, limits.max).astype(np.int32)
+    return stack_frames([added]), index[starts]
 
 
 def empty_batch(frame_shape: tuple[int, int]) -> DetectedBatch:

@@ -40,11 +40,13 @@ class ProbeFinder:
     """Why there will never be a probe."""
     _asked: int | None = None
     _tried_frames: int = 0
-    _problem: str = ""
+    problem: str = ""
+    """What was wrong with the frames tried."""
     _pieces: list[Piece] = field(default_factory=list)
     _have: int = 0
     _wanted: int = 0
     _since: float = 0.0
+    _losses: int = 0
 
     def __post_init__(self) -> None:
         self._wanted, self._since = self.wanted_frames, self.opened_at
@@ -68,10 +70,23 @@ class ProbeFinder:
         self._asked = job_id
         self._tried_frames = self._have
 
-    def lost(self) -> None:
-        """The worker that measured is gone; ask another."""
+    def lost(self) -> int:
+        """The worker that measured is gone; ask another. Returns how often that happened with these frames."""
         self._asked = None
         self._tried_frames = 0
+        self._losses += 1
+        return self._losses
+
+    def begin_again(self, problem: str) -> None:
+        """Frames so far are hopeless: take newer ones."""
+        self.problem = problem
+        self._pieces, self._have, self._tried_frames, self._losses = [], 0, 0, 0
+        self._wanted = self.wanted_frames
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether all frames so far were tried in vain."""
+        return self.probe is None and self._asked is None and 0 < self._have <= self._tried_frames
 
     def is_asked(self, job_id: int) -> bool:
         """Whether this measurement is the one that is awaited."""
@@ -80,16 +95,15 @@ class ProbeFinder:
     def answered(self, probe: ProbeShape | None, problem: str, now: float) -> bool:
         """What the worker found; False when the frames so far are hopeless and newer ones are needed."""
         self._asked = None
-        self.probe, self._problem = probe, problem
+        self.probe, self.problem = probe, problem
         self._wanted = self._tried_frames * 4
         self._since = now
         if probe is not None or self._tried_frames < MAX_PROBE_FRAMES:
             return True
-        self._pieces, self._have, self._tried_frames = [], 0, 0
-        self._wanted = self.wanted_frames
+        self.begin_again(problem)
         return False
 
     def give_up(self) -> None:
         """No more frames will come: what was tried is all there is."""
         if self.probe is None and self._asked is None and self._have <= self._tried_frames:
-            self.failed = self._problem or "no frame came"
+            self.failed = self.problem or "no frame came"

@@ -171,27 +171,31 @@ class Receiver:
         if self._stopping or self._handle(self._held, now):
             self._held = None
             self._poller.add(self._detector)
+        else:
+            self._send(self._dispatcher.on_log_full(now))
 
     # --------------------------------------------------------------------------------- workers and analyst
     def _take_from_workers(self, now: float) -> None:
         while (message := sockets.receive(self._jobs, prefix=1)) is not None:
             if isinstance(message, WorkerReady):
-                self._watch(message)
-                self._send(self._dispatcher.on_ready(message, now))
+                if self._watch(message):
+                    self._send(self._dispatcher.on_ready(message, now))
             elif isinstance(message, ProbeMeasured):
                 self._send(self._dispatcher.on_probe(message, now))
 
-    def _watch(self, message: WorkerReady) -> None:
+    def _watch(self, message: WorkerReady) -> bool:
+        """Notice the worker's end; False when it has ended already, after this last message."""
         known = self._dispatcher.workers.get(message.worker_id)
         if known is not None and known.pid == message.pid:
-            return
+            return True
         try:
             descriptor = os.pidfd_open(message.pid)
         except ProcessLookupError:
-            return
+            return False
         self._pidfds[descriptor] = message.worker_id
         self._poller.add(descriptor)
         logger.info("worker %s (pid %d) is ready", message.worker_id, message.pid)
+        return True
 
     def _on_worker_death(self, descriptor: int, now: float) -> None:
         worker = self._pidfds.pop(descriptor)

@@ -21,7 +21,7 @@ LOSSES = {
     "frames_dropped": "frames were dropped, the frame log was full",
     "frames_failed": "frames could not be analysed",
     "frames_out_of_range": "frames lie beyond the end of the scan",
-    "starts_without_end": "times a new acquisition began before the end of this one",
+    "starts_without_end": "acquisitions ended only because the next one began",
 }
 """Counters that turn the light yellow, in words."""
 
@@ -52,7 +52,7 @@ def make_report(
     if stream is not None:
         numbers.update(stream.counters)
         if under_way:
-            numbers["frames_missing"] = stream.received.missing_below(stream.newest_frame + 1)
+            numbers["frames_missing"] = stream.missing_below(stream.newest_frame + 1)
     reds: list[str] = []
     yellows: list[str] = []
     if not dispatcher.workers:

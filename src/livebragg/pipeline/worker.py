@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
-from livebragg.errors import FrameError, ProbeError, WireError
+from livebragg.errors import FrameError, LiveBraggError, ProbeError, WireError
 from livebragg.model import Acquisition, DetectedBatch, ProbeShape
 from livebragg.pipeline.payloads import empty_batch, frames_to_positions, read_piece, stack_frames
 from livebragg.storage.frame_log import FrameLogReader
@@ -104,10 +104,15 @@ class WorkerStage:
             analyzed_frames = int((job.geometry.scan_index(numbers) >= 0).sum())
             unmapped = numbers.size - analyzed_frames
             if index.size:
-                analyzer = self._analyzer_for(job.probe, shape)
-                before = analyzer.health
-                batch = analyzer.analyze(frames, index)
-                odd = {key: getattr(analyzer.health, key) - getattr(before, key) for key in _ODD_PIXELS}
+                try:
+                    analyzer = self._analyzer_for(job.probe, shape)
+                    before = analyzer.health
+                    batch = analyzer.analyze(frames, index)
+                    odd = {key: getattr(analyzer.health, key) - getattr(before, key) for key in _ODD_PIXELS}
+                except LiveBraggError as error:  # say, a configured probe that does not fit these frames
+                    loaded.failed += analyzed_frames
+                    analyzed_frames = 0
+                    loaded.problems.append(str(error))
         return _result(
             job,
             batch,
