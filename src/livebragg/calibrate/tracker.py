@@ -7,13 +7,13 @@ than localisation and strain make it. Streaks, arcs and rings are wide along one
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import KDTree
 
-from livebragg.kernels.binning import aperture_sums, peak_moments
+from livebragg.kernels.map_peaks import aperture_sums, peak_moments, separate_maxima
 from livebragg.kernels.matching import paint_owners
 from livebragg.model import AnalysisEvent, MapGeometry, TrackedPeaks
 
@@ -160,16 +160,11 @@ class PeakTracker:
         sampling = self.geometry.sampling
         # Effective number of disks behind one value of the Gaussian-smoothed map.
         effective = 4 * np.pi * (self._smoothing * sampling) ** 2
-        kept: list[int] = []
-        for i in range(bins.shape[0]):
-            near = [j for j in kept if np.hypot(*(bins[j] - bins[i])) < _NEIGHBOURS * sampling]
-            noise = 2.0 * np.sqrt(max(height[i], 0.0) / effective)
-            limit = min(0.85 * height[i], height[i] - noise)
-            if all(_saddle(smooth, bins[i], bins[j]) < limit for j in near):
-                kept.append(i)
-            if len(kept) >= self._max_peaks:
-                break
-        return bins[kept]
+        noise = 2.0 * np.sqrt(np.maximum(height, 0.0) / effective)
+        limit = np.minimum(0.85 * height, height - noise)
+        keep = np.zeros(bins.shape[0], np.int64)
+        n = separate_maxima(smooth, bins, height, limit, _NEIGHBOURS * sampling, self._max_peaks, keep)
+        return bins[keep[:n]]
 
     def _aperture_sums(self, counts: NDArray[np.float64], bins: NDArray[np.float64]) -> NDArray[np.float64]:
         out = np.zeros(bins.shape[0])
@@ -217,11 +212,12 @@ class PeakTracker:
         partner = np.full(self._id.size, -1, np.int64)
         if self._id.size == 0 or bins.shape[0] == 0:
             return partner
-        distance = np.hypot(*(self._bins[:, None] - bins[None]).transpose(2, 0, 1))
         taken = np.zeros(bins.shape[0], np.bool_)
-        peaks, news = np.nonzero(distance < 1.5 * self.geometry.sampling)
-        for pair in np.argsort(distance[peaks, news], kind="stable"):
-            peak, new = peaks[pair], news[pair]
+        near = KDTree(self._bins).sparse_distance_matrix(
+            KDTree(bins), 1.5 * self.geometry.sampling, output_type="ndarray"
+        )
+        for pair in np.argsort(near["v"], kind="stable"):
+            peak, new = near["i"][pair], near["j"][pair]
             if partner[peak] < 0 and not taken[new]:
                 partner[peak] = new
                 taken[new] = True
@@ -259,11 +255,3 @@ class PeakTracker:
 
     def _log(self, seen: int, kind: str, subject: int) -> None:
         self.events.append(AnalysisEvent(positions_seen=seen, kind=kind, subject=subject))
-
-
-def _saddle(image: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Lowest value of `image` on the straight line from `a` to `b`."""
-    steps = max(int(np.ceil(np.hypot(*(b - a)))), 2)
-    line: Iterable[NDArray[np.float64]] = (a + (b - a) * t for t in np.linspace(0, 1, 2 * steps + 1))
-    points = np.rint(np.array(list(line))).astype(int)
-    return float(image[points[:, 0], points[:, 1]].min())

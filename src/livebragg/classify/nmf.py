@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.classify.features import FeatureView
-from livebragg.classify.novelty import coherent_group, two_groups
+from livebragg.classify.novelty import coherence, coherent_group, separation_of, two_groups
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.kernels.coding import add_statistics, code_rows, residual_rows, sweep_dictionary
 from livebragg.model import AnalysisEvent
@@ -24,6 +24,13 @@ _CODE_SWEEPS = 50
 _CONVERGED = 1e-3
 _SPLIT_SAMPLE = 400
 _SECOND_LOOKS = 3
+_RUN = 8
+_CERTAIN = 0.75
+"""Novelty of a group that is a new class wherever its positions lie."""
+_RELATED = 0.5
+"""Components with a smaller cosine are never the same class."""
+_COHERENT = 0.5
+"""Domains of a specimen reach 0.6 to 1 in `coherence`, classes that divide one domain by chance 0 to 0.2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,7 @@ class GrowingNMF:
         self._coded = np.zeros(0, np.bool_)
         self._cursor = 0
         self._split_tested: dict[int, int] = {}
+        self._join_tested: dict[tuple[int, int], int] = {}
         self._buffer: deque[int] = deque(maxlen=self._config.novelty_buffer)
         self.events: deque[AnalysisEvent] = deque(maxlen=1000)
 
@@ -103,6 +111,7 @@ class GrowingNMF:
         self._give_birth(features)
         self._split(features)
         self._merge(features)
+        self._rejoin(features)
 
     def refine(self, features: FeatureView) -> None:
         """Bring the weights of the next few old rows up to date, in turn."""
@@ -128,6 +137,7 @@ class GrowingNMF:
             self._give_birth(features)
             self._split(features)
             self._merge(features)
+            self._rejoin(features)
             self._dissolve(features)
             self._improve(features, 2)
             same = before.shape == self._dictionary.shape
@@ -155,7 +165,7 @@ class GrowingNMF:
         self._count_rows(features, known, -1.0)
         start, count = features.start[rows], features.count[rows]
         weights, novelty = self._weights[rows], np.zeros(rows.size, np.float32)
-        gram = self._dictionary.T.astype(np.float64) @ self._dictionary
+        gram = (self._dictionary.T @ self._dictionary).astype(np.float64)
         code_rows(
             features.value,
             features.column,
@@ -235,7 +245,8 @@ class GrowingNMF:
             group = coherent_group(residual, self._config.birth_cosine, self._config.birth_members)
             if group is None:
                 return
-            if self._resembles(features.dense(rows[group]).mean(axis=0)):
+            alike = self._resembles(features.dense(rows[group]).mean(axis=0))
+            if alike or not self._is_domain(rows[group]):
                 # Positions of a known class that miss the same disks by chance.
                 self._buffer = deque(np.delete(rows, group).tolist(), maxlen=self._config.novelty_buffer)
                 continue
@@ -255,6 +266,16 @@ class GrowingNMF:
             residual,
         )
         return residual
+
+    def _is_domain(self, group: NDArray[np.int64]) -> bool:
+        """Whether unexplained positions lie together, among those with the same leading component, or are so
+        unexplained that it does not matter."""
+        if self.n_components == 0 or np.median(self._novelty[group]) > _CERTAIN:
+            return True
+        leader = np.bincount(self._weights[group].argmax(axis=1)).argmax()
+        coded = np.flatnonzero(self._coded)
+        others = np.setdiff1d(coded[self._weights[coded].argmax(axis=1) == leader], group)
+        return coherence(np.sort(group), others) > _COHERENT
 
     def _resembles(self, pattern: NDArray[np.float32]) -> bool:
         """Whether a mean feature row is much like that of a known class."""
@@ -277,11 +298,11 @@ class GrowingNMF:
                 self._split_one(features, index, members)
 
     def _split_one(self, features: FeatureView, index: int, members: NDArray[np.int64]) -> None:
-        sample = members[np.linspace(0, members.size - 1, min(members.size, _SPLIT_SAMPLE)).astype(np.int64)]
+        sample = _sample(members, _SPLIT_SAMPLE)
         rows = features.dense(sample)
         c = self._config
         second = two_groups(rows, c.split_separation, c.split_cosine, c.birth_members)
-        if second is None:
+        if second is None or coherence(sample[~second], sample[second]) < _COHERENT:
             return
         if second.sum() > (~second).sum():
             second = ~second
@@ -310,6 +331,28 @@ class GrowingNMF:
             if cosine[older, younger] < self._config.merge_cosine:
                 return
             self._absorb(int(older), int(younger), features)
+
+    def _rejoin(self, features: FeatureView) -> None:
+        """Join related components that divide one kind of positions by which disks happened to be found."""
+        cosine = np.triu(self._dictionary.T @ self._dictionary, 1)
+        pairs = np.argwhere(cosine > _RELATED)
+        if pairs.size == 0:
+            return
+        coded = np.flatnonzero(self._coded)
+        leader = self._weights[coded].argmax(axis=1)
+        owned = np.bincount(leader, minlength=self.n_components)
+        for older, younger in pairs:
+            key = (int(self._ids[older]), int(self._ids[younger]))
+            smaller = int(min(owned[older], owned[younger]))
+            if smaller < max(1.2 * self._join_tested.get(key, 0), 2 * self._config.birth_members):
+                continue
+            self._join_tested[key] = smaller
+            members = [coded[leader == k] for k in (older, younger)]
+            groups = [features.dense(_sample(rows, _SPLIT_SAMPLE // 2)) for rows in members]
+            one_kind = separation_of(*groups) < self._config.rejoin_separation
+            if one_kind and coherence(*members) < _COHERENT:
+                self._absorb(int(older), int(younger), features)
+                return
 
     def _absorb(self, older: int, younger: int, features: FeatureView) -> None:
         share = self._a[[older, younger], [older, younger]]
@@ -358,3 +401,11 @@ class GrowingNMF:
 
     def _log(self, seen: int, kind: str, subject: int, detail: str) -> None:
         self.events.append(AnalysisEvent(positions_seen=seen, kind=kind, subject=subject, detail=detail))
+
+
+def _sample(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """At most so many of the rows, as evenly spread runs of neighbours."""
+    if rows.size <= most:
+        return rows
+    starts = np.linspace(0, rows.size - _RUN, most // _RUN).astype(np.int64)
+    return rows[np.unique(starts[:, None] + np.arange(_RUN))]

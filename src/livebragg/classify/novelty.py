@@ -82,6 +82,34 @@ def two_groups(
     return second if high.mean() - low.mean() > separation * max(float(spread), 1e-6) else None
 
 
+def separation_of(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Distance of two groups of rows on the line between their means, in standard deviations of either.
+
+    Every other row of each group proposes the line, the rest judge.
+    """
+    direction = second[::2].mean(axis=0) - first[::2].mean(axis=0)
+    low, high = first[1::2] @ direction, second[1::2] @ direction
+    spread = np.sqrt((low.var() * low.size + high.var() * high.size) / (low.size + high.size))
+    return float((high.mean() - low.mean()) / max(float(spread), 1e-9))
+
+
+def coherence(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    """How much neighbours along the scan line go to the same of two groups: 0 by chance, 1 always (Cohen's kappa).
+
+    Domains of a specimen are coherent; which disks happen to be found is not.
+    """
+    both = np.concatenate([first, second])
+    group = np.repeat([0, 1], [first.size, second.size])
+    order = np.argsort(both)
+    adjacent = np.diff(both[order]) == 1
+    here, following = group[order][:-1][adjacent], group[order][1:][adjacent]
+    if here.size == 0:
+        return 0.0
+    p, q = here.mean(), following.mean()
+    chance = p * q + (1 - p) * (1 - q)
+    return float(((here == following).mean() - chance) / max(1 - chance, 1e-9))
+
+
 def _two_means(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means of two groups, started along the direction of largest variance."""
     centred = rows - rows.mean(axis=0)

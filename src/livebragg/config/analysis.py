@@ -102,6 +102,8 @@ class ClassifyConfig:
     split_separation: float = 6.0
     """Distance, in standard deviations, between two kinds of positions in one class that divides it; an evenly
     bending crystal reaches 3.5."""
+    rejoin_separation: float = 4.5
+    """The same distance, below which two classes that resemble one another are one."""
     split_cosine: float = 0.82
     """Largest cosine between the mean patterns of those two kinds."""
     merge_cosine: float = 0.9
@@ -129,6 +131,12 @@ class ClassifyConfig:
             value = getattr(self, key)
             _require(0 < value < 1, f"classify.{key}", value, "between 0 and 1")
         _require(self.split_separation > 0, "classify.split_separation", self.split_separation, "above 0")
+        _require(
+            0 <= self.rejoin_separation <= self.split_separation,
+            "classify.rejoin_separation",
+            self.rejoin_separation,
+            f"from 0 to split_separation ({self.split_separation})",
+        )
         _require(0 <= self.min_share < 1, "classify.min_share", self.min_share, "from 0 to below 1")
         _require(self.sparsity >= 0, "classify.sparsity", self.sparsity, "at least 0")
         for key, least in _LEAST.items():

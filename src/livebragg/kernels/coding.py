@@ -6,6 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+_MISSING = 0.3
+"""How much an entry that a component has and a row lacks counts against it: faint disks are often not found."""
+
 
 @njit(cache=True, nogil=True)
 def code_rows(
@@ -39,8 +42,8 @@ def code_rows(
         Read as the starting point, overwritten with the weights.
     out_novelty : NDArray[np.float32], shape (n,)
         Part of ``|x|^2`` that the components do not explain, 0 to 1; 0 for empty rows. The smaller of two:
-        what lies above ``w H``, and what a single component leaves when only the entries that are there are
-        looked at. The second keeps faint frames, where many disks are not found, from seeming new.
+        what lies above ``w H``, and what a single component leaves when the entries that are missing count for
+        little. The second keeps faint frames, where many disks are not found, from seeming new.
     """
     k_all = gram.shape[0]
     c = scratch[:k_all]
@@ -61,7 +64,8 @@ def code_rows(
         best = 0.0
         for k in range(k_all):
             if there[k] > 0.0:
-                best = max(best, (c[k] + sparsity) ** 2 / there[k])
+                missing = max(gram[k, k] - there[k], 0.0)
+                best = max(best, (c[k] + sparsity) ** 2 / (there[k] + _MISSING * missing))
         g[:] = 0.0
         for k in range(k_all):
             if out_weights[i, k] > 0.0:
