@@ -25,7 +25,7 @@ def test_room_for_a_file_that_fits_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_no_room_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="too large|No space"):
+    with pytest.raises(OSError, match=r"too large|No space"):
         check_room(tmp_path / "a.h5", 2**62)
 
 

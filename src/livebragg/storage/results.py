@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -281,9 +282,16 @@ def _as_results_error(path: Path, verb: str) -> Iterator[None]:
     except ResultsError:
         raise
     except (OSError, RuntimeError) as error:  # h5py raises either when HDF5 cannot write
-        number = getattr(error, "errno", None)
-        cause = os.strerror(number) if number else str(error)  # HDF5 adds lines of its own
-        raise ResultsError(f"{path} cannot be {verb} ({cause}); {_remedy(error)}") from error
+        raise ResultsError(f"{path} cannot be {verb} ({_cause(error)}); {_remedy(error)}") from error
+
+
+def _cause(error: Exception) -> str:
+    """The system's words, which HDF5 buries in several lines of its own."""
+    number = getattr(error, "errno", None)
+    if number:
+        return os.strerror(number)
+    buried = re.search("error message = '([^']+)'", str(error))
+    return buried[1] if buried else str(error)
 
 
 def _remedy(error: Exception) -> str:
