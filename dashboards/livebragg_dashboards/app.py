@@ -34,8 +34,8 @@ def open_page(doc: Document, config: DashboardConfig) -> None:
 
 
 def _theme(doc: Document, default: str) -> Theme:
-    context = doc.session_context
-    wanted = context.request.arguments.get("theme", []) if context and context.request else []
+    request: Any = getattr(doc.session_context, "request", None)
+    wanted = request.arguments.get("theme", []) if request else []
     name = wanted[0].decode(errors="replace") if wanted else default
     return THEMES.get(name, THEMES[default])
 

@@ -1,4 +1,4 @@
-"""What happens with the server process: the hub listens from the start, so that the first page is filled at once."""
+"""Begin and end of the server process: the hub listens from the start, so the first page is filled at once."""
 
 from __future__ import annotations
 

@@ -80,6 +80,8 @@ def serve(config: DashboardConfig, *, show: bool) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of the console script."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # A browser that is closed is no news.
+    logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
     args = parser().parse_args(argv)
     try:
         serve(config_of(args), show=args.show)

@@ -33,7 +33,7 @@ from livebragg_dashboards.pictures import (
 from livebragg_dashboards.state import Snapshot
 from livebragg_dashboards.viewer import Viewer
 
-Points = dict[str, NDArray[np.floating]]
+Points = dict[str, NDArray[np.float64]]
 
 PICTURES = ("classes", "virtual", "vectors", "frame")
 
@@ -81,7 +81,11 @@ class Composer:
         self._kept: dict[str, tuple[Any, Any]] = {}
 
     def scene(
-        self, snapshot: Snapshot, viewer: Viewer, answer: FrameAnswer | None, mosaic_aspect: float = 1.5
+        self,
+        snapshot: Snapshot,
+        viewer: Viewer,
+        answer: FrameAnswer | None,
+        mosaic_size: tuple[int, int] = (430, 330),
     ) -> Scene:
         """Scene of now.
 
@@ -91,8 +95,8 @@ class Composer:
         viewer : Viewer
         answer : FrameAnswer or None
             Answer to the viewer's selection.
-        mosaic_aspect : float
-            Width over height of the panel of class patterns.
+        mosaic_size : tuple of int
+            Width and height of the panel of class patterns, in pixels.
         """
         pictures = {
             "classes": self._classes(snapshot),
@@ -106,7 +110,7 @@ class Composer:
         images = snapshot.get(VirtualImageSet)
         return Scene(
             pictures=present,
-            mosaic=self._mosaic(snapshot, round(mosaic_aspect, 2)),
+            mosaic=self._mosaic(snapshot, mosaic_size),
             disks=_disks(shown, present, snapshot.status),
             peaks=_peaks(snapshot.get(VectorMap), present),
             marks=_marks(snapshot, viewer, present),
@@ -160,16 +164,17 @@ class Composer:
         )
         return made[1]
 
-    def _mosaic(self, snapshot: Snapshot, aspect: float) -> Mosaic:
+    def _mosaic(self, snapshot: Snapshot, size: tuple[int, int]) -> Mosaic:
         patterns, maps = snapshot.get(ClassPatterns), snapshot.get(ClassMaps)
         if patterns is None or maps is None:
             return Mosaic.empty()
-        key = (snapshot.epoch, patterns.revision)
-        pictures = self._keep("patterns", key, lambda: pattern_pictures(patterns))
+        # Means change slowly, and many tiles are much work for the browser: once a second is enough.
+        second = int(snapshot.slots[ClassPatterns].received_at)
+        key = (snapshot.epoch, second, size, patterns.class_ids)
         made: Mosaic = self._keep(
             "mosaic",
-            (key, maps.revision, aspect),
-            lambda: arrange(maps, pictures, patterns.patterns.shape[1:], aspect),
+            key,
+            lambda: arrange(maps, pattern_pictures(patterns), patterns.patterns.shape[1:], size),
         )
         return made
 

@@ -21,7 +21,7 @@ from livebragg_dashboards.control import FrameAnswer
 from livebragg_dashboards.mosaic import by_area
 from livebragg_dashboards.state import Snapshot
 from livebragg_dashboards.viewer import Hover, Viewer
-from livebragg_dashboards.words import clean, count, number, percent
+from livebragg_dashboards.words import clean, count, digits_for, number, percent
 
 MAX_LEGEND = 24
 
@@ -29,11 +29,12 @@ FAMILIES = {"crystal": "crystal", "no_bragg": "no Bragg peaks", "polycrystal": "
 
 
 def legend(snapshot: Snapshot) -> dict[str, Any]:
-    """Classes with colour, name, family and area, the largest first."""
+    """Classes with colour, name, family and part of the scanned area, the largest first."""
     maps = snapshot.get(ClassMaps)
-    if maps is None:
+    if maps is None or snapshot.status is None:
         return {"classes": [], "more": "", "total": ""}
-    order, total = by_area(maps), max(1, maps.labels.size)
+    order = by_area(maps)
+    total = max(1, snapshot.status.positions_seen, sum(maps.class_counts))
     rows = [
         {
             "id": maps.class_ids[i],
@@ -54,14 +55,15 @@ def headers(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswe
     images, limits = snapshot.get(VirtualImageSet), None
     if "virtual" in scene.pictures:
         limits = scene.pictures["virtual"].limits
+    digits = digits_for(limits.low, limits.high) if limits else 3
     kind = kind_of(scene.image_name)
     size = q_pixel_size(snapshot.status)
     return {
         "virtual": {
             "name": scene.image_name,
             "options": [[name, kind_of(name).title] for name in images.names] if images else [],
-            "low": number(limits.low) if limits else "",
-            "high": f"{number(limits.high)} {kind.unit}" if limits else "",
+            "low": number(limits.low, digits) if limits else "",
+            "high": f"{number(limits.high, digits)} {kind.unit}" if limits else "",
             "palette": kind.palette,
         },
         "scales": viewer.scales,
@@ -73,7 +75,8 @@ def headers(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswe
 
 
 def _frame_header(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswer | None) -> dict[str, str]:
-    disks = f"{len(scene.disks['x'])} disks"
+    n = len(scene.disks["x"])
+    disks = f"{n} disk{'s' if n != 1 else ''}"
     if viewer.selected is None:
         shown = scene.shown
         where = _position(shown, snapshot) if isinstance(shown, LatestFrame) else ""
@@ -140,7 +143,7 @@ def _real_space(snapshot: Snapshot, scene: Scene, at: tuple[int, int]) -> dict[s
 
 
 def _inside(at: tuple[int, int], array: np.ndarray[Any, Any]) -> bool:
-    return at[0] < array.shape[0] and at[1] < array.shape[1]
+    return bool(at[0] < array.shape[0] and at[1] < array.shape[1])
 
 
 def _scattering(dqx: float, dqy: float, status: PipelineStatus | None) -> str:

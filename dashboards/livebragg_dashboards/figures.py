@@ -8,6 +8,8 @@ from bokeh.models import (
     BasicTicker,
     ColumnDataSource,
     CustomJS,
+    DataRange1d,
+    InlineStyleSheet,
     LinearColorMapper,
     NumeralTickFormatter,
     PanTool,
@@ -17,6 +19,8 @@ from bokeh.models import (
 from bokeh.plotting import figure
 
 from livebragg_dashboards.theme import Theme
+
+_NO_OUTLINE = ":host, :host *, .bk-events { outline: none !important; }"
 
 FONT = "Inter, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 
@@ -28,8 +32,8 @@ def picture_figure(name: str, theme: Theme, *, axes: bool = False) -> Any:
         name=name,
         tools=[PanTool(), wheel],
         active_scroll=wheel,
-        x_range=Range1d(0, 1),
-        y_range=Range1d(1, 0),
+        x_range=Range1d(start=0, end=1),
+        y_range=Range1d(start=1, end=0),
     )
     _bare(plot, theme)
     if axes:
@@ -45,7 +49,9 @@ def picture_figure(name: str, theme: Theme, *, axes: bool = False) -> Any:
 
 def trend_figure(name: str, theme: Theme) -> Any:
     """A small plot of the last minutes."""
-    plot = figure(name=name, tools=[], x_range=Range1d(-120, 0))
+    plot = figure(
+        name=name, tools=[], y_range=DataRange1d(start=0, range_padding=0.15), x_range=Range1d(start=-60, end=0)
+    )
     _bare(plot, theme)
     plot.xaxis[0].visible = False
     axis = plot.yaxis[0]
@@ -55,8 +61,6 @@ def trend_figure(name: str, theme: Theme) -> Any:
     plot.ygrid[0].visible = True
     plot.ygrid[0].grid_line_color = theme.line
     plot.ygrid[0].ticker = axis.ticker
-    plot.y_range.range_padding = 0.15
-    plot.y_range.start = 0
     return plot
 
 
@@ -68,6 +72,7 @@ def _bare(plot: Any, theme: Theme) -> None:
     plot.background_fill_color = plot.border_fill_color = theme.panel
     plot.grid.visible = False
     plot.lod_threshold = None
+    plot.stylesheets = [InlineStyleSheet(css=_NO_OUTLINE)]
 
 
 def _quiet_axis(axis: Any, theme: Theme) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bokeh.core.properties import Int, String
 from bokeh.model import DataModel
 
@@ -9,9 +11,9 @@ from bokeh.model import DataModel
 class Link(DataModel):
     """Lives in every session's document; ``templates/page.js`` holds the other end."""
 
-    update: str = String(default="")
+    news: Any = String(default="")
     """All texts of the page with the number of the update, as JSON; written by the server."""
-    ack: int = Int(default=0)
+    ack: Any = Int(default=0)
     """Number of the newest update that was drawn; written by the browser."""
-    action: str = String(default="")
+    action: Any = String(default="")
     """What the viewer did, as JSON with a running number; written by the browser."""

@@ -1,4 +1,4 @@
-"""Entry of the Bokeh app, run once for every page that is opened. Imports are absolute: Bokeh runs this file alone."""
+"""Entry of the Bokeh app, run once for every page that is opened. Bokeh runs this file alone: absolute imports."""
 
 from __future__ import annotations
 

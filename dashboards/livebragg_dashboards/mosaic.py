@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from livebragg.wire.messages import ClassMaps
 from livebragg_dashboards.colours import SLOTS, slot_of
 from livebragg_dashboards.orientation import Extent
-from livebragg_dashboards.words import clean, percent
+from livebragg_dashboards.words import clean
 
 MAX_TILES = 24
 GAP = 0.08
 """Space between tiles, in widths of a tile."""
+LETTER_PX = 6.8
+"""Width of a letter of the labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +60,17 @@ def best_columns(n: int, tile_height: float, aspect: float) -> int:
 
 
 def arrange(
-    maps: ClassMaps, pictures: dict[int, NDArray[np.uint8]], frame_shape: tuple[int, ...], aspect: float
+    maps: ClassMaps, pictures: dict[int, NDArray[np.uint8]], frame_shape: tuple[int, ...], size: tuple[int, int]
 ) -> Mosaic:
-    """Tiles of the classes that have a pattern, in the legend's order."""
+    """Tiles of the classes that have a pattern, in the legend's order, in a panel of `size` pixels."""
     order = [i for i in by_area(maps) if maps.class_ids[i] in pictures][:MAX_TILES]
     if not order:
         return Mosaic.empty()
     height = frame_shape[0] / frame_shape[1]
-    columns = best_columns(len(order), height, aspect)
+    columns = best_columns(len(order), height, size[0] / size[1])
     rows = -(-len(order) // columns)
-    total = max(1, maps.labels.size)
+    per_pixel = max(columns * (1 + GAP) / size[0], rows * (height + GAP) / size[1])
+    letters = max(4, int(1 / per_pixel / LETTER_PX))
     ids = [maps.class_ids[i] for i in order]
     return Mosaic(
         pixels=[pictures[c] for c in ids],
@@ -75,6 +78,6 @@ def arrange(
         y=[(k // columns) * (height + GAP) for k in range(len(order))],
         height=height,
         colours=[SLOTS[slot_of(c, maps.class_families[i])] for c, i in zip(ids, order, strict=True)],
-        labels=[clean(maps.class_names[i], 18) + "  " + percent(maps.class_counts[i] / total) for i in order],
+        labels=[clean(maps.class_names[i], letters) for i in order],
         extent=(-GAP / 2, columns * (1 + GAP) - GAP / 2, -GAP / 2, rows * (height + GAP) - GAP / 2),
     )

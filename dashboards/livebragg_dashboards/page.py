@@ -10,7 +10,8 @@ from bokeh.core.properties import value
 from bokeh.core.property.descriptors import UnsetValueError
 from bokeh.document import Document
 from bokeh.events import MouseLeave, MouseMove, Tap
-from bokeh.models import ColumnDataSource, CrosshairTool, CustomJS, Span
+from bokeh.models import ColumnDataSource, CrosshairTool, CustomJS
+from bokeh.models.annotations import Span
 
 from livebragg_dashboards.catalogue import kind_of
 from livebragg_dashboards.colours import class_palette, picture_palette
@@ -55,13 +56,13 @@ class Page:
         self._wire(doc)
 
     @property
-    def mosaic_aspect(self) -> float:
-        """Width over height of the panel of class patterns, as the browser has laid it out."""
+    def mosaic_size(self) -> tuple[int, int]:
+        """Width and height in pixels of the panel of class patterns, as the browser has laid it out."""
         plot = self.plots["mosaic"]
         try:
-            return min(10.0, max(0.1, plot.inner_width / max(1, plot.inner_height)))
+            return max(100, int(plot.inner_width)), max(100, int(plot.inner_height))
         except UnsetValueError:  # the browser has not laid it out yet
-            return 1.4
+            return 430, 330
 
     # ----------------------------------------------------------------------------------------- building
     def _real_space(self) -> dict[str, Any]:
@@ -71,8 +72,13 @@ class Page:
         self._virtual_mapper = add_picture(
             plots["virtual"], self.pictures, "virtual", picture_palette(self._image_palette, hole)
         )
-        style = {"line_color": self._theme.muted, "line_alpha": 0.5, "line_width": 1, "level": "overlay"}
-        crosshair = [Span(dimension="width", **style), Span(dimension="height", **style)]
+        style: dict[str, Any] = {
+            "line_color": self._theme.muted,
+            "line_alpha": 0.5,
+            "line_width": 1,
+            "level": "overlay",
+        }
+        crosshair = (Span(dimension="width", **style), Span(dimension="height", **style))
         for plot in plots.values():
             plot.add_tools(CrosshairTool(overlay=crosshair))
             for extra, colour in ((2, "black"), (0, "colour")):
@@ -134,7 +140,7 @@ class Page:
             plot.js_on_event(MouseLeave, CustomJS(args=args, code="livebragg.leave()"))
             if name in ("classes", "virtual"):
                 plot.js_on_event(Tap, CustomJS(args=args, code=f"livebragg.act('select', {where})"))
-        self.link.js_on_change("update", CustomJS(args={"link": self.link}, code="livebragg.update(link)"))
+        self.link.js_on_change("news", CustomJS(args={"link": self.link}, code="livebragg.update(link)"))
         ready = CustomJS(args={"link": self.link, "plots": self.plots}, code="livebragg.start(link, plots)")
         doc.js_on_event("document_ready", ready)
 
@@ -150,7 +156,7 @@ class Page:
         self._draw_points("marks", self.marks, _mark_columns(scene.marks, self._theme))
         texts["extents"] = {name: picture.axes.extent for name, picture in scene.pictures.items()}
         texts["extents"]["mosaic"] = scene.mosaic.extent
-        self.link.update = json.dumps(texts, allow_nan=False)
+        self.link.news = json.dumps(texts, allow_nan=False)
 
     def draw_trends(self, columns: Points) -> None:
         """Replace the curves."""
@@ -162,7 +168,8 @@ class Page:
                 plot.x_range.start = start
 
     def _draw_pictures(self, pictures: dict[str, Picture]) -> None:
-        if any([self._changed(name, pictures.get(name)) for name in PICTURES]):
+        changed = [name for name in PICTURES if self._changed(name, pictures.get(name))]
+        if changed:
             self.pictures.data = _picture_columns(pictures)
 
     def _draw_points(self, name: str, source: ColumnDataSource, points: Points) -> None:

@@ -63,15 +63,15 @@ def class_picture(maps: ClassMaps, seen: NDArray[np.bool_] | None = None) -> Pic
     level = np.clip(np.nan_to_num(confidence) * LEVELS, 0, LEVELS - 1).astype(np.int64)
     index = np.array(first)[inverse].reshape(labels.shape) + level
     without = NOT_CLASSIFIED if seen is None else np.where(seen[::block, ::block], NOT_CLASSIFIED, NOT_SEEN)
-    index = np.where(labels < 0, without, index).astype(np.uint8)
-    return _picture(index, Axes(shape=maps.labels.shape), block)
+    pixels = np.where(labels < 0, without, index).astype(np.uint8)
+    return _picture(pixels, Axes(shape=maps.labels.shape), block)
 
 
 def seen_positions(images: VirtualImageSet | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
     """Positions with a value in the first virtual image; ``None`` when it has another shape."""
     if images is None or images.images.shape[1:] != shape:
         return None
-    return np.isfinite(images.images[0])
+    return np.asarray(np.isfinite(images.images[0]))
 
 
 def virtual_picture(image: NDArray[np.float32]) -> Picture:

@@ -7,7 +7,7 @@ from typing import Any
 
 from livebragg.wire.messages import PipelineStatus
 from livebragg_dashboards.state import Snapshot
-from livebragg_dashboards.words import clean, count, number, percent, seconds
+from livebragg_dashboards.words import TIMES, clean, count, number, percent, seconds
 
 MAX_REASONS = 3
 MAX_NOTICES = 6
@@ -28,7 +28,7 @@ LIGHTS = ("green", "yellow", "red")
 
 
 def connection(snapshot: Snapshot, now: float) -> str:
-    """``never``: nobody has spoken yet; ``stale``: nobody speaks any more; ``waiting``: no acquisition; ``live``."""
+    """``never``: nobody has spoken yet; ``stale``: nobody speaks now; ``waiting``: no acquisition; ``live``."""
     if snapshot.last_heard is None or snapshot.status is None:
         return "never"
     if snapshot.is_stale(now):
@@ -90,8 +90,8 @@ def _about(status: PipelineStatus) -> str:
     meta, (rows, cols) = acquisition.metadata, acquisition.frame_shape
     parts = [meta.sample_name or "", meta.detector_name or ""]
     if status.scan_shape is not None:
-        parts.append("scan {} × {}".format(*status.scan_shape))
-    parts.append(f"frame {rows} × {cols}")
+        parts.append(f"scan {status.scan_shape[0]} {TIMES} {status.scan_shape[1]}")
+    parts.append(f"frame {rows} {TIMES} {cols}")
     for value, unit in ((meta.beam_energy_kev, "keV"), (meta.convergence_angle_mrad, "mrad")):
         if value is not None and math.isfinite(value):
             parts.append(f"{number(value)} {unit}")

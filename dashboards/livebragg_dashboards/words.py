@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import unicodedata
 
-UNKNOWN = "–"
+UNKNOWN = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -37,6 +38,20 @@ def number(value: float | None, digits: int = 3) -> str:
         if abs(value) >= size:
             return _plain(value / size, digits) + prefix
     return _plain(value, digits)
+
+
+def digits_for(low: float, high: float) -> int:
+    """Significant digits with which two numbers can be told apart.
+
+    Examples
+    --------
+    >>> digits_for(0.0, 9000.0), digits_for(135.1, 136.4)
+    (3, 5)
+    """
+    span, largest = abs(high - low), max(abs(low), abs(high))
+    if not (math.isfinite(span) and math.isfinite(largest)) or span == 0:
+        return 3
+    return min(7, max(3, 3 + int(math.log10(largest / span))))
 
 
 def _plain(value: float, digits: int) -> str:
@@ -77,4 +92,6 @@ def percent(fraction: float) -> str:
     """A part of the whole; small ones keep a digit."""
     if not math.isfinite(fraction):
         return UNKNOWN
+    if 0 < fraction < 0.001:
+        return "< 0.1 %"
     return f"{100 * fraction:.1f} %" if 0 < fraction < 0.0995 else f"{100 * fraction:.0f} %"

@@ -141,7 +141,7 @@ window.livebragg = (() => {
 
   // ------------------------------------------------------------------- from the server
   function update(model) {
-    const u = JSON.parse(model.update);
+    const u = JSON.parse(model.news);
     heard = performance.now();
     hide($("lost"), true);
     showStrip(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout);
@@ -175,7 +175,7 @@ window.livebragg = (() => {
     });
     heard = performance.now();
     setInterval(watch, 1500);
-    if (model.update) update(model);
+    if (model.news) update(model);
   }
   return { start, update, act, hover, leave, fit, plots: () => plots, drawn: () => drawn };
 })();
