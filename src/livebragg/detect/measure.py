@@ -78,7 +78,7 @@ def _prepare(frames: NDArray[np.generic], detection: DetectionConfig) -> tuple[N
             f"shape {array.shape}; give at least one frame, or set probe.radius, probe.edge_width and probe.center"
         )
     chosen = np.unique(np.linspace(0, array.shape[0] - 1, _MOST_FRAMES).astype(int))
-    stack = as_frames(array[chosen], (array.shape[1], array.shape[2])).astype(np.float32)
+    stack = as_frames(array[chosen], (array.shape[1], array.shape[2]))
     stack -= np.float32(detection.offset)
     stack[~np.isfinite(stack)] = 0.0
     gain, read_noise = measure_gain(stack) if detection.gain is None else (detection.gain, detection.read_noise)

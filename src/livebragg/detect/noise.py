@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.detect.frames import as_frames
 from livebragg.errors import FrameError
 from livebragg.kernels.noise import SEGMENTS, measure_noise
 
@@ -36,7 +37,7 @@ def measure_gain(frames: NDArray[np.generic], offset: float = 0.0) -> tuple[floa
         raise FrameError(f"the gain is measured from frames (n, frame_rows, frame_cols), not from {stack.shape}")
     scratch, order = np.zeros((3, SEGMENTS), np.float32), np.zeros(SEGMENTS, np.int32)
     noise = np.empty((stack.shape[0], 2))
-    for frame, out in zip(stack, noise, strict=True):
-        measure_noise(np.ascontiguousarray(frame), offset, scratch, order, out)
+    for frame, out in zip(as_frames(stack, stack.shape[1:]), noise, strict=True):
+        measure_noise(frame, offset, scratch, order, out)
     gain, variance = np.median(noise, axis=0)
     return float(gain), float(np.sqrt(variance))

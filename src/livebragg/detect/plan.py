@@ -84,6 +84,7 @@ def build_plan(
         threshold=threshold,
         loose=_LOOSE * threshold,
         spacing=spacing,
+        overlap=2.0 * (probe.radius + 2.0 * probe.edge_width),
         reach=float(outer[0][-1] + probe.patch_radius + 2),
         peakedness=_peakedness(probe),
     )

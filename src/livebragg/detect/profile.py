@@ -54,5 +54,5 @@ class RadialProfile:
         has = n > 0
         r, mean = self._distances[has] / n[has], self._counts[has] / n[has]
         # A bin without a count is not known to be exactly empty: half a count is added.
-        error = np.sqrt(self._counts[has] + 0.5) / n[has]
+        error = np.sqrt(np.maximum(self._counts[has], 0.0) + 0.5) / n[has]
         return r, mean, error

@@ -28,6 +28,12 @@ from livebragg.kernels.spans import column_prefix, disk_sum
 _STEPS = 3
 """Fisher-scoring steps of a disk's first fit; the second usually lands within a hundredth of a pixel."""
 
+_CONVERGED = 1.0 / 32
+"""Move, in pixels, after which another step would change nothing."""
+
+_JOINT_ROUNDS = 4
+"""Rounds over disks that overlap: each is fitted beside the latest picture of the others."""
+
 _SYSTEMATIC = 0.1
 """What a found disk's template may be wrong by where it overlaps another place: inner structure and tails of
 strong disks must not turn into weak disks beside them."""
@@ -227,9 +233,12 @@ def _fit_new(
     density = max(off[0] - off[1], 0.5) / plan.ring_area[row, col]
     fit[ROW], fit[COL], fit[BACKGROUND] = row, col, density
     fit[INTENSITY] = max(on[0] - on[1] - density * plan.disk_area[row, col], 1.0)
-    for _ in range(_STEPS):
+    for step in range(_STEPS):
+        old_row, old_col = fit[ROW], fit[COL]
         if not _step(plan, scratch, row, col, off, fit):
             return 0
+        if step > 0 and max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col)) < _CONVERGED:
+            break
     if _nearest(out_fit, found, fit[ROW], fit[COL], -1) < plan.spacing:
         return 0
     add_disk(plan.templates, plan.pad, fit[ROW], fit[COL], fit[INTENSITY], scratch.model)
@@ -304,20 +313,28 @@ def _update(
 def _fit_jointly(
     plan: Plan, scratch: Scratch, unit: float, found: int, out_fit: NDArray[np.float64]
 ) -> None:  # pragma: no cover - compiled
-    """One more step for every disk that was fitted before one of its neighbours was known."""
+    """One more step for every disk that was fitted before a neighbour was known, several where disks overlap."""
+    for turn in range(_JOINT_ROUNDS):
+        limit = plan.reach if turn == 0 else plan.overlap
+        for i in range(found):
+            if _nearest(out_fit, found, out_fit[i, ROW], out_fit[i, COL], i) <= limit:
+                _refit(plan, scratch, unit, out_fit[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _refit(
+    plan: Plan, scratch: Scratch, unit: float, fit: NDArray[np.float64]
+) -> None:  # pragma: no cover - compiled
+    """One step of a disk among its neighbours."""
     rows, cols = plan.disk_area.shape
-    for i in range(found):
-        fit = out_fit[i]
-        if _nearest(out_fit, found, fit[ROW], fit[COL], i) > plan.reach:
-            continue
-        row = min(max(math.floor(fit[ROW] + 0.5), 0), rows - 1)
-        col = min(max(math.floor(fit[COL] + 0.5), 0), cols - 1)
-        add_disk(plan.templates, plan.pad, fit[ROW], fit[COL], -fit[INTENSITY], scratch.model)
-        old_row, old_col = fit[ROW], fit[COL]
-        off = _ring_sum(plan, scratch, unit, row, col, False)
-        if not _step(plan, scratch, row, col, off, fit):
-            fit[ROW], fit[COL] = old_row, old_col
-        add_disk(plan.templates, plan.pad, fit[ROW], fit[COL], fit[INTENSITY], scratch.model)
+    row = min(max(math.floor(fit[ROW] + 0.5), 0), rows - 1)
+    col = min(max(math.floor(fit[COL] + 0.5), 0), cols - 1)
+    old_row, old_col = fit[ROW], fit[COL]
+    add_disk(plan.templates, plan.pad, old_row, old_col, -fit[INTENSITY], scratch.model)
+    off = _ring_sum(plan, scratch, unit, row, col, False)
+    if not _step(plan, scratch, row, col, off, fit):
+        fit[ROW], fit[COL] = old_row, old_col
+    add_disk(plan.templates, plan.pad, fit[ROW], fit[COL], fit[INTENSITY], scratch.model)
 
 
 @njit(cache=True, nogil=True)

@@ -16,8 +16,11 @@ from livebragg.kernels.maxima import sort_descending
 SEGMENTS = 512
 """Most segments looked at."""
 
-_LENGTH = 32
-"""Differences in a segment."""
+_LENGTH = 8
+"""Differences in a segment: short, so that some fit between the disks of a crowded pattern."""
+
+_MEDIAN = 0.918
+"""Median of a mean of eight squared normal numbers, by which the median of the segments is too low."""
 
 _LAG = 2
 _GROUPS = 4
@@ -27,7 +30,7 @@ _CONTRAST = 1.5
 """Brightness must vary this much between groups to tell read noise from gain."""
 
 _COUNTING_LOW, _COUNTING_HIGH = 0.7, 1.45
-"""A measured gain in between is taken for 1: crowded patterns raise it, clipped pixels lower it."""
+"""A noise of the darkest segments in between, relative to their counts, is taken for 1: a counting detector."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -57,16 +60,17 @@ def measure_noise(
     if count < 2 * _GROUPS:
         return
     sort_descending(scratch[0], count, order)
+    if _is_counting(scratch, order[3 * count // _GROUPS : count]):
+        return
     means, spreads = np.zeros(3), np.zeros(3)
     for g in range(1, _GROUPS):
         first, last = g * count // _GROUPS, (g + 1) * count // _GROUPS
         means[g - 1] = _median(scratch[0], order[first:last], scratch[2])
-        spreads[g - 1] = _median(scratch[1], order[first:last], scratch[2])
+        spreads[g - 1] = _median(scratch[1], order[first:last], scratch[2]) / _MEDIAN
     slope, floor = _line(means, spreads)
-    if slope <= 0.0 or (_COUNTING_LOW < slope < _COUNTING_HIGH and floor < 0.5):
-        return
-    out_noise[0] = slope
-    out_noise[1] = floor / slope**2
+    if slope > 0.0:
+        out_noise[0] = slope
+        out_noise[1] = floor / slope**2
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -90,6 +94,18 @@ def _segments(
                 out[0, count], out[1, count] = total / (2 * length), square / (2 * length)
                 count += 1
     return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _is_counting(segments: NDArray[np.float32], darkest: NDArray[np.int32]) -> bool:  # pragma: no cover - compiled
+    """Whether the darkest segments, the emptiest of disks, have Poisson noise."""
+    ratios = segments[2]
+    for i in range(darkest.size):
+        k = darkest[i]
+        ratios[i] = segments[1, k] / max(segments[0, k], np.float32(1e-6))
+    part = ratios[: darkest.size]
+    part.sort()
+    return bool(_COUNTING_LOW < part[darkest.size // 2] < _COUNTING_HIGH)
 
 
 @njit(cache=True, nogil=True)

@@ -48,6 +48,8 @@ class Plan(NamedTuple):
     """Score worth a closer look."""
     spacing: float
     """Smallest distance of two disks, in pixels."""
+    overlap: float
+    """Distance within which two disks share pixels, in pixels."""
     reach: float
     """Distance at which two disks begin to matter to each other, in pixels."""
     peakedness: float
