@@ -70,7 +70,7 @@ def report(serial: int, counters: dict[str, float], pids: dict[str, int]) -> int
     memory = ", ".join(f"{name} {resident_mb(pid):.0f}" for name, pid in sorted(pids.items()))
     lost = int(counters["frames_received"] - sum(fates))
     print(
-        f"{serial:3d}: received {counters['frames_received']:.0f}, analysed {fates[0]:.0f}, failed {fates[2]:.0f}, "
+        f"{serial:3d}: got {counters['frames_received']:.0f}, analysed {fates[0]:.0f}, failed {fates[2]:.0f}, "
         f"worker restarts {counters.get('worker_restarts', 0):.0f}; resident MB: {memory}",
         flush=True,
     )

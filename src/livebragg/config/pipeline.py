@@ -74,7 +74,7 @@ class DispatchConfig:
     """Workers that may die over a job before its frames are given up (and counted)."""
     max_restarts: int = 20
     """Worker restarts in one minute after which the pipeline gives up."""
-    probe_wait_s: float = 1.0
+    probe_wait_s: float = 0.4
     """Seconds to wait for the frames from which the probe is measured; then fewer have to do."""
 
     def __post_init__(self) -> None:
