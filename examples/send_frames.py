@@ -12,11 +12,13 @@ socket.bind("tcp://127.0.0.1:7550")  # then, in another terminal: livebragg atta
 scan = {"acquisition_id": "my-scan", "scan_shape": SCAN, "frame_shape": FRAME, "dtype": "uint16"}
 socket.send(msgpack.packb(head | {"type": "acquisition_start", "acquisition": scan}))
 
+random = np.random.default_rng()
 rows, cols = np.indices(FRAME)
 for line in range(SCAN[0]):
     disk = 50.0 * (np.hypot(rows - 64, cols - 64) < 6)  # replace by a line of your detector's frames
-    frames = np.random.poisson(disk, (SCAN[1], *FRAME)).astype("<u2")
-    header = {"type": "frame_batch", "acquisition_id": "my-scan", "first_frame": line * SCAN[1], "n_frames": SCAN[1]}
-    socket.send_multipart([msgpack.packb(head | header), frames.tobytes()])
+    frames = random.poisson(disk, (SCAN[1], *FRAME)).astype("<u2")
+    header = head | {"type": "frame_batch", "acquisition_id": "my-scan"}
+    header |= {"first_frame": line * SCAN[1], "n_frames": SCAN[1]}
+    socket.send_multipart([msgpack.packb(header), frames.tobytes()])
 
 socket.send(msgpack.packb(head | {"type": "acquisition_end", "acquisition_id": "my-scan", "frames_sent": 256}))
