@@ -117,7 +117,8 @@ class OriginTracker:
         difference = measured[:, :2] - model
         believed = np.sum(difference**2, axis=1) < 2 * 25 * total
         gain = np.where(believed, variance / total, 0.0)
-        return (model + gain[:, None] * np.where(believed[:, None], difference, 0.0)).astype(np.float32)
+        shift = gain[:, None] * np.where(believed[:, None], difference, 0.0)
+        return np.asarray(model + shift, np.float32)
 
     def learn_from_patterns(self, scan_index: NDArray[np.int64], pattern_origin: NDArray[np.float32]) -> None:
         """Learn how much of the measurements' scatter about the model is real.

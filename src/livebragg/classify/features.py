@@ -7,7 +7,7 @@ slice of its position's disks, and nothing is copied when peaks come and go.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.kernels.matching import feature_rows, match_disks, paint_owners
 from livebragg.model import MapGeometry, TrackedPeaks
+
+T = TypeVar("T", bound=np.generic)
 
 FEATURE_POWER = {"boolean": 0.0, "intensity": 1.0, "sqrt_intensity": 0.5}
 _OVERSAMPLING = 4.0
@@ -139,7 +141,7 @@ class FeatureTable:
         n = positions.size
         start, count = vectors.start[positions], vectors.count[positions]
         tracked, loose = np.zeros(n, np.int32), np.zeros(n, np.int32)
-        changed = self._count[positions] == 0
+        changed = np.equal(self._count[positions], 0)
         self._start[positions], self._count[positions] = start, count
         moved = np.zeros(n, np.bool_)
         match_disks(
@@ -197,11 +199,14 @@ class FeatureTable:
             self._column = _grown(self._column, room, -1)
             self._value = _grown(self._value, room, 0)
         if n_positions > self._count.size:
-            for name in ("_start", "_count", "_norm", "_tracked", "_loose"):
-                setattr(self, name, _grown(getattr(self, name), n_positions, 0))
+            self._start = _grown(self._start, n_positions, 0)
+            self._count = _grown(self._count, n_positions, 0)
+            self._norm = _grown(self._norm, n_positions, 0)
+            self._tracked = _grown(self._tracked, n_positions, 0)
+            self._loose = _grown(self._loose, n_positions, 0)
 
 
-def _grown(values: NDArray[np.generic], room: int, fill: int) -> NDArray[np.generic]:
+def _grown(values: NDArray[T], room: int, fill: int) -> NDArray[T]:
     grown = np.full(room, fill, values.dtype)
     grown[: values.size] = values
     return grown

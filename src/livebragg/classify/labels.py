@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from livebragg.classify.features import FEATURE_POWER as _POWER
 from livebragg.classify.features import FeatureView
 from livebragg.classify.nmf import Factors
 from livebragg.config.analysis import ClassifyConfig
-from livebragg.model import NOT_CLASSIFIED, ClassFamily
+from livebragg.model import NOT_CLASSIFIED, AnalysisEvent, ClassFamily
 
 _SPREADS = 5.0
 """Standard deviations below the typical intensity of a class that still belong to it: thickness varies."""
@@ -61,6 +62,8 @@ class ClassLabeler:
     def reset(self) -> None:
         """Forget all classes; ids start again at 0."""
         self._next_id = 0
+        self._seen = 0
+        self.events: deque[AnalysisEvent] = deque(maxlen=1000)
         self._family_ids: dict[ClassFamily, int] = {}
         self._component_ids: dict[int, int] = {}
         self._maps = ClassMaps(
@@ -87,7 +90,12 @@ class ClassLabeler:
         confidence = np.where(few, 1.0, np.nan).astype(np.float32)
         rows: list[tuple[int, ClassFamily, NDArray[np.float32], NDArray[np.float32]]] = []
         none = np.zeros(features.n_columns, np.float32)
-        for family, where in (("no_bragg", few & ~poly), ("polycrystal", poly)):
+        without_peaks: list[tuple[ClassFamily, NDArray[np.bool_]]] = [
+            ("no_bragg", few & ~poly),
+            ("polycrystal", poly),
+        ]
+        self._seen = int(seen.sum())
+        for family, where in without_peaks:
             if family in self._family_ids or where.sum() >= self._config.min_class_positions:
                 number = self._family_id(family)
                 labels[where] = number
@@ -112,7 +120,7 @@ class ClassLabeler:
         return self._maps
 
     def _faint(self, features: FeatureView, factors: Factors) -> NDArray[np.bool_]:
-        """Positions with much less Bragg intensity than their class, and outside its spread: mostly something else."""
+        """Positions with much less Bragg intensity than their class and its spread: mostly something else."""
         faint = np.zeros(features.norm.size, np.bool_)
         lead = factors.weights.argmax(axis=1) if factors.component_ids.size else np.zeros(faint.size, np.int64)
         known = (features.tracked >= self._config.min_peaks) & (factors.weights.sum(axis=1) > 0)
@@ -135,7 +143,7 @@ class ClassLabeler:
     ) -> None:
         for component in factors.component_ids:
             if int(component) not in self._component_ids:
-                self._component_ids[int(component)] = self._new_id()
+                self._component_ids[int(component)] = self._new_id("crystal")
         if factors.component_ids.size == 0:
             return
         numbers = np.array([self._component_ids[int(c)] for c in factors.component_ids], np.int16)
@@ -150,9 +158,11 @@ class ClassLabeler:
 
     def _family_id(self, family: ClassFamily) -> int:
         if family not in self._family_ids:
-            self._family_ids[family] = self._new_id()
+            self._family_ids[family] = self._new_id(family)
         return self._family_ids[family]
 
-    def _new_id(self) -> int:
+    def _new_id(self, family: ClassFamily) -> int:
+        event = AnalysisEvent(positions_seen=self._seen, kind="class_born", subject=self._next_id, detail=family)
+        self.events.append(event)
         self._next_id += 1
         return self._next_id - 1

@@ -1,9 +1,7 @@
-"""Non-negative matrix factorisation ``x ~ w H`` whose features and components grow with the scan.
+"""Non-negative matrix factorisation whose features and components grow with the scan.
 
-Every position has one row of features and one of weights; the sums ``A = W'W`` and ``B = W'X`` over all
-positions carry everything the components need (Mairal et al., J. Mach. Learn. Res. 11 (2010) 19). Because rows
-can be taken out of the sums and put back with new weights, nothing is forgotten, and repeated sweeps converge to
-the batch solution. Components are born from positions that agree in what is not explained yet.
+Components are born from positions that agree in what is not explained yet, divided when they lead at two kinds of
+positions, and joined when two of them say the same. Ids are permanent and never used again.
 """
 
 from __future__ import annotations
@@ -14,23 +12,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.classify.factorisation import Factorisation
 from livebragg.classify.features import FeatureView
 from livebragg.classify.novelty import coherence, coherent_group, separation_of, two_groups
 from livebragg.config.analysis import ClassifyConfig
-from livebragg.kernels.coding import add_statistics, code_rows, residual_rows, sweep_dictionary
 from livebragg.model import AnalysisEvent
 
-_CODE_SWEEPS = 50
 _CONVERGED = 1e-3
 _SPLIT_SAMPLE = 400
-_SECOND_LOOKS = 3
 _RUN = 8
+_SECOND_LOOKS = 3
 _CERTAIN = 0.75
 """Novelty of a group that is a new class wherever its positions lie."""
 _RELATED = 0.5
 """Components with a smaller cosine are never the same class."""
 _COHERENT = 0.5
 """Domains of a specimen reach 0.6 to 1 in `coherence`, classes that divide one domain by chance 0 to 0.2."""
+_EVENTS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,24 +68,25 @@ class GrowingNMF:
 
     def reset(self) -> None:
         """Forget all rows and components; ids start again at 0."""
+        self._state = Factorisation(self._config.sparsity)
         self._ids = np.zeros(0, np.int32)
         self._next_id = 0
-        self._dictionary = np.zeros((0, 0), np.float32)
-        self._a = np.zeros((0, 0))
-        self._b = np.zeros((0, 0))
-        self._weights = np.zeros((0, 0), np.float32)
-        self._novelty = np.zeros(0, np.float32)
-        self._coded = np.zeros(0, np.bool_)
         self._cursor = 0
         self._split_tested: dict[int, int] = {}
         self._join_tested: dict[tuple[int, int], int] = {}
         self._buffer: deque[int] = deque(maxlen=self._config.novelty_buffer)
-        self.events: deque[AnalysisEvent] = deque(maxlen=1000)
+        self.events: deque[AnalysisEvent] = deque(maxlen=_EVENTS)
 
     @property
     def n_components(self) -> int:
         """Components alive."""
         return int(self._ids.size)
+
+    @property
+    def residual(self) -> float:
+        """Mean unexplained part of the squared features over the coded rows."""
+        known = self._state.novelty[self._state.coded]
+        return float(known.mean()) if known.size else 0.0
 
     def update(self, features: FeatureView, changed: NDArray[np.int64]) -> None:
         """Code rows that are new or changed, improve the components, look for new ones.
@@ -99,197 +98,129 @@ class GrowingNMF:
         changed : NDArray[np.int64], shape (n,)
             Rows that are new or differ from the last update.
         """
-        self._make_room(features)
-        if self._coded[changed].any():
-            self._coded[changed] = False
-            self._recount(features)
+        self._state.make_room(features)
+        self._state.forget(features, changed)
         rows = changed[features.tracked[changed] >= self._config.min_peaks]
-        self._novelty[changed] = np.nan
-        self._recode(features, rows)
+        self._state.recode(features, rows)
         self._remember(features, rows)
-        self._improve(features, 1)
-        self._give_birth(features)
-        self._split(features)
-        self._merge(features)
-        self._rejoin(features)
+        self._state.improve()
+        self._restructure(features)
 
     def refine(self, features: FeatureView) -> None:
         """Bring the weights of the next few old rows up to date, in turn."""
-        coded = np.flatnonzero(self._coded)
+        coded = np.flatnonzero(self._state.coded)
         if coded.size == 0:
             return
         take = min(self._config.recode_budget, coded.size)
         first = int(np.searchsorted(coded, self._cursor)) % coded.size
         rows = np.sort(np.take(coded, np.arange(first, first + take), mode="wrap"))
         self._cursor = int(coded[(first + take) % coded.size])
-        self._recode(features, rows)
+        self._state.recode(features, rows)
         self._remember(features, rows)
-        self._improve(features, 1)
+        self._state.improve()
 
     def finish(self, features: FeatureView) -> None:
         """Sweep over all rows until the components stand still; dissolve classes that own too little."""
+        state = self._state
         for _ in range(self._config.final_sweeps):
-            before = self._dictionary.copy()
-            rows = np.flatnonzero(self._coded)
-            self._recode(features, rows)
-            self._recount(features)
+            before = state.dictionary.copy()
+            rows = np.flatnonzero(state.coded)
+            state.recode(features, rows)
+            state.recount(features)
             self._remember(features, rows)
-            self._give_birth(features)
-            self._split(features)
-            self._merge(features)
-            self._rejoin(features)
+            self._restructure(features)
             self._dissolve(features)
-            self._improve(features, 2)
-            same = before.shape == self._dictionary.shape
-            if same and np.abs(before - self._dictionary).max(initial=0.0) < _CONVERGED:
+            state.improve(2)
+            same = before.shape == state.dictionary.shape
+            if same and np.abs(before - state.dictionary).max(initial=0.0) < _CONVERGED:
                 break
-        self._recode(features, np.flatnonzero(self._coded))
+        state.recode(features, np.flatnonzero(state.coded))
 
     def snapshot(self) -> Factors:
         """Copy of components and weights."""
         return Factors(
             component_ids=self._ids.copy(),
-            patterns=np.ascontiguousarray(self._dictionary.T),
-            weights=self._weights.copy(),
-            novelty=self._novelty.copy(),
+            patterns=np.ascontiguousarray(self._state.dictionary.T),
+            weights=self._state.weights.copy(),
+            novelty=self._state.novelty.copy(),
         )
-
-    @property
-    def residual(self) -> float:
-        """Mean unexplained part of the squared features over the coded rows."""
-        return float(self._novelty[self._coded].mean()) if self._coded.any() else 0.0
-
-    def _recode(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
-        """New weights for `rows`; what they had put into the sums is exchanged."""
-        known = rows[self._coded[rows]]
-        self._count_rows(features, known, -1.0)
-        start, count = features.start[rows], features.count[rows]
-        weights, novelty = self._weights[rows], np.zeros(rows.size, np.float32)
-        gram = (self._dictionary.T @ self._dictionary).astype(np.float64)
-        code_rows(
-            features.value,
-            features.column,
-            start,
-            count,
-            self._dictionary,
-            gram,
-            self._config.sparsity,
-            _CODE_SWEEPS,
-            np.zeros(3 * self.n_components),
-            weights,
-            novelty,
-        )
-        self._weights[rows], self._novelty[rows] = weights, novelty
-        self._coded[rows] = True
-        self._count_rows(features, rows, 1.0)
-
-    def _count_rows(self, features: FeatureView, rows: NDArray[np.int64], sign: float) -> None:
-        add_statistics(
-            features.value,
-            features.column,
-            features.start[rows],
-            features.count[rows],
-            self._weights[rows],
-            sign,
-            self._a,
-            self._b,
-        )
-
-    def _recount(self, features: FeatureView) -> None:
-        """The sums from scratch: exact after features of old rows changed."""
-        self._a[:], self._b[:] = 0.0, 0.0
-        self._weights[~self._coded] = 0.0
-        self._count_rows(features, np.flatnonzero(self._coded), 1.0)
-
-    def _improve(self, features: FeatureView, sweeps: int) -> None:
-        if self.n_components == 0:
-            return
-        sweep_dictionary(self._a, self._b, sweeps, self._dictionary)
-        norm = np.sqrt((self._dictionary.astype(np.float64) ** 2).sum(axis=0))
-        scale = np.where(norm > 0, norm, 1.0)
-        self._dictionary /= scale.astype(np.float32)
-        self._weights *= scale.astype(np.float32)
-        self._a *= np.outer(scale, scale)
-        self._b *= scale
 
     def _remember(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
         """Keep the unexplained among `rows`, after the components had the chance to take up new features."""
-        threshold = self._threshold()
+        state, threshold = self._state, self._threshold()
         for _ in range(_SECOND_LOOKS):
-            novel = rows[self._novelty[rows] > threshold]
+            novel = rows[state.novelty[rows] > threshold]
             if novel.size == 0 or self.n_components == 0:
                 break
-            self._improve(features, 1)
-            self._recode(features, novel)
+            state.improve()
+            state.recode(features, novel)
         held = set(self._buffer)
-        self._buffer.extend(int(r) for r in rows[self._novelty[rows] > threshold] if int(r) not in held)
+        self._buffer.extend(int(r) for r in rows[state.novelty[rows] > threshold] if int(r) not in held)
 
     def _threshold(self) -> float:
         """Novelty that rows of a known class do not reach."""
-        known = self._novelty[self._coded]
+        known = self._state.novelty[self._state.coded]
         known = known[known < 0.8]
         if known.size < 20:
             return self._config.novelty_threshold
         low, middle = np.quantile(known[:: max(1, known.size // 5000)], [0.25, 0.5])
         return float(np.clip(middle + 3 * (middle - low) / 0.674, self._config.novelty_threshold, 0.9))
 
+    def _restructure(self, features: FeatureView) -> None:
+        self._give_birth(features)
+        self._split(features)
+        self._merge(features)
+        self._rejoin(features)
+
     def _give_birth(self, features: FeatureView) -> None:
-        """Found classes from unexplained positions that agree with one another and with no class."""
-        while self.n_components < self._config.max_classes:
+        """Found components from unexplained positions that agree with one another and with no component."""
+        config, state = self._config, self._state
+        while self.n_components < config.max_classes:
             rows = np.array(self._buffer, np.int64)
-            rows = rows[self._coded[rows] & (self._novelty[rows] > self._threshold())]
-            self._buffer = deque(rows.tolist(), maxlen=self._config.novelty_buffer)
-            if rows.size < self._config.birth_members:
+            rows = rows[state.coded[rows] & (state.novelty[rows] > self._threshold())]
+            self._keep_waiting(rows)
+            if rows.size < config.birth_members:
                 return
-            residual = self._residual(features, rows)
-            group = coherent_group(residual, self._config.birth_cosine, self._config.birth_members)
+            residual = state.residual(features, rows)
+            group = coherent_group(residual, config.birth_cosine, config.birth_members)
             if group is None:
                 return
             alike = self._resembles(features.dense(rows[group]).mean(axis=0))
             if alike or not self._is_domain(rows[group]):
                 # Positions of a known class that miss the same disks by chance.
-                self._buffer = deque(np.delete(rows, group).tolist(), maxlen=self._config.novelty_buffer)
+                self._keep_waiting(np.delete(rows, group))
                 continue
-            self._add_component(residual[group].mean(axis=0), "unexplained alike", self._count_coded())
-            self._recode(features, rows)
-            self._improve(features, 1)
+            self._born(residual[group].mean(axis=0), "unexplained alike")
+            state.recode(features, rows)
+            state.improve()
 
-    def _residual(self, features: FeatureView, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        residual = np.zeros((rows.size, features.n_columns), np.float32)
-        residual_rows(
-            features.value,
-            features.column,
-            features.start[rows],
-            features.count[rows],
-            self._dictionary,
-            self._weights[rows],
-            residual,
-        )
-        return residual
+    def _keep_waiting(self, rows: NDArray[np.int64]) -> None:
+        self._buffer = deque(rows.tolist(), maxlen=self._config.novelty_buffer)
 
     def _is_domain(self, group: NDArray[np.int64]) -> bool:
-        """Whether unexplained positions lie together, among those with the same leading component, or are so
-        unexplained that it does not matter."""
-        if self.n_components == 0 or np.median(self._novelty[group]) > _CERTAIN:
+        """Whether positions lie together, among those with the same leading component, or are so unexplained
+        that it does not matter."""
+        state = self._state
+        if self.n_components == 0 or np.median(state.novelty[group]) > _CERTAIN:
             return True
-        leader = np.bincount(self._weights[group].argmax(axis=1)).argmax()
-        coded = np.flatnonzero(self._coded)
-        others = np.setdiff1d(coded[self._weights[coded].argmax(axis=1) == leader], group)
+        leader = np.bincount(state.leaders(group)).argmax()
+        coded = np.flatnonzero(state.coded)
+        others = np.setdiff1d(coded[state.leaders(coded) == leader], group)
         return coherence(np.sort(group), others) > _COHERENT
 
     def _resembles(self, pattern: NDArray[np.float32]) -> bool:
-        """Whether a mean feature row is much like that of a known class."""
+        """Whether a mean feature row is much like a component."""
         if self.n_components == 0:
             return False
-        cosine = pattern @ self._dictionary / max(float(np.sqrt((pattern**2).sum())), 1e-12)
+        cosine = pattern @ self._state.dictionary / max(float(np.sqrt((pattern**2).sum())), 1e-12)
         return bool(cosine.max() > self._config.split_cosine)
 
     def _split(self, features: FeatureView) -> None:
         """Divide components that lead at two kinds of positions, as when two grains came at the same time."""
-        coded = np.flatnonzero(self._coded)
+        coded = np.flatnonzero(self._state.coded)
         if self.n_components == 0 or self.n_components >= self._config.max_classes or coded.size == 0:
             return
-        leader = self._weights[coded].argmax(axis=1)
+        leader = self._state.leaders(coded)
         for index in range(self.n_components):
             members = coded[leader == index]
             tested = self._split_tested.get(int(self._ids[index]), self._config.birth_members)
@@ -306,40 +237,29 @@ class GrowingNMF:
             return
         if second.sum() > (~second).sum():
             second = ~second
-        first = rows[~second].mean(axis=0)
-        self._dictionary[:, index] = first / np.sqrt((first**2).sum())
-        self._add_component(rows[second].mean(axis=0), f"split from {self._ids[index]}", self._count_coded())
+        self._state.replace(index, rows[~second].mean(axis=0))
+        self._born(rows[second].mean(axis=0), f"split from {self._ids[index]}")
         self._split_tested.pop(int(self._ids[index]), None)
-        self._recode(features, members)
-        self._improve(features, 1)
-
-    def _add_component(self, pattern: NDArray[np.float32], detail: str, seen: int) -> None:
-        unit = pattern / np.sqrt((pattern.astype(np.float64) ** 2).sum())
-        self._dictionary = np.ascontiguousarray(np.column_stack([self._dictionary, unit]), np.float32)
-        self._weights = np.column_stack([self._weights, np.zeros(len(self._weights), np.float32)])
-        self._a = np.pad(self._a, ((0, 1), (0, 1)))
-        self._b = np.pad(self._b, ((0, 0), (0, 1)))
-        self._ids = np.append(self._ids, np.int32(self._next_id))
-        self._log(seen, "component_born", self._next_id, detail)
-        self._next_id += 1
+        self._state.recode(features, members)
+        self._state.improve()
 
     def _merge(self, features: FeatureView) -> None:
-        """Join components with nearly the same pattern; the older keeps its id, weights and sums add."""
+        """Join components with nearly the same pattern."""
         while self.n_components > 1:
-            cosine = np.triu(self._dictionary.T @ self._dictionary, 1)
+            cosine = self._state.similarity()
             older, younger = np.unravel_index(int(cosine.argmax()), cosine.shape)
             if cosine[older, younger] < self._config.merge_cosine:
                 return
-            self._absorb(int(older), int(younger), features)
+            self._absorb(features, int(older), int(younger))
 
     def _rejoin(self, features: FeatureView) -> None:
-        """Join related components that divide one kind of positions by which disks happened to be found."""
-        cosine = np.triu(self._dictionary.T @ self._dictionary, 1)
+        """Join a pair of related components that divides one kind of positions by which disks were found."""
+        coded = np.flatnonzero(self._state.coded)
+        cosine = self._state.similarity()
         pairs = np.argwhere(cosine > _RELATED)
-        if pairs.size == 0:
+        if pairs.size == 0 or coded.size == 0:
             return
-        coded = np.flatnonzero(self._coded)
-        leader = self._weights[coded].argmax(axis=1)
+        leader = self._state.leaders(coded)
         owned = np.bincount(leader, minlength=self.n_components)
         for older, younger in pairs:
             key = (int(self._ids[older]), int(self._ids[younger]))
@@ -347,59 +267,44 @@ class GrowingNMF:
             if smaller < max(1.2 * self._join_tested.get(key, 0), 2 * self._config.birth_members):
                 continue
             self._join_tested[key] = smaller
-            members = [coded[leader == k] for k in (older, younger)]
-            groups = [features.dense(_sample(rows, _SPLIT_SAMPLE // 2)) for rows in members]
-            one_kind = separation_of(*groups) < self._config.rejoin_separation
-            if one_kind and coherence(*members) < _COHERENT:
-                self._absorb(int(older), int(younger), features)
+            if self._are_one_kind(features, coded[leader == older], coded[leader == younger]):
+                self._absorb(features, int(older), int(younger))
                 return
 
-    def _absorb(self, older: int, younger: int, features: FeatureView) -> None:
-        share = self._a[[older, younger], [older, younger]]
-        share = share / max(share.sum(), 1e-12)
-        pattern = self._dictionary[:, [older, younger]] @ share.astype(np.float32)
-        self._dictionary[:, older] = pattern / max(float(np.sqrt((pattern**2).sum())), 1e-12)
-        self._weights[:, older] += self._weights[:, younger]
-        self._log(self._count_coded(), "component_merged", int(self._ids[younger]), f"into {self._ids[older]}")
-        self._remove(younger)
-        self._recount(features)
+    def _are_one_kind(self, features: FeatureView, first: NDArray[np.int64], second: NDArray[np.int64]) -> bool:
+        groups = [features.dense(_sample(rows, _SPLIT_SAMPLE // 2)) for rows in (first, second)]
+        return separation_of(*groups) < self._config.rejoin_separation and coherence(first, second) < _COHERENT
 
     def _dissolve(self, features: FeatureView) -> None:
-        """Remove components that lead at too few positions."""
-        if self.n_components == 0:
+        """Remove the component that leads at the fewest positions, if they are too few."""
+        coded = np.flatnonzero(self._state.coded)
+        if self.n_components == 0 or coded.size == 0:
             return
-        leads = np.bincount(self._weights[self._coded].argmax(axis=1), minlength=self.n_components)
-        small = int(leads.argmin())
-        if leads[small] >= self._config.min_class_positions:
+        owned = np.bincount(self._state.leaders(coded), minlength=self.n_components)
+        small = int(owned.argmin())
+        if owned[small] >= self._config.min_class_positions:
             return
-        self._log(self._count_coded(), "component_died", int(self._ids[small]), f"led {leads[small]} positions")
-        self._remove(small)
-        self._recode(features, np.flatnonzero(self._coded))
-        self._recount(features)
+        self._log("component_died", int(self._ids[small]), f"led {owned[small]} positions")
+        self._remove_id(small)
+        self._state.remove(small)
+        self._state.recode(features, coded)
 
-    def _remove(self, index: int) -> None:
-        keep = np.arange(self.n_components) != index
-        self._ids = self._ids[keep]
-        self._dictionary = np.ascontiguousarray(self._dictionary[:, keep])
-        self._weights = np.ascontiguousarray(self._weights[:, keep])
-        self._a = np.ascontiguousarray(self._a[np.ix_(keep, keep)])
-        self._b = np.ascontiguousarray(self._b[:, keep])
+    def _absorb(self, features: FeatureView, older: int, younger: int) -> None:
+        self._log("component_merged", int(self._ids[younger]), f"into {self._ids[older]}")
+        self._state.absorb(features, older, younger)
+        self._remove_id(younger)
 
-    def _count_coded(self) -> int:
-        return int(self._coded.sum())
+    def _born(self, pattern: NDArray[np.float32], detail: str) -> None:
+        self._state.add(pattern)
+        self._ids = np.append(self._ids, np.int32(self._next_id))
+        self._log("component_born", self._next_id, detail)
+        self._next_id += 1
 
-    def _make_room(self, features: FeatureView) -> None:
-        rows = features.count.size - self._coded.size
-        if rows > 0:
-            self._weights = np.pad(self._weights, ((0, rows), (0, 0)))
-            self._novelty = np.pad(self._novelty, (0, rows), constant_values=np.nan)
-            self._coded = np.pad(self._coded, (0, rows))
-        columns = features.n_columns - self._dictionary.shape[0]
-        if columns > 0:
-            self._dictionary = np.pad(self._dictionary, ((0, columns), (0, 0)))
-            self._b = np.pad(self._b, ((0, columns), (0, 0)))
+    def _remove_id(self, index: int) -> None:
+        self._ids = np.delete(self._ids, index)
 
-    def _log(self, seen: int, kind: str, subject: int, detail: str) -> None:
+    def _log(self, kind: str, subject: int, detail: str) -> None:
+        seen = int(self._state.coded.sum())
         self.events.append(AnalysisEvent(positions_seen=seen, kind=kind, subject=subject, detail=detail))
 
 

@@ -101,10 +101,10 @@ class AnalysisEvent:
     positions_seen : int
         Scan positions known when it happened.
     kind : str
-        ``peak_born``, ``peak_merged``, ``peak_died``, ``class_born``, ``class_merged``, ``class_died``,
-        ``finished``.
+        ``peak_born``, ``peak_merged``, ``peak_died``, ``class_born``, and for the components behind the classes
+        ``component_born``, ``component_merged``, ``component_died``.
     subject : int
-        Id of the peak or class.
+        Id of the peak, class or component.
     detail : str
         One clause for the reader, may be empty.
     """

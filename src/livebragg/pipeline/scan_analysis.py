@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,8 @@ from livebragg.model import (
     MapGeometry,
     ProbeShape,
 )
+
+T = TypeVar("T", bound=np.generic)
 
 _BRAGG_IMAGES = ("n_disks", "bragg_intensity")
 _FINAL_PASSES = 3
@@ -264,10 +268,10 @@ class ScanAnalysis:
         return np.stack([self._on_scan(origin[:, axis], np.nan) for axis in (0, 1)], axis=-1)
 
     def _events(self) -> tuple[AnalysisEvent, ...]:
-        events = [*self._tracker.events, *self._nmf.events]
+        events = [*self._tracker.events, *self._nmf.events, *self._labels.events]
         return tuple(sorted(events, key=lambda event: event.positions_seen))
 
-    def _on_scan(self, values: NDArray[np.generic], fill: float) -> NDArray[np.generic]:
+    def _on_scan(self, values: NDArray[T], fill: float) -> NDArray[T]:
         """Flat values, shape (..., n), as images of the scan's shape."""
         rows, cols = self.scan_shape
         return _filled(values, rows * cols, fill).reshape(*values.shape[:-1], rows, cols)
@@ -286,7 +290,7 @@ def _peak_tracker(geometry: MapGeometry, config: TrackerConfig, exclude_radius: 
     )
 
 
-def _filled(values: NDArray[np.generic], size: int, fill: float) -> NDArray[np.generic]:
+def _filled(values: NDArray[T], size: int, fill: float) -> NDArray[T]:
     """The first `size` entries along the last axis, with `fill` where there are fewer."""
     out = np.full((*values.shape[:-1], size), fill, values.dtype)
     n = min(size, values.shape[-1])
