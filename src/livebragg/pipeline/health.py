@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
+import re
+from collections import deque
 
 logger = logging.getLogger(__name__)
 
 MAX_NOTICES = 50
 
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?")
+
 
 class Notices:
-    """The newest warnings in words; a repeated one is counted instead of shown again."""
+    """The newest warnings in words; a repeated one is counted instead of shown and logged again.
+
+    Warnings that differ in their numbers only count as the same: a stream in which every frame is damaged makes
+    one line, not thousands.
+    """
 
     def __init__(self) -> None:
-        self._texts: deque[str] = deque(maxlen=MAX_NOTICES)
-        self._times: Counter[str] = Counter()
+        self._newest: dict[str, tuple[str, int]] = {}
 
     def add(self, text: str) -> None:
         """Remember a warning, and log it the first time."""
-        if text not in self._texts:
+        kind = _NUMBER.sub("#", text)
+        times = self._newest[kind][1] if kind in self._newest else 0
+        if times == 0:
             logger.warning("%s", text)
-            self._times[text] = 0
-            if len(self._texts) == MAX_NOTICES:
-                self._times.pop(self._texts[0], None)
-            self._texts.append(text)
-        self._times[text] += 1
+            if len(self._newest) == MAX_NOTICES:
+                del self._newest[next(iter(self._newest))]
+        self._newest[kind] = text, times + 1
 
     def snapshot(self) -> list[str]:
         """Warnings, oldest first, with how often each came."""
-        return [text if self._times[text] == 1 else f"{text} ({self._times[text]} times)" for text in self._texts]
+        return [text if times == 1 else f"{text} ({times} times)" for text, times in self._newest.values()]
 
 
 class RateMeter:
