@@ -1,8 +1,8 @@
 """Weights, components and their sums of a non-negative matrix factorisation ``x ~ w H`` of sparse rows.
 
 The sums ``A = W'W`` and ``B = W'X`` over all coded rows carry everything the components need (Mairal et al.,
-J. Mach. Learn. Res. 11 (2010) 19). Rows can be taken out of the sums and put back with new weights, so nothing is forgotten
-and repeated sweeps converge to the batch solution.
+J. Mach. Learn. Res. 11 (2010) 19). Rows can be taken out of the sums and put back with new weights, so nothing is
+forgotten and repeated sweeps converge to the batch solution.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ slice of its position's disks, and nothing is copied when peaks come and go.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -167,7 +168,12 @@ class FeatureTable:
         return changed
 
     def snapshot(self) -> FeatureView:
-        """The present rows; the arrays are shared until the next update."""
+        """Copy of the present rows."""
+        return copy.deepcopy(self.view)
+
+    @property
+    def view(self) -> FeatureView:
+        """The present rows without a copy: they change with the next update, and are not to be written to."""
         return FeatureView(
             column=self._column,
             value=self._value,

@@ -121,7 +121,7 @@ class ScanAnalysis:
     @property
     def features(self) -> FeatureView:
         """The present feature rows; shared, not to be written to."""
-        return self._features.snapshot()
+        return self._features.view
 
     def add(self, batch: DetectedBatch) -> int:
         """Take the disks of some positions; returns how many were new.
@@ -156,7 +156,7 @@ class ScanAnalysis:
         features_changed = self._advance()
         if self._vectors.n_seen >= _LEARN_AGAIN * self._learned_at:
             self._learn_origins()
-        features = self._features.snapshot()
+        features = self._features.view
         self._nmf.update(features, features_changed)
         self._nmf.refine(features)
         self._relabel()
@@ -170,9 +170,9 @@ class ScanAnalysis:
             self._map.reset()
             changed = self._advance()
             self._learn_origins()
-            self._nmf.update(self._features.snapshot(), changed)
+            self._nmf.update(self._features.view, changed)
         self._map.tolerance = self._config.origin.rebin_tolerance
-        self._nmf.finish(self._features.snapshot())
+        self._nmf.finish(self._features.view)
         self._relabel()
         self._refreshed_at = self._vectors.n_seen
         self._finished = True
@@ -228,13 +228,13 @@ class ScanAnalysis:
         order = seen[np.argsort(vectors.start[seen], kind="stable")]
         owner = np.repeat(order, vectors.count[order])
         disks = np.stack([vectors.qx, vectors.qy], axis=1)
-        column = self._features.snapshot().column[: owner.size]
+        column = self._features.view.column[: owner.size]
         self._origin.learn_from_patterns(*pattern_origins(disks, column, owner, self._tracker.snapshot()))
         self._learned_at = self._vectors.n_seen
 
     def _relabel(self) -> None:
         seen = self._vectors.snapshot().count >= 0
-        self._labels.update(self._features.snapshot(), self._nmf.snapshot(), seen)
+        self._labels.update(self._features.view, self._nmf.snapshot(), seen)
         self._version += 1
 
     def _bragg_numbers(self, peaks: BraggPeaks) -> NDArray[np.float32]:
