@@ -1,0 +1,172 @@
+"""Sockets: right endpoints, bounded waits, and clear words when something cannot be had."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostile_messages import HOSTILE, Hostile
+from livebragg.errors import ConfigError, PipelineError
+from livebragg.wire import sockets
+from livebragg.wire.codec import topic_of
+from livebragg.wire.messages import Accepted, Heartbeat, PipelineStatus, Refused, StatusRequest
+
+
+@pytest.fixture
+def ctx() -> Iterator[Any]:
+    with sockets.context() as made:
+        yield made
+
+
+@pytest.fixture
+def open_(ctx: Any) -> Iterator[Callable[..., Any]]:
+    """Opens sockets that are closed at the end."""
+    opened: list[Any] = []
+
+    def open_one(kind: int, **how: Any) -> Any:
+        opened.append(sockets.open_socket(ctx, kind, **how))
+        return opened[-1]
+
+    yield open_one
+    for socket in opened:
+        socket.close(0)
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="lb") as folder:
+        yield f"ipc://{folder}/s"
+
+
+def receive_within(socket: Any, seconds: float = 5.0) -> Any:
+    poller = sockets.Poller()
+    poller.add(socket)
+    assert poller.wait(seconds) == {socket}
+    return sockets.receive(socket)
+
+
+@pytest.mark.parametrize(
+    "good", ["tcp://127.0.0.1:7550", "tcp://*:1", "tcp://h:*", "tcp://[::1]:65535", "ipc:///tmp/x", "inproc://x"]
+)
+def test_right_endpoints_are_returned_as_they_are(good: str) -> None:
+    assert sockets.check_endpoint(good) == good
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", "127.0.0.1:7550", "tcp://", "tcp://h", "tcp://:7550", "tcp://h:0", "tcp://h:65536", "tcp://h:-1",
+     "tcp://h:²", "tcp://h:٣", "tcp://h:75.5", "http://h:1", "udp://h:1", "ipc://", "inproc://", "7550"],
+)  # fmt: skip
+def test_a_wrong_endpoint_is_refused_with_its_key(bad: str) -> None:
+    with pytest.raises(ConfigError, match=r"^stream\.endpoint .* is not an endpoint; write tcp://HOST:P"):
+        sockets.check_endpoint(bad, "stream.endpoint")
+
+
+def test_a_socket_path_that_the_system_cannot_hold_is_refused_with_its_length() -> None:
+    assert sockets.check_endpoint("ipc://" + "é" * 53)
+    with pytest.raises(ConfigError, match="may have 107 bytes, this one has 108; choose a shorter directory"):
+        sockets.check_endpoint("ipc://" + "é" * 54)
+
+
+def test_a_port_that_is_taken_is_said(open_: Callable[..., Any]) -> None:
+    first = open_(sockets.PULL, bind="tcp://127.0.0.1:*")
+    taken = sockets.bound_endpoint(first)
+    with pytest.raises(PipelineError, match=rf"cannot bind {taken}: Address already in use.* another port"):
+        open_(sockets.PULL, bind=taken)
+
+
+def test_a_message_travels_with_its_prefix(open_: Callable[..., Any], endpoint: str) -> None:
+    pull = open_(sockets.PULL, bind=endpoint)
+    push = open_(sockets.PUSH, connect=endpoint)
+    assert sockets.send(push, Heartbeat(frames_sent=3))
+    assert receive_within(pull) == Heartbeat(frames_sent=3)
+    assert sockets.receive(pull) is None
+    assert sockets.send(push, Heartbeat(), prefix=(b"one", b"two"))
+    poller = sockets.Poller()
+    poller.add(pull)
+    assert poller.wait(5.0) == {pull}
+    assert sockets.receive(pull, prefix=2) == Heartbeat()
+
+
+@pytest.mark.parametrize("bad", [h for h in HOSTILE if h.parts], ids=lambda bad: bad.name)
+def test_a_bad_message_is_refused_and_the_next_one_is_received(bad: Hostile) -> None:
+    with sockets.context() as ctx:
+        pull = sockets.open_socket(ctx, sockets.PULL, bind="inproc://hostile")
+        push = sockets.open_socket(ctx, sockets.PUSH, connect="inproc://hostile")
+        sockets.send_parts(push, bad.parts)
+        sockets.send(push, Heartbeat(frames_sent=1))
+        with pytest.raises(bad.error):
+            receive_within(pull)
+        assert receive_within(pull) == Heartbeat(frames_sent=1)
+
+
+def test_sending_to_nobody_does_not_wait_unless_told_to(open_: Callable[..., Any], endpoint: str) -> None:
+    push = open_(sockets.PUSH, connect=endpoint, send_high_water=1, linger_ms=0)
+    assert [sockets.send(push, Heartbeat(), wait=False) for _ in range(4)].count(False) >= 2
+    assert not sockets.send_parts(push, [b"x"], wait=False)
+
+
+def test_a_context_with_unsent_messages_ends_quickly(endpoint: str) -> None:
+    begun = time.monotonic()
+    with sockets.context() as ctx:
+        push = sockets.open_socket(ctx, sockets.PUSH, connect=endpoint)
+        sockets.send(push, Heartbeat())
+    assert time.monotonic() - begun < 3
+
+
+def test_a_request_is_answered_or_given_up(ctx: Any, endpoint: str, open_: Callable[..., Any]) -> None:
+    begun = time.monotonic()
+    assert sockets.request(ctx, endpoint, StatusRequest(), 0.1) is None
+    assert time.monotonic() - begun < 3
+    router = open_(sockets.ROUTER, bind=endpoint)
+    client = open_(sockets.REQ, connect=endpoint)
+    sockets.send(client, StatusRequest())
+    poller = sockets.Poller()
+    poller.add(router)
+    assert poller.wait(5.0) == {router}
+    identity, empty, *rest = sockets.receive_parts(router) or []
+    assert (bytes(empty), len(rest)) == (b"", 1)
+    sockets.send(router, Accepted(note="yes"), prefix=(bytes(identity), b""))
+    assert receive_within(client) == Accepted(note="yes")
+
+
+def test_a_subscriber_gets_the_kinds_it_asked_for(open_: Callable[..., Any], endpoint: str) -> None:
+    feed = open_(sockets.XPUB, bind=endpoint)
+    reader = open_(sockets.SUB, connect=endpoint)
+    sockets.subscribe(reader, Refused)
+    poller = sockets.Poller()
+    poller.add(feed)
+    assert poller.wait(5.0) == {feed}
+    assert [bytes(p) for p in sockets.receive_parts(feed) or []] == [b"\x01refused"]
+    for message in (Accepted(note="no"), Refused(reason="yes")):
+        sockets.send(feed, message, prefix=(topic_of(type(message)),))
+    parts = sockets.Poller()
+    parts.add(reader)
+    assert parts.wait(5.0) == {reader}
+    assert sockets.receive(reader, prefix=1) == Refused(reason="yes")
+    assert topic_of(PipelineStatus) == b"pipeline_status"
+
+
+def test_a_poller_forgets_sockets_and_does_not_wait_for_no_time(open_: Callable[..., Any], endpoint: str) -> None:
+    pull = open_(sockets.PULL, bind=endpoint)
+    push = open_(sockets.PUSH, connect=endpoint)
+    poller = sockets.Poller()
+    poller.add(pull)
+    sockets.send(push, Heartbeat())
+    assert poller.wait(5.0) == {pull}
+    poller.remove(pull)
+    assert poller.wait(-1.0) == set()
+
+
+def test_the_file_of_an_ipc_socket_is_removed_if_there_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    path.touch()
+    for _ in range(2):
+        sockets.unlink_ipc(f"ipc://{path}")
+        assert not path.exists()
+    sockets.unlink_ipc("tcp://127.0.0.1:1")
