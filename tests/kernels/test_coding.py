@@ -28,7 +28,7 @@ def sparse():
 
 
 def coded(sparse, sparsity=0.0):
-    value, column, start, count, dense, h = sparse
+    value, column, start, count, _dense, h = sparse
     weights, novelty = np.zeros((20, 4), np.float32), np.zeros(20, np.float32)
     dictionary = np.ascontiguousarray(h.T, np.float32)
     code_rows(value, column, start, count, dictionary, h @ h.T, sparsity, 500, np.zeros(12), weights, novelty)

@@ -140,7 +140,7 @@ class GrowingNMF:
         """Copy of components and weights."""
         return Factors(
             component_ids=self._ids.copy(),
-            patterns=np.ascontiguousarray(self._state.dictionary.T),
+            patterns=self._state.dictionary.T.copy(),
             weights=self._state.weights.copy(),
             novelty=self._state.novelty.copy(),
         )
