@@ -14,7 +14,7 @@ from livebragg.kernels.hot import replace_hot_pixel
 from livebragg.kernels.load import load_frame
 from livebragg.kernels.maxima import find_maxima, sort_descending
 from livebragg.kernels.noise import SEGMENTS, measure_noise
-from livebragg.kernels.refine import PHASES, add_disk, normal_equations, phase_of, solve_symmetric
+from livebragg.kernels.refine import PHASES, add_disk, gather_patch, normal_equations, phase_of, solve_symmetric
 from livebragg.kernels.score import root_deviance, score_frame
 from livebragg.kernels.spans import column_prefix, disk_spans, disk_sum, row_of_disk_sums
 from livebragg.kernels.virtual import collect
@@ -191,7 +191,9 @@ def test_the_normal_equations_are_those_of_weighted_least_squares(image):
     model = rng.uniform(0, 0.5, image.shape).astype(np.float32)
     weight = (rng.uniform(size=image.shape) > 0.1).astype(np.float32)
     matrix, vector = np.zeros((4, 4)), np.zeros(4)
-    normal_equations(image, model, weight, templates, PAD, 8.25, 10.5, 40.0, 0.7, 0.3, matrix, vector)
+    patch = np.zeros((3, n, n), np.float32)
+    gather_patch(image, model, weight, PAD, 8.25, 10.5, patch)
+    normal_equations(patch, templates, 8.25, 10.5, 40.0, 0.7, 0.3, matrix, vector)
     top, left = 8 + PAD - n // 2, 10 + PAD - n // 2
     window = (slice(top, top + n), slice(left, left + n))
     t = templates[2, 4].astype(float)

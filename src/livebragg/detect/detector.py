@@ -107,7 +107,9 @@ class DiskDetector:
             bad_pixels=None if bad_pixels is None else np.asarray(bad_pixels, bool),
         )
         self._counting = (0.0 if gain is None else float(gain), float(offset), float(read_noise) ** 2)
-        self._scratch = allocate_scratch(self.frame_shape, self._plan.pad, _CANDIDATES)
+        self._scratch = allocate_scratch(
+            self.frame_shape, self._plan.pad, self._plan.templates.shape[-1], _CANDIDATES
+        )
         self._fit = np.zeros((max_disks_per_frame, len(FIT_COLUMNS)))
         self._health = np.zeros(5, np.int64)
 

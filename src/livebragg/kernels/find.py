@@ -21,7 +21,7 @@ from livebragg.kernels.plan import (
     Plan,
     Scratch,
 )
-from livebragg.kernels.refine import add_disk, normal_equations, solve_symmetric
+from livebragg.kernels.refine import add_disk, gather_patch, normal_equations, solve_symmetric
 from livebragg.kernels.score import root_deviance, score_frame
 from livebragg.kernels.spans import column_prefix, disk_sum
 
@@ -38,7 +38,7 @@ _SYSTEMATIC = 0.1
 """What a found disk's template may be wrong by where it overlaps another place: inner structure and tails of
 strong disks must not turn into weak disks beside them."""
 
-_UNEVEN = 0.02
+_UNEVEN = 0.01
 """What the ring's background may be wrong by inside the disk: halos curve, real backgrounds have texture."""
 
 _LARGEST_SUM = 2.0**29
@@ -250,12 +250,10 @@ def _step(
     plan: Plan, scratch: Scratch, row: int, col: int, off: tuple[float, float], fit: NDArray[np.float64]
 ) -> bool:  # pragma: no cover - compiled
     """One Fisher-scoring step; the disk itself must not be in the model. `row`, `col`: where it was found."""
+    gather_patch(scratch.image, scratch.model, plan.weight, plan.pad, fit[ROW], fit[COL], scratch.patch)
     normal_equations(
-        scratch.image,
-        scratch.model,
-        plan.weight,
+        scratch.patch,
         plan.templates,
-        plan.pad,
         fit[ROW],
         fit[COL],
         fit[INTENSITY],

@@ -6,6 +6,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from livebragg.kernels.maxima import row_maximum
+
+_LARGEST_FINITE = 0x7F7FFFFF
+"""Bit pattern of the largest finite single-precision number."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def load_frame(
@@ -43,17 +48,22 @@ def load_frame(
         source = frame[r]
         use = valid[r + pad, pad : pad + cols]
         target = out_image[r + pad, pad : pad + cols]
-        odd = 0
         for c in range(cols):
-            value = (np.float32(source[c]) - shift) * inverse * use[c]
-            target[c] = value
-            if value > top and value < np.float32(np.inf):
-                top = value
-            odd += not (np.float32(0.0) <= value < np.float32(np.inf))
-        if odd > 0:
-            top = max(top, np.float32(_repair_row(use, keep_negative, target, out_health)))
+            target[c] = (np.float32(source[c]) - shift) * inverse * use[c]
+        if _largest_bits(target.view(np.uint32)) > _LARGEST_FINITE:
+            _repair_row(use, keep_negative, target, out_health)
+        top = max(top, np.float32(row_maximum(target)))
     out_health[4] += out_health[0] + out_health[1] > before
     return float(top)
+
+
+@njit(cache=True, nogil=True)
+def _largest_bits(bits: NDArray[np.uint32]) -> int:  # pragma: no cover - compiled
+    """Bit patterns rise from 0 to infinity, NaN and then the negative numbers: one look finds all odd."""
+    top = np.uint32(0)
+    for i in range(bits.size):
+        top = max(top, bits[i])
+    return int(top)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -62,8 +72,7 @@ def _repair_row(
     keep_negative: bool,
     target: NDArray[np.float32],
     out_health: NDArray[np.int64],
-) -> float:  # pragma: no cover - compiled
-    top = np.float32(0.0)
+) -> None:  # pragma: no cover - compiled
     for c in range(target.size):
         value = target[c]
         if not np.isfinite(value):
@@ -72,6 +81,3 @@ def _repair_row(
         elif value < 0 and not keep_negative:
             target[c] = 0.0
             out_health[1] += 1
-        else:
-            top = max(top, value)
-    return float(top)

@@ -81,6 +81,8 @@ class Scratch(NamedTuple):
     """Brightness and noise of parts of the frame."""
     noise: NDArray[np.float64]
     """Gain in counts per electron, and read-noise variance of a pixel in electrons squared, of this frame."""
+    patch: NDArray[np.float32]
+    """(3, n, n): surroundings of the disk that is being fitted."""
     matrix: NDArray[np.float64]
     """Normal equations."""
     inverse: NDArray[np.float64]
@@ -89,7 +91,7 @@ class Scratch(NamedTuple):
     """Their right-hand side and solution."""
 
 
-def allocate_scratch(frame_shape: tuple[int, int], pad: int, max_candidates: int) -> Scratch:
+def allocate_scratch(frame_shape: tuple[int, int], pad: int, patch_size: int, max_candidates: int) -> Scratch:
     """Allocate the memory of one worker.
 
     Parameters
@@ -97,6 +99,8 @@ def allocate_scratch(frame_shape: tuple[int, int], pad: int, max_candidates: int
     frame_shape : tuple of int
     pad : int
         Padding on each side, in pixels.
+    patch_size : int
+        Size of the template, in pixels.
     max_candidates : int
         Maxima of the score that are looked at in a frame.
     """
@@ -114,6 +118,7 @@ def allocate_scratch(frame_shape: tuple[int, int], pad: int, max_candidates: int
         order=np.zeros(max_candidates, np.int32),
         segments=np.zeros((3, SEGMENTS), np.float32),
         noise=np.array([1.0, 0.0]),
+        patch=np.zeros((3, patch_size, patch_size), np.float32),
         matrix=np.zeros((4, 4), np.float64),
         inverse=np.zeros((4, 4), np.float64),
         vector=np.zeros(4, np.float64),

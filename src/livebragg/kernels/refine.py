@@ -59,13 +59,47 @@ def add_disk(
             target[j] += amount * t[j] + shift_r * tr[j] + shift_c * tc[j]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
-def normal_equations(
+@njit(cache=True, nogil=True)
+def gather_patch(
     image: NDArray[np.float32],
     model: NDArray[np.float32],
     weight: NDArray[np.float32],
-    templates: NDArray[np.float32],
     pad: int,
+    row: float,
+    col: float,
+    out_patch: NDArray[np.float32],
+) -> None:  # pragma: no cover - compiled
+    """Copy the round patch about a disk into one line, which later passes run through without interruption.
+
+    Parameters
+    ----------
+    image, model, weight : NDArray[np.float32]
+        Padded image, what all *other* disks contribute to it (electrons), and validity (1 or 0).
+    out_patch : NDArray[np.float32], shape (3, n, n)
+        Image without the other disks, the other disks, and validity, 0 outside the round patch.
+    """
+    n = out_patch.shape[-1]
+    pixel_r, _, _ = phase_of(row)
+    pixel_c, _, _ = phase_of(col)
+    top, left = pixel_r + pad - n // 2, pixel_c + pad - n // 2
+    for i in range(n):
+        rise = abs(i - n // 2)
+        cut = n // 2 - int(math.sqrt((n / 2.0) ** 2 - rise * rise))
+        pixels, others = image[top + i, left : left + n], model[top + i, left : left + n]
+        valid = weight[top + i, left : left + n]
+        rest, known, use = out_patch[0, i], out_patch[1, i], out_patch[2, i]
+        for j in range(n):
+            rest[j] = pixels[j] - others[j]
+            known[j] = max(others[j], np.float32(0.0))
+            use[j] = valid[j]
+        use[:cut] = 0.0
+        use[n - cut :] = 0.0
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
+def normal_equations(
+    patch: NDArray[np.float32],
+    templates: NDArray[np.float32],
     row: float,
     col: float,
     intensity: float,
@@ -78,54 +112,46 @@ def normal_equations(
 
     Parameters
     ----------
-    image, model : NDArray[np.float32]
-        Padded image, and what all *other* disks contribute to it, in electrons.
-    weight : NDArray[np.float32]
-        Padded validity, 1 or 0.
+    patch : NDArray[np.float32], shape (3, n, n)
+        From `gather_patch`.
     row, col, intensity, background : float
         Present estimate, which sets the weights and the phase.
     out_matrix, out_vector : NDArray[np.float64], shapes (4, 4) and (4,)
         Only the upper triangle of the matrix is written.
     """
+    _, phase_r, _ = phase_of(row)
+    _, phase_c, _ = phase_of(col)
     n = templates.shape[-1]
-    pixel_r, phase_r, _ = phase_of(row)
-    pixel_c, phase_c, _ = phase_of(col)
-    top, left = pixel_r + pad - n // 2, pixel_c + pad - n // 2
-    shape, d_row, d_col = templates[phase_r, phase_c]
+    flat = templates[phase_r, phase_c].reshape(3, n * n)
+    shape, d_row, d_col = flat[0], flat[1], flat[2]
+    lines = patch.reshape(3, n * n)
+    rest, others, use = lines[0], lines[1], lines[2]
     amount, base = np.float32(max(intensity, 0.0)), np.float32(background)
-    plateau = amount * shape[n // 2, n // 2]
+    plateau = amount * shape[n * n // 2]
     floor = np.float32(read_variance + (MISFIT * plateau) ** 2)
     rough = np.float32(ROUGHNESS**2)
-    one, zero = np.float32(1.0), np.float32(0.0)
+    zero = np.float32(0.0)
     m00 = m01 = m02 = m03 = m11 = m12 = m13 = m22 = m23 = m33 = zero
     v0 = v1 = v2 = v3 = zero
-    for i in range(n):
-        rise = abs(i - n // 2)
-        cut = n // 2 - int(math.sqrt((n / 2.0) ** 2 - rise * rise))
-        pixels = image[top + i, left + cut : left + n - cut]
-        others = model[top + i, left + cut : left + n - cut]
-        use = weight[top + i, left + cut : left + n - cut]
-        t_row, tr_row, tc_row = shape[i, cut:], d_row[i, cut:], d_col[i, cut:]
-        for j in range(n - 2 * cut):
-            t, tr, tc = t_row[j], tr_row[j], tc_row[j]
-            expected = max(others[j], zero) + amount * t + base
-            w = use[j] / (expected + rough * expected * expected + floor)
-            y = pixels[j] - others[j]
-            wt, wr, wc = w * t, w * tr, w * tc
-            m00 += wt * t
-            m01 += wt * tr
-            m02 += wt * tc
-            m03 += wt
-            m11 += wr * tr
-            m12 += wr * tc
-            m13 += wr
-            m22 += wc * tc
-            m23 += wc
-            m33 += w * one
-            v0 += wt * y
-            v1 += wr * y
-            v2 += wc * y
-            v3 += w * y
+    for i in range(n * n):
+        t, tr, tc, y = shape[i], d_row[i], d_col[i], rest[i]
+        expected = others[i] + amount * t + base
+        w = use[i] / (expected + rough * expected * expected + floor)
+        wt, wr, wc = w * t, w * tr, w * tc
+        m00 += wt * t
+        m01 += wt * tr
+        m02 += wt * tc
+        m03 += wt
+        m11 += wr * tr
+        m12 += wr * tc
+        m13 += wr
+        m22 += wc * tc
+        m23 += wc
+        m33 += w
+        v0 += wt * y
+        v1 += wr * y
+        v2 += wc * y
+        v3 += w * y
     out_matrix[0, 0], out_matrix[0, 1], out_matrix[0, 2], out_matrix[0, 3] = m00, m01, m02, m03
     out_matrix[1, 1], out_matrix[1, 2], out_matrix[1, 3] = m11, m12, m13
     out_matrix[2, 2], out_matrix[2, 3], out_matrix[3, 3] = m22, m23, m33

@@ -58,13 +58,19 @@ def row_of_disk_sums(
 ) -> None:  # pragma: no cover - compiled
     """Sum over the disk about every pixel of one row; `row` counts without the padding of width `pad`."""
     cols = out_sums.size
-    out_sums[:] = 0
-    for k in range(offsets.size):
-        start = pad + offsets[k]
-        low = prefix[row + pad + halves[k] + 1, start : start + cols]
-        high = prefix[row + pad - halves[k], start : start + cols]
+    middle = offsets.size // 2
+    low = prefix[row + pad + halves[middle] + 1, pad : pad + cols]
+    high = prefix[row + pad - halves[middle], pad : pad + cols]
+    for c in range(cols):
+        out_sums[c] = low[c] - high[c]
+    # Columns left and right of the middle are equally high and share their two rows of the prefix sums.
+    for k in range(middle):
+        bottom, top = prefix[row + pad + halves[k] + 1], prefix[row + pad - halves[k]]
+        left, right = pad + offsets[k], pad - offsets[k]
+        low, high = bottom[left : left + cols], top[left : left + cols]
+        low_right, high_right = bottom[right : right + cols], top[right : right + cols]
         for c in range(cols):
-            out_sums[c] += low[c] - high[c]
+            out_sums[c] += low[c] - high[c] + low_right[c] - high_right[c]
 
 
 @njit(cache=True, nogil=True)
