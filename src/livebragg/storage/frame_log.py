@@ -131,7 +131,7 @@ class FrameLogWriter:
             if oldest is None or self._segments[oldest].unreleased:
                 raise FrameLogFullError(
                     f"the frame log holds {self.allocated_bytes >> 20} MiB of at most {self._capacity >> 20} MiB "
-                    "and none of it was analysed yet; raise frame_log.capacity_mb or use more workers"
+                    "and its oldest frames were not analysed yet; raise frame_log.capacity_mb or use more workers"
                 )
             self._drop(oldest)
 
