@@ -23,6 +23,8 @@ _WINDOW = 2.5
 """A peak's centroid and spread are taken within this radius, in pixels."""
 _NEIGHBOURS = 4.5
 """Maxima nearer than this, in pixels, must be separated by a dip to count as two."""
+_NOTICEABLE = 0.1
+"""A peak that moved less, in pixels, matches the same disks."""
 _PATIENCE = 3
 """Updates an unsupported peak survives."""
 _EVENTS = 1000
@@ -77,10 +79,11 @@ class PeakTracker:
         self._missed = np.zeros(0, np.int32)
         self._confirmed = np.zeros(0, np.bool_)
         self._measures = np.zeros((0, 6))
+        self._reported = self._id, self._bins
         self.events: deque[AnalysisEvent] = deque(maxlen=_EVENTS)
 
     def update(self, counts: NDArray[np.float64], positions_seen: int) -> bool:
-        """Look at the map again; returns whether any peak was born, moved or went.
+        """Look at the map again; returns whether any peak was born, has gone, or moved noticeably.
 
         Parameters
         ----------
@@ -89,17 +92,22 @@ class PeakTracker:
         positions_seen : int
             Positions in the map, for the event log.
         """
-        before = self.snapshot()
         background = self._background(counts)
         found = self._candidates(counts, background)
         bins, measures = self._measure(counts, background, found)
         self._associate(bins, measures, positions_seen)
-        after = self.snapshot()
-        return not (
-            np.array_equal(before.peak_id, after.peak_id)
-            and np.array_equal(before.qx, after.qx)
-            and np.array_equal(before.qy, after.qy)
-        )
+        return self._has_changed()
+
+    def _has_changed(self) -> bool:
+        """Whether the confirmed peaks differ noticeably from when this was last true."""
+        ids, bins = self._id[self._confirmed], self._bins[self._confirmed]
+        known_ids, known_bins = self._reported
+        if np.array_equal(ids, known_ids):
+            moved = np.hypot(*(bins - known_bins).T).max(initial=0.0) / self.geometry.sampling
+            if moved <= _NOTICEABLE:
+                return False
+        self._reported = ids.copy(), bins.copy()
+        return True
 
     def snapshot(self) -> TrackedPeaks:
         """The confirmed peaks, by id."""
