@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 import threading
 import webbrowser
@@ -13,13 +14,12 @@ from typing import Any
 from bokeh.command.util import build_single_handler_application
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
-from bokeh.server.util import bind_sockets
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
 from livebragg.config.dashboard import DashboardConfig
 from livebragg.errors import ConfigError, LiveBraggError, PipelineError
-from livebragg_dashboards.hubs import close_hubs
+from livebragg_dashboards.hubs import close_hubs, shared_hub
 from livebragg_dashboards.options import config_of, parser
 
 APP_DIR = Path(__file__).parent
@@ -38,12 +38,13 @@ def make_server(config: DashboardConfig) -> tuple[Any, int]:
     arguments = ["--feed", config.feed, "--control", config.control, "--theme", config.theme]
     application = build_single_handler_application(str(APP_DIR), arguments)
     try:
-        listening, port = bind_sockets(config.host, config.port)
+        listening = _listen(config.host, config.port)
     except OSError as error:
         raise PipelineError(
             f"cannot serve on {config.host}:{config.port}: {error.strerror}; is another dashboard running? "
             "Choose another one with --port"
         ) from None
+    port = int(listening.getsockname()[1])
     tornado = BokehTornado(
         {"/": application},
         extra_websocket_origins=origins(config, port),
@@ -52,8 +53,14 @@ def make_server(config: DashboardConfig) -> tuple[Any, int]:
         check_unused_sessions_milliseconds=3000,
     )
     http = HTTPServer(tornado)
-    http.add_sockets(listening)
+    http.add_socket(listening)
     return BaseServer(IOLoop.current(), tornado, http), port
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setblocking(False)
+    return listening
 
 
 def origins(config: DashboardConfig, port: int) -> list[str]:
@@ -72,6 +79,7 @@ def serve(config: DashboardConfig, *, show: bool) -> None:
     if show:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
     try:
+        shared_hub(config)  # it listens from the start, so that the first page is filled at once
         server.run_until_shutdown()
     finally:
         close_hubs()

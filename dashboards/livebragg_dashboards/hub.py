@@ -124,11 +124,14 @@ class Hub:
         client = ControlClient(ctx, self.control)
         poller = sockets.Poller()
         poller.add(feed)
-        while not self._stop.is_set():
-            poller.wait(POLL_S)
-            self._drain(feed)
-            self._talk(client)
-        client.close()
+        try:
+            while not self._stop.is_set():
+                poller.wait(POLL_S)
+                self._drain(feed)
+                self._talk(client)
+        finally:
+            client.close()
+            feed.close(0)
 
     def _drain(self, feed: Any) -> None:
         newest: dict[bytes, list[Any]] = {}

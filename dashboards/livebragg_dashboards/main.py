@@ -9,4 +9,5 @@ from bokeh.io import curdoc
 from livebragg_dashboards.app import open_page
 from livebragg_dashboards.options import config_of, parser
 
-open_page(curdoc(), config_of(parser().parse_args(sys.argv[1:])))
+if __name__.startswith("bokeh_app"):
+    open_page(curdoc(), config_of(parser().parse_args(sys.argv[1:])))

@@ -157,7 +157,7 @@ def _banner(state: str, snapshot: Snapshot, now: float, feed: str) -> dict[str, 
     if state != "stale":
         return None
     return {
-        "title": f"No data since {seconds(snapshot.silence_s(now))}",
+        "title": f"No data for {seconds(snapshot.silence_s(now))}",
         "text": f"The pipeline at {feed} fell silent. The pictures below are the last that came; "
         "they are no longer live. The page goes on by itself when the pipeline does.",
     }

@@ -55,8 +55,8 @@ def digits_for(low: float, high: float) -> int:
 
 
 def _plain(value: float, digits: int) -> str:
-    whole = len(str(int(abs(value))))
-    text = f"{value:.{max(0, digits - whole)}f}"
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    text = f"{value:.{max(0, digits - 1 - exponent)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

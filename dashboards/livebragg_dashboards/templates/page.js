@@ -10,7 +10,7 @@ window.livebragg = (() => {
   };
   const SILENT_MS = 5000, HOVER_MS = 80;
   let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now();
-  let actions = 0, hoverTimer = null, hoverNext = null, drawn = 0;
+  let actions = 0, canvases = {}, hoverTimer = null, hoverNext = null, drawn = 0;
   const $ = (id) => document.getElementById(id);
   const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
   const hide = (node, hidden) => { if (node.hidden !== hidden) node.hidden = hidden; };
@@ -147,6 +147,10 @@ window.livebragg = (() => {
     showStrip(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout);
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
     put($("pace"), `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95}) · skipped ${u.pace.skipped}`);
+    for (const name of Object.keys(plots)) {
+      const canvas = canvases[name];
+      if (canvas && !name.startsWith("trend_")) canvas.classList.toggle("empty", !u.extents[name]);
+    }
     refit(u.extents);
     // After the next frame is painted: only then is it drawn.
     requestAnimationFrame(() => { scalebars(); setTimeout(() => { drawn = u.seq; model.ack = u.seq; }, 0); });
@@ -159,6 +163,7 @@ window.livebragg = (() => {
   function start(model, figures) {
     link = model;
     plots = figures instanceof Map ? Object.fromEntries(figures) : figures;
+    canvases = Object.fromEntries([...document.querySelectorAll(".canvas")].map((node) => [node.dataset.plot, node]));
     $("live").onclick = () => act("live");
     $("image").onchange = (event) => act("image", { name: event.target.value });
     for (const choice of document.querySelectorAll(".choice")) {
