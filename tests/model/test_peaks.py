@@ -74,7 +74,7 @@ def test_a_batch_has_one_of_everything_per_position() -> None:
         {"virtual": np.zeros((2, 4), np.float32)},
     ]
     for changes in wrong:
-        with pytest.raises(FrameError, match="a batch of [23] positions has peaks of"):
+        with pytest.raises(FrameError, match=r"a batch of [23] positions has peaks of"):
             batch(**changes)
 
 

@@ -70,5 +70,6 @@ def _field_docs(kind: type[Any]) -> dict[str, str]:
             and isinstance(text, ast.Expr)
             and isinstance(text.value, ast.Constant)
         ):
-            docs[field_.target.id] = " ".join(str(text.value.value).split())
+            words = " ".join(str(text.value.value).split())
+            docs[field_.target.id] = words.replace("``None``", "left out").replace("``", "")
     return docs
