@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.kernels.matching import feature_rows, match_disks, paint_owners
@@ -70,14 +71,26 @@ class FeatureView:
 
     def dense(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows as a dense matrix, shape (n, n_columns)."""
+        owner, disks = self._feature_disks(rows)
+        out = np.zeros((rows.size, self.n_columns), np.float32)
+        out[owner, self.column[disks]] = self.value[disks]
+        return out
+
+    def sparse(self, n_positions: int) -> csr_array:
+        """All rows as they were before they got unit norm, shape (n_positions, n_columns)."""
+        rows = np.arange(min(n_positions, self.count.size))
+        owner, disks = self._feature_disks(rows)
+        values = self.value[disks] * self.norm[rows][owner]
+        return csr_array((values, (owner, self.column[disks])), shape=(n_positions, self.n_columns))
+
+    def _feature_disks(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Place in `rows` and number of each disk that is a feature."""
         counts = self.count[rows]
         owner = np.repeat(np.arange(rows.size), counts)
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         disks = np.repeat(self.start[rows], counts) + within
         used = self.column[disks] >= 0
-        out = np.zeros((rows.size, self.n_columns), np.float32)
-        out[owner[used], self.column[disks[used]]] = self.value[disks[used]]
-        return out
+        return owner[used], disks[used]
 
 
 class FeatureTable:

@@ -195,6 +195,7 @@ class ScanRun:
                     probe=self.probe,
                     patterns=patterns.patterns,
                     pattern_frames=patterns.n_frames,
+                    features=self.analysis.features.sparse(self.snapshot.labels.size),
                     class_names=feed.class_names(self.snapshot),
                     health=self._final_health(health),
                     notices=self._notices.snapshot(),
