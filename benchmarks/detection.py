@@ -26,7 +26,7 @@ from livebragg.detect import DiskDetector, ProbeTemplate
 
 EDGE_WIDTH = 0.5
 DISKS = {3: 40, 5: 40, 8: 25}
-FIRST_SEED = 1000
+FIRST_SEED = 7000
 HEADER = (
     f"{'size':>5} {'r':>2} {'dose':>5} {'recall':>7} {'precis':>7} {'F1':>6} {'rms':>6} {'CRLB':>6} {'ratio':>6} "
     f"{'false':>6} {'I/true':>7} {'sd(z)':>6} {'ms':>7} {'x FFT':>6}"

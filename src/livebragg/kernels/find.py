@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from livebragg.kernels.evidence import SYSTEMATIC, disk_counts, ring_counts, significance_of
 from livebragg.kernels.hot import replace_hot_pixel
 from livebragg.kernels.maxima import find_maxima, sort_descending
 from livebragg.kernels.plan import (
@@ -22,8 +23,8 @@ from livebragg.kernels.plan import (
     Scratch,
 )
 from livebragg.kernels.refine import add_disk, gather_patch, normal_equations, solve_symmetric
-from livebragg.kernels.score import root_deviance, score_frame
-from livebragg.kernels.spans import column_prefix, disk_sum
+from livebragg.kernels.score import score_frame
+from livebragg.kernels.spans import column_prefix
 
 _STEPS = 3
 """Fisher-scoring steps of a disk's first fit; the second usually lands within a hundredth of a pixel."""
@@ -33,13 +34,6 @@ _CONVERGED = 1.0 / 32
 
 _JOINT_ROUNDS = 4
 """Rounds over disks that overlap: each is fitted beside the latest picture of the others."""
-
-_SYSTEMATIC = 0.1
-"""What a found disk's template may be wrong by where it overlaps another place: inner structure and tails of
-strong disks must not turn into weak disks beside them."""
-
-_UNEVEN = 0.01
-"""What the ring's background may be wrong by inside the disk: halos curve, real backgrounds have texture."""
 
 _LARGEST_SUM = 2.0**29
 """Sums in the prefix image stay below this, so that 32-bit differences are exact."""
@@ -132,9 +126,9 @@ def _fit_candidates(
         distance = _nearest(out_fit, found, row, col, -1)
         if distance < plan.spacing:
             continue
-        on = _disk_counts(plan, scratch, unit, row, col, distance > plan.reach)
-        off = _ring_sum(plan, scratch, unit, row, col, distance > plan.reach)
-        significance = _significance(plan, scratch, row, col, on, off)
+        on = disk_counts(plan, scratch, unit, row, col, distance > plan.reach)
+        off = ring_counts(plan, scratch, unit, row, col, distance > plan.reach)
+        significance = significance_of(plan, scratch, row, col, on, off)
         if significance < plan.threshold:
             continue
         if mend and replace_hot_pixel(scratch.image, plan.weight, plan.disk, plan.pad, row, col, plan.peakedness):
@@ -158,63 +152,6 @@ def _nearest(
         if i != skip:
             best = min(best, (fit[i, ROW] - row) ** 2 + (fit[i, COL] - col) ** 2)
     return math.sqrt(best)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _model_sum(
-    model: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    spans: tuple[NDArray[np.int64], NDArray[np.int64]],
-    pad: int,
-    row: int,
-    col: int,
-) -> float:  # pragma: no cover - compiled
-    total = 0.0
-    for k in range(spans[0].size):
-        c = col + pad + spans[0][k]
-        for r in range(row + pad - spans[1][k], row + pad + spans[1][k] + 1):
-            total += model[r, c] * weight[r, c]
-    return total
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _ring_sum(
-    plan: Plan, scratch: Scratch, unit: float, row: int, col: int, alone: bool
-) -> tuple[float, float]:  # pragma: no cover - compiled
-    """Electrons in the ring about a pixel, and those of them that come from the modelled disks."""
-    pad, p = plan.pad, scratch.prefix
-    whole = disk_sum(p, plan.outer[0], plan.outer[1], row, col, pad)
-    patch = disk_sum(p, plan.patch[0], plan.patch[1], row, col, pad)
-    known = 0.0
-    if not alone:
-        known = _model_sum(scratch.model, plan.weight, plan.outer, pad, row, col)
-        known -= _model_sum(scratch.model, plan.weight, plan.patch, pad, row, col)
-    return (whole - patch) * unit, known
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _disk_counts(
-    plan: Plan, scratch: Scratch, unit: float, row: int, col: int, alone: bool
-) -> tuple[float, float]:  # pragma: no cover - compiled
-    """Electrons in the disk about a pixel, and those of them that come from the modelled disks."""
-    counts = disk_sum(scratch.prefix, plan.disk[0], plan.disk[1], row, col, plan.pad) * unit
-    if alone:
-        return counts, 0.0
-    return counts, _model_sum(scratch.model, plan.weight, plan.disk, plan.pad, row, col)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _significance(
-    plan: Plan, scratch: Scratch, row: int, col: int, on: tuple[float, float], off: tuple[float, float]
-) -> float:  # pragma: no cover - compiled
-    """Significance of a disk at a pixel beside the disks modelled already."""
-    disk_area, ring_area = plan.disk_area[row, col], plan.ring_area[row, col]
-    noise_on, noise_off = scratch.noise[1] * disk_area, scratch.noise[1] * ring_area
-    root = root_deviance(on[0] + noise_on, off[0] + noise_off, disk_area / ring_area, on[1], off[1])
-    variance = max(on[0], 1.0) + noise_on
-    background = max(off[0] - off[1], 0.0) * disk_area / ring_area
-    wrong = (_SYSTEMATIC * on[1]) ** 2 + (_UNEVEN * background) ** 2
-    return root / math.sqrt(1.0 + wrong / variance)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -277,7 +214,7 @@ def _add_ring(
     if area <= 0.0:
         return
     counts, known = off
-    variance = max(background * area + known, 0.5) + scratch.noise[1] * area + (_SYSTEMATIC * known) ** 2
+    variance = max(background * area + known, 0.5) + scratch.noise[1] * area + (SYSTEMATIC * known) ** 2
     scratch.matrix[3, 3] += area * area / variance
     scratch.vector[3] += area * (counts - known) / variance
 
@@ -329,7 +266,7 @@ def _refit(
     col = min(max(math.floor(fit[COL] + 0.5), 0), cols - 1)
     old_row, old_col = fit[ROW], fit[COL]
     add_disk(plan.templates, plan.pad, old_row, old_col, -fit[INTENSITY], scratch.model)
-    off = _ring_sum(plan, scratch, unit, row, col, False)
+    off = ring_counts(plan, scratch, unit, row, col, False)
     if not _step(plan, scratch, row, col, off, fit):
         fit[ROW], fit[COL] = old_row, old_col
     add_disk(plan.templates, plan.pad, fit[ROW], fit[COL], fit[INTENSITY], scratch.model)
