@@ -1,0 +1,294 @@
+"""The page in a real browser, against a fake pipeline on real sockets."""
+
+from __future__ import annotations
+
+import http.client
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import ARGUMENTS, CHROMIUM, Viewer, dashboard, require_chromium
+from fake_scene import Scene
+
+import livebragg_dashboards
+from fake_pipeline import FakePipeline
+from livebragg_dashboards.colours import FIRST_CLASS, LEVELS, slot_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    require_chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def viewer(chromium: Any) -> Iterator[Viewer]:
+    page = chromium.new_page(viewport={"width": 1920, "height": 1080})
+    yield Viewer(page)
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def steady(scene: Scene) -> Iterator[FakePipeline]:
+    """A pipeline for the tests that only look; its scan goes on, slowly."""
+    with FakePipeline(scene, rate_hz=1.0, interval_s=0.1, start=240) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def steady_url(steady: FakePipeline) -> Iterator[str]:
+    with dashboard(steady.feed, steady.control) as address:
+        yield address
+
+
+@pytest.fixture
+def url(pipeline: FakePipeline) -> Iterator[str]:
+    with dashboard(pipeline.feed, pipeline.control) as address:
+        yield address
+
+
+def expected_slots(scene: Scene) -> np.ndarray:
+    """Colour slot of every position, -1 where there is no class."""
+    slots = [slot_of(i, c.family) for i, c in enumerate(scene.classes)]
+    return np.append(slots, -1)[scene.labels]
+
+
+def test_the_class_map_on_the_page_is_that_of_the_feed(
+    viewer: Viewer, steady_url: str, steady: FakePipeline
+) -> None:
+    viewer.open(steady_url)
+    viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
+    pixels = np.array(viewer.pixels("classes"))
+    assert pixels.shape == (18, 27)
+    scanned = slice(0, 8)
+    drawn = np.where(pixels >= FIRST_CLASS, (pixels - FIRST_CLASS) // LEVELS, -1)
+    np.testing.assert_array_equal(drawn[scanned], expected_slots(steady.scene)[scanned])
+    assert (pixels[-2:] == 0).all()
+    assert viewer.complaints == []
+
+
+def test_row_0_is_drawn_at_the_top_and_pixels_are_square(viewer: Viewer, steady_url: str) -> None:
+    viewer.open(steady_url)
+    viewer.wait("livebragg.plots().classes.y_range.start >= 18")
+    (x0, y0), (x1, y1), (x2, _) = (viewer.place_of("classes", *at) for at in ((0, 0), (17, 0), (0, 26)))
+    assert y1 > y0 and x2 > x0 and x1 == pytest.approx(x0)
+    assert (y1 - y0) / 17 == pytest.approx((x2 - x0) / 26, rel=0.01)
+
+
+def test_nothing_scrolls_and_no_default_clutter_is_left(viewer: Viewer, steady_url: str) -> None:
+    viewer.open(steady_url)
+    assert viewer.evaluate("[document.documentElement.scrollHeight, document.documentElement.scrollWidth]") == [
+        1080,
+        1920,
+    ]
+    assert viewer.evaluate("Object.values(livebragg.plots()).every((p) => p.toolbar_location === null)")
+
+
+def test_ages_pace_and_skipped_updates_are_shown_and_move(viewer: Viewer, steady_url: str) -> None:
+    viewer.open(steady_url)
+    viewer.wait("/drawn [1-9].*after arrival/.test(document.querySelector('#pace').textContent)")
+    seen = {viewer.text("#n-age") for _ in range(6) if time.sleep(0.3) is None}
+    assert len(seen) > 1 and all(text.endswith("s") for text in seen)
+    skipped = "Number(/skipped ([0-9]+)/.exec(document.querySelector('#pace').textContent)[1])"
+    # A browser that is busy for a while misses updates, and says so.
+    viewer.evaluate("(() => { const end = Date.now() + 1500; while (Date.now() < end); })()")
+    viewer.wait(f"{skipped} >= 5")
+    acks = viewer.evaluate("Bokeh.documents[0].get_model_by_name('link').ack")
+    viewer.wait("Bokeh.documents[0].get_model_by_name('link').ack > arg + 5", acks)
+
+
+@pytest.mark.parametrize("panel", ["classes", "virtual"])
+def test_a_click_brings_the_frame_of_that_position_and_live_brings_the_newest(
+    viewer: Viewer, steady_url: str, steady: FakePipeline, panel: str
+) -> None:
+    viewer.open(steady_url)
+    viewer.wait("livebragg.plots().classes.y_range.start >= 18 && livebragg.plots().virtual.y_range.start >= 18")
+    row, col = 3, 19
+    viewer.click(panel, row, col)
+    viewer.wait("document.querySelector('#frame-panel').dataset.mode === 'selected'")
+    assert steady.requests[-1] == row * 27 + col
+    assert viewer.text("#where") == f"selected ({row}, {col})"
+    frame = steady.scene.frame(row * 27 + col)
+    viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.frame[0].shape[1] === 64")
+    shown = np.array(viewer.pixels("frame")).astype(float)
+    assert shown.shape == frame.shape == (48, 64)
+    assert np.corrcoef(shown.ravel(), np.sqrt(frame).ravel())[0, 1] > 0.98
+    disks = viewer.evaluate("Bokeh.documents[0].get_model_by_name('disks').data.x.length")
+    assert disks == len(steady.scene.disks(row * 27 + col)[0])
+    viewer.page.click("#live")
+    viewer.wait("document.querySelector('#frame-panel').dataset.mode === 'live'")
+    assert viewer.complaints == []
+
+
+def test_arrow_keys_step_and_escape_goes_back_to_live(viewer: Viewer, steady_url: str) -> None:
+    viewer.open(steady_url)
+    viewer.wait("livebragg.plots().classes.y_range.start >= 18")
+    viewer.click("classes", 2, 5)
+    viewer.wait_text("#where", "(2, 5)")
+    viewer.page.keyboard.press("ArrowDown")
+    viewer.wait_text("#where", "(3, 5)")
+    viewer.page.keyboard.press("ArrowLeft")
+    viewer.wait_text("#where", "(3, 4)")
+    viewer.page.keyboard.press("Escape")
+    viewer.wait("document.querySelector('#frame-panel').dataset.mode === 'live'")
+
+
+def test_a_position_that_was_not_scanned_yet_is_refused_with_the_reason(viewer: Viewer, steady_url: str) -> None:
+    viewer.open(steady_url)
+    viewer.wait("livebragg.plots().classes.y_range.start >= 18")
+    viewer.click("classes", 17, 2)
+    viewer.wait_text("#frame-note", "not scanned yet")
+    assert viewer.evaluate("document.querySelector('#frame-panel').dataset.mode") == "refused"
+
+
+def test_a_pipeline_that_does_not_answer_a_click_is_named(
+    viewer: Viewer, url: str, pipeline: FakePipeline
+) -> None:
+    viewer.open(url)
+    viewer.wait("livebragg.plots().classes.y_range.start >= 18")
+    pipeline.answering = False
+    viewer.click("classes", 2, 2)
+    viewer.wait_text("#frame-note", "did not answer")
+
+
+def test_the_pointer_reads_the_exact_value(viewer: Viewer, steady_url: str, steady: FakePipeline) -> None:
+    viewer.open(steady_url)
+    viewer.wait("document.querySelector('#image').options.length > 4")
+    viewer.page.select_option("#image", "n_disks")
+    viewer.wait("document.querySelector('#image').value === 'n_disks'")
+    viewer.page.mouse.move(*viewer.place_of("virtual", 4, 13))
+    viewer.wait_text(".readout[data-panel=virtual]", "(4, 13)")
+    viewer.wait_text(".readout[data-panel=virtual]", "disks")
+    value = float(viewer.text(".readout[data-panel=virtual]").split(" · ")[1].split()[0])
+    assert value == pytest.approx(steady.scene.images()["n_disks"][4, 13], rel=1e-3)
+    name = steady.scene.classes[steady.scene.labels[4, 13]].name
+    assert name in viewer.text(".readout[data-panel=classes]")
+
+
+def test_hostile_names_and_notices_stay_text(viewer: Viewer, url: str, pipeline: FakePipeline) -> None:
+    attack = "<img src=x onerror='window.pwned=1'><script>window.pwned=1</script>"
+    pipeline.name = attack
+    pipeline.class_names = [attack] * len(pipeline.class_names)
+    pipeline.notices = pipeline.reasons = [attack]
+    viewer.open(url)
+    for selector in ("#name", "#legend .class", "#notices li", "#reasons"):
+        viewer.wait(f"document.querySelector({selector!r})?.textContent.includes('<img')")
+    assert viewer.evaluate("[window.pwned, document.images.length]") == [None, 0]
+
+
+def test_a_pipeline_that_stops_is_unmistakable_and_one_that_comes_back_goes_on(
+    viewer: Viewer, scene: Scene, url: str, pipeline: FakePipeline
+) -> None:
+    viewer.open(url)
+    viewer.wait("document.querySelector('#page').dataset.state === 'live'")
+    pipeline.__exit__()
+    viewer.wait("document.querySelector('#page').dataset.state === 'stale'")
+    assert viewer.page.is_visible("#banner")
+    assert "No data for" in viewer.text("#banner strong")
+    assert viewer.evaluate("document.querySelector('#light').dataset.light") == "red"
+    assert "no data" in viewer.page.title()
+    with FakePipeline(
+        scene, feed=pipeline.feed, control=pipeline.control, start=30, interval_s=0.1, name="second"
+    ):
+        viewer.wait("document.querySelector('#page').dataset.state === 'live'")
+        viewer.wait_text("#name", "second")
+        viewer.wait("!document.querySelector('#banner').checkVisibility()")
+        viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
+        assert (np.array(viewer.pixels("classes"))[12:] == 0).all()
+    assert viewer.complaints == []
+
+
+def test_a_new_acquisition_clears_the_page(viewer: Viewer, url: str, pipeline: FakePipeline) -> None:
+    viewer.open(url)
+    viewer.wait("livebragg.plots().classes.y_range.start >= 18")
+    viewer.click("classes", 3, 3)
+    viewer.wait("document.querySelector('#frame-panel').dataset.mode === 'selected'")
+    pipeline.new_acquisition("the next scan")
+    viewer.wait_text("#name", "the next scan")
+    viewer.wait("document.querySelector('#frame-panel').dataset.mode === 'live'")
+    viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].at(-1) === 0")
+    assert (np.array(viewer.pixels("classes"))[-8:] == 0).all()
+
+
+def test_a_page_that_is_opened_before_the_pipeline_waits_and_then_fills(
+    viewer: Viewer, scene: Scene, pipeline: FakePipeline
+) -> None:
+    pipeline.__exit__()
+    with dashboard(pipeline.feed, pipeline.control) as address:
+        viewer.open(address)
+        assert viewer.page.is_visible("#start")
+        assert pipeline.feed in viewer.text("#start strong")
+        with FakePipeline(scene, feed=pipeline.feed, control=pipeline.control, serial=0) as fake:
+            viewer.wait_text("#start strong", "Waiting for a stream")
+            fake.new_acquisition("first")
+            viewer.wait("document.querySelector('#page').dataset.state === 'live'")
+            viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
+
+
+def test_a_dashboard_that_is_started_again_is_found_by_the_open_page(
+    viewer: Viewer, pipeline: FakePipeline
+) -> None:
+    with dashboard(pipeline.feed, pipeline.control) as address:
+        viewer.open(address)
+        port = int(address.rstrip("/").rsplit(":", 1)[1])
+    viewer.wait("document.querySelector('#lost').checkVisibility()")
+    with dashboard(pipeline.feed, pipeline.control, port=port):
+        viewer.wait("document.querySelector('#page').dataset.state === 'live'")
+        viewer.wait("Bokeh.documents[0].get_model_by_name('link').ack > 3")
+
+
+def test_both_themes_can_be_chosen(viewer: Viewer, steady_url: str) -> None:
+    viewer.open(steady_url)
+    assert viewer.evaluate("document.querySelector('#page').dataset.theme") == "dark"
+    viewer.page.click("#theme")
+    viewer.wait("document.querySelector('#page').dataset.theme === 'light' && livebragg.drawn() > 0")
+    assert viewer.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"), [("http://evil.example", 403), ("http://127.0.0.1:1", 403), (None, 101)]
+)
+def test_only_the_pages_own_address_may_open_a_websocket(steady_url: str, origin: str | None, status: int) -> None:
+    host = steady_url.removeprefix("http://").rstrip("/")
+    connection = http.client.HTTPConnection(host, timeout=10)
+    try:
+        connection.request("GET", "/ws", headers={
+            "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Origin": origin or f"http://{host}",
+        })  # fmt: skip
+        assert connection.getresponse().status == status
+    finally:
+        connection.close()
+
+
+def test_bokeh_serve_can_serve_the_folder_too(viewer: Viewer, pipeline: FakePipeline) -> None:
+    folder = livebragg_dashboards.__path__[0]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bokeh", "serve", folder, "--port", "0", "--args",
+         "--feed", pipeline.feed, "--control", pipeline.control],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        address = ""
+        while "http://" not in address:
+            address = process.stderr.readline()
+            assert process.poll() is None, address
+        viewer.open(address[address.index("http://") :].strip())
+        viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
+        assert viewer.complaints == []
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stderr.close()
