@@ -53,6 +53,9 @@ def frames_to_positions(
         frames, index = stack_frames([frames[index >= 0]]), index[index >= 0]
     if geometry.frames_per_position == 1 or index.size == 0:
         return frames, index
+    if np.any(np.diff(index) < 0):  # batches that overtook each other, or a snake's way back
+        order = np.argsort(index, kind="stable")
+        frames, index = frames[order], index[order]
     starts = np.flatnonzero(np.concatenate([[True], np.diff(index) != 0]))
     kind = np.float64 if frames.dtype.kind == "f" else np.int64
     added = np.add.reduceat(frames, starts, axis=0, dtype=kind)
