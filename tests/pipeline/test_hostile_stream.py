@@ -82,7 +82,7 @@ def test_a_good_scan_survives_every_bad_message_in_between(tmp_path: Path, frame
     with live_pipeline(tmp_path) as pipeline:
         pipeline.wait_ready()
         with detector(pipeline) as (send, send_bytes):
-            bad = [h.parts for h in EVERYTHING if b"acquisition_start" not in h.parts[0] or h.level == "codec"]
+            bad = [h.parts for h in EVERYTHING if h.parts]  # a ZeroMQ message has at least one part
             send(AcquisitionStart(acquisition=announced()))
             for number, parts in enumerate(bad):
                 send_bytes(parts)
