@@ -66,6 +66,8 @@ class ClassLabeler:
         self.events: deque[AnalysisEvent] = deque(maxlen=1000)
         self._family_ids: dict[ClassFamily, int] = {}
         self._component_ids: dict[int, int] = {}
+        self._directions: dict[int, NDArray[np.float32]] = {}
+        self._direction_ids: list[int] = []
         self._maps = ClassMaps(
             class_ids=np.zeros(0, np.int16),
             families=(),
@@ -148,13 +150,42 @@ class ClassLabeler:
             return
         numbers = np.array([self._component_ids[int(c)] for c in factors.component_ids], np.int16)
         where = np.flatnonzero(crystal)
-        weights = factors.weights[where]
-        explained = weights.max(axis=1) > 0
-        labels[where[explained]] = numbers[weights[explained].argmax(axis=1)]
-        ordered = np.sort(weights, axis=1)
+        where = where[factors.weights[where].max(axis=1) > 0]
+        length = np.sqrt((factors.weights[where] ** 2).sum(axis=1, keepdims=True))
+        unit = factors.weights[where] / length
+        closeness = unit @ self._known_directions(factors).T
+        nearest = closeness.argmax(axis=1)
+        self._move_directions(factors, unit, nearest)
+        labels[where] = numbers[nearest]
+        ordered = np.sort(closeness, axis=1)
         second = ordered[:, -2] if ordered.shape[1] > 1 else np.zeros(where.size, np.float32)
         gap = (ordered[:, -1] - second) / np.maximum(ordered[:, -1], 1e-9)
         confidence[where] = gap * (1 - np.nan_to_num(factors.novelty[where], nan=1.0))
+
+    def _known_directions(self, factors: Factors) -> NDArray[np.float32]:
+        """Typical direction of the weights in each class, shape (n_components, n_components), unit rows."""
+        ids = [int(c) for c in factors.component_ids]
+        directions = np.eye(len(ids), dtype=np.float32)
+        for index, component in enumerate(ids):
+            known = self._directions.get(component)
+            if known is not None:
+                directions[index] = 0.0
+                for other, share in zip(self._direction_ids, known, strict=True):
+                    if other in ids:
+                        directions[index, ids.index(other)] = share
+        length = np.sqrt((directions**2).sum(axis=1, keepdims=True))
+        return np.where(length > 0, directions / np.maximum(length, 1e-9), np.eye(len(ids), dtype=np.float32))
+
+    def _move_directions(self, factors: Factors, unit: NDArray[np.float32], nearest: NDArray[np.int64]) -> None:
+        """One step of k-means on the sphere, from where the last update left it; each class is held half-way to its
+        own component, so that a component which only explains noise does not carve out a class."""
+        ids = [int(c) for c in factors.component_ids]
+        self._direction_ids, self._directions = ids, {}
+        for index, component in enumerate(ids):
+            members = nearest == index
+            if members.sum() >= self._config.min_class_positions:
+                own = np.eye(len(ids), dtype=np.float32)[index]
+                self._directions[component] = unit[members].mean(axis=0) + own
 
     def _family_id(self, family: ClassFamily) -> int:
         if family not in self._family_ids:

@@ -33,6 +33,7 @@ T = TypeVar("T", bound=np.generic)
 
 _BRAGG_IMAGES = ("n_disks", "bragg_intensity")
 _FINAL_PASSES = 3
+_FINAL_LABELLINGS = 10
 _LEARN_AGAIN = 1.3
 """Growth of the scan after which the patterns are asked again how far measured origins can be believed."""
 
@@ -173,7 +174,8 @@ class ScanAnalysis:
             self._nmf.update(self._features.view, changed)
         self._map.tolerance = self._config.origin.rebin_tolerance
         self._nmf.finish(self._features.view)
-        self._relabel()
+        for _ in range(_FINAL_LABELLINGS):
+            self._relabel()
         self._refreshed_at = self._vectors.n_seen
         self._finished = True
 
