@@ -177,7 +177,7 @@ class ClassLabeler:
         return np.where(length > 0, directions / np.maximum(length, 1e-9), np.eye(len(ids), dtype=np.float32))
 
     def _move_directions(self, factors: Factors, unit: NDArray[np.float32], nearest: NDArray[np.int64]) -> None:
-        """One step of k-means on the sphere, from where the last update left it; each class is held half-way to its
+        """One step of k-means on the sphere, where the last update left it; each class is held half-way to its
         own component, so that a component which only explains noise does not carve out a class."""
         ids = [int(c) for c in factors.component_ids]
         self._direction_ids, self._directions = ids, {}
