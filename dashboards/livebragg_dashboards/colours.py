@@ -31,8 +31,10 @@ NOT_CLASSIFIED = 1
 FIRST_CLASS = 2
 """Indices of the class picture: not seen, not classified, then ``LEVELS`` for each slot."""
 
-_FAINTEST = 0.30
+_FAINTEST = 0.40
 """Opacity of a class at no confidence at all."""
+_RISE = 0.6
+"""Exponent of opacity over confidence: overlapping patterns rarely reach high ones, and must still be seen."""
 
 _MAPS = {"gray": gray, "inferno": inferno, "magma": magma, "viridis": viridis, "cividis": cividis}
 
@@ -60,7 +62,7 @@ def blend(colour: str, background: str, opacity: float) -> str:
 @cache
 def class_palette(hole: str, unclassified: str) -> tuple[str, ...]:
     """256 colours for the class picture; confidence is opacity over `hole`."""
-    opacities = np.linspace(_FAINTEST, 1.0, LEVELS)
+    opacities = _FAINTEST + (1 - _FAINTEST) * np.linspace(0.0, 1.0, LEVELS) ** _RISE
     colours = [hole, unclassified] + [blend(c, hole, float(a)) for c in SLOTS for a in opacities]
     return tuple(colours + [hole] * (256 - len(colours)))
 

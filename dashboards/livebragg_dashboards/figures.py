@@ -20,7 +20,10 @@ from bokeh.plotting import figure
 
 from livebragg_dashboards.theme import Theme
 
-_NO_OUTLINE = ":host, :host *, .bk-events { outline: none !important; }"
+_BARE_CSS = """
+:host { clip-path: inset(1px); } /* panels have fractional sizes, and the canvas leaves a hairline at its edge */
+:host, .bk-Canvas { --highlight-color: transparent !important; } /* no dotted frame after a click */
+"""
 
 FONT = "Inter, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 
@@ -72,7 +75,7 @@ def _bare(plot: Any, theme: Theme) -> None:
     plot.background_fill_color = plot.border_fill_color = theme.panel
     plot.grid.visible = False
     plot.lod_threshold = None
-    plot.stylesheets = [InlineStyleSheet(css=_NO_OUTLINE)]
+    plot.stylesheets = [InlineStyleSheet(css=_BARE_CSS)]
 
 
 def _quiet_axis(axis: Any, theme: Theme) -> None:

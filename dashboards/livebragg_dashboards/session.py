@@ -40,6 +40,7 @@ class Session:
         self._hub, self._owner = hub, str(id(self))
         self._viewer, self._composer, self._pacer = Viewer(), Composer(), Pacer()
         self._page = Page(doc, theme)
+        self._opened_at = time.monotonic()
         self._epoch = -1
         self._asked: tuple[int, int] | None = None
         self._shown: tuple[Any, ...] = ()
@@ -116,7 +117,7 @@ class Session:
         if new <= 0 or slot is None:
             return None
         self._skipped += new - 1
-        return slot.received_at
+        return max(slot.received_at, self._opened_at)
 
     def _draw_trends(self, snapshot: Snapshot, now: float) -> None:
         self._trend_samples = snapshot.trend_samples

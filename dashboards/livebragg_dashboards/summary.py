@@ -67,7 +67,7 @@ def strip(snapshot: Snapshot, now: float, feed: str, problem: str = "") -> dict[
         "banner": _banner(state, snapshot, now, feed),
         "start": _start(state, feed),
         "notices": [clean(n, 160) for n in status.notices[-MAX_NOTICES:]][::-1] if status else [],
-        "results": clean(status.results_path, 160) if status else "",
+        "results": clean(status.results_path, 300) if status else "",
     }
 
 
@@ -88,7 +88,8 @@ def _about(status: PipelineStatus) -> str:
     if acquisition is None:
         return ""
     meta, (rows, cols) = acquisition.metadata, acquisition.frame_shape
-    parts = [meta.sample_name or "", meta.detector_name or ""]
+    named = (meta.sample_name or "", meta.detector_name or "")
+    parts = [name for name in named if name != acquisition.acquisition_id]
     if status.scan_shape is not None:
         parts.append(f"scan {status.scan_shape[0]} {TIMES} {status.scan_shape[1]}")
     parts.append(f"frame {rows} {TIMES} {cols}")

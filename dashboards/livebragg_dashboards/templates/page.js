@@ -75,7 +75,8 @@ window.livebragg = (() => {
     put($("phase"), s.phase); put($("reasons"), s.reasons.join(" · "));
     put($("name"), s.name); put($("about"), s.about);
     $("bar").style.width = `${100 * s.progress.fraction}%`;
-    put($("rows"), s.progress.rows); put($("left"), s.progress.left); put($("percent"), s.progress.percent ?? "");
+    put($("rows"), s.progress.rows);
+    put($("results"), s.results ? `results in ${s.results.split("/").at(-1)}` : ""); $("results").title = s.results; put($("left"), s.progress.left); put($("percent"), s.progress.percent ?? "");
     for (const [key, cell] of Object.entries(s.numbers)) {
       const node = $(`n-${key}`);
       if (node) { put(node, cell.text); node.dataset.tone = cell.tone; }
