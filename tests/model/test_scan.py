@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,16 @@ def test_every_frame_finds_the_position_the_beam_was_at(
     assert found.dtype == np.int64
     backwards = geometry.scan_index(np.arange(len(walked))[::-1])
     assert backwards.tolist() == walked[::-1]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 3))
+def test_a_position_is_split_exactly_between_two_of_its_frames(cols: int, per_position: int, flyback: int) -> None:
+    geometry = ScanGeometry(scan_shape=(3, cols), frames_per_position=per_position, flyback_frames=flyback)
+    walked = walk(3, cols, per_position, flyback, ScanOrder.RASTER)
+    same = [a == b != NO_POSITION for a, b in pairwise(walked)]
+    assert [geometry.splits_position(k) for k in range(1, len(walked))] == same
+    assert not geometry.splits_position(0)
 
 
 def test_a_scan_of_unknown_length_goes_on_in_lines() -> None:

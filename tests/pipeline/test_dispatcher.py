@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fake_pipeline import PROBE, FakePipeline, batch, end, start
@@ -42,6 +43,38 @@ def test_a_full_job_is_given_out_at_once_and_a_small_one_after_the_flush_time(tm
     assert len(worker.jobs) == 1
     pipe.tick(0.002)
     assert [sum(p.n_frames for p in job.pieces) for job in worker.jobs] == [10, 3]
+
+
+@pytest.mark.parametrize(("per_position", "flyback"), [(3, 0), (5, 2)])
+def test_all_frames_of_a_position_are_in_one_job(tmp_path: Path, per_position: int, flyback: int) -> None:
+    pipe = FakePipeline(tmp_path)
+    pipe.send(start(8, 10, frames_per_position=per_position, flyback_frames=flyback))
+    geometry = pipe.streams[0].geometry
+    for first in range(0, geometry.n_frames, 7):
+        pipe.send(batch(first, 7))
+        pipe.tick(0.05)
+    pipe.send(end(geometry.n_frames))
+    pipe.finish_work()
+    owner: dict[int, set[int]] = {}
+    for job in pipe.accepted.values():
+        for piece in job.pieces:
+            for place in geometry.scan_index(np.arange(piece.first_frame, piece.first_frame + piece.n_frames)):
+                owner.setdefault(int(place), set()).add(job.job_id)
+    owner.pop(-1, None)
+    assert len(owner) == 80
+    assert {len(jobs) for jobs in owner.values()} == {1}
+    assert len(pipe.accepted) > 2
+
+
+def test_the_rest_of_a_position_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    pipe = FakePipeline(tmp_path)
+    worker = pipe.add_worker()
+    pipe.send(start(frames_per_position=3))
+    pipe.send(batch(0, 10))
+    pipe.tick(1.0)
+    assert worker.jobs == []
+    pipe.tick(9.1)
+    assert len(worker.jobs) == 1
 
 
 def test_jobs_go_round_before_anyone_gets_a_second_one(tmp_path: Path) -> None:

@@ -163,6 +163,11 @@ class ScanGeometry:
         """Frames the detector sends for the whole scan, fly-back included."""
         return self.scan_shape[0] * self.frames_per_line
 
+    def splits_position(self, frame: int) -> bool:
+        """Whether this frame and the one before it belong to the same position."""
+        within = frame % self.frames_per_line
+        return within % self.frames_per_position != 0 and within < self.scan_shape[1] * self.frames_per_position
+
     def scan_index(self, frame_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Scan index of each frame, ``NO_POSITION`` for fly-back frames and frames beyond the scan."""
         numbers = np.asarray(frame_numbers, np.int64)

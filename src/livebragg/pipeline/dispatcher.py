@@ -83,7 +83,8 @@ class Dispatcher:
             if isinstance(event, Opened):
                 out += self._open(event.stream, now)
             elif isinstance(event, Stored):
-                self.jobs.add(event.stream.serial, event.piece, now)
+                splits = event.stream.geometry.splits_position(event.piece.first_frame + event.piece.n_frames)
+                self.jobs.add(event.stream.serial, event.piece, now, splits_position=splits)
                 self._runs[event.stream.serial].finder.add(event.piece)
             else:
                 self._runs[event.stream.serial].ended = event

@@ -14,6 +14,12 @@ from livebragg.wire.messages import Piece
 MAX_SKIPPED = 1 << 15
 """Skipped frames in a job: each is named in its message, whose header has an upper limit."""
 
+MAX_PIECES = 4096
+"""Payloads in a job; the same limit."""
+
+SPLIT_WAIT_S = 10.0
+"""How long a job waits for the other frames of its last position."""
+
 
 @dataclass(slots=True)
 class Job:
@@ -27,6 +33,8 @@ class Job:
     """Who works on it; ``None`` while it waits, or once its worker is done and acceptance is awaited."""
     issued_at: float = 0.0
     done: bool = False
+    splits_position: bool = False
+    """The frames so far end within a position, whose other frames are still to come."""
     made_at: float = 0.0
 
     @property
@@ -63,16 +71,18 @@ class JobTable:
     _next_id: int = 1
     _waiting_frames: int = 0
 
-    def add(self, serial: int, piece: Piece, now: float) -> None:
-        """Put a payload in line."""
+    def add(self, serial: int, piece: Piece, now: float, *, splits_position: bool = False) -> None:
+        """Put a payload in line; one that ends within a position waits for the next, so that one job has both."""
         if self._open is not None and self._open.serial != serial:
             self.close_open()
         if self._open is None:
             self._open = Job(self._next_id, serial, [], made_at=now)
             self._next_id += 1
         self._open.pieces.append(piece)
+        self._open.splits_position = splits_position and len(self._open.pieces) < MAX_PIECES
         self._waiting_frames += piece.n_frames - len(piece.skip)
-        if self._open.n_frames >= self.batch_frames or self._open.n_skipped >= MAX_SKIPPED:
+        full = self._open.n_frames >= self.batch_frames and not self._open.splits_position
+        if full or self._open.n_skipped >= MAX_SKIPPED:
             self.close_open()
 
     def close_open(self) -> None:
@@ -85,7 +95,7 @@ class JobTable:
         """Close a job that has waited long enough; seconds until there is one to close, if any."""
         if self._open is None:
             return None
-        left = self._open.made_at + self.flush_s - now
+        left = self._open.made_at + self.flush_s + self._open.splits_position * SPLIT_WAIT_S - now
         if left <= 0:
             self.close_open()
             return None
