@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bokeh.command.util import build_single_handler_application
+from bokeh.resources import Resources
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
 from tornado.httpserver import HTTPServer
@@ -45,7 +46,7 @@ def make_server(config: DashboardConfig) -> tuple[Any, int]:
             "Choose another one with --port"
         ) from None
     port = int(listening.getsockname()[1])
-    tornado = BokehTornado(
+    tornado = _Tornado(
         {"/": application},
         extra_websocket_origins=origins(config, port),
         session_token_expiration=SESSION_TOKEN_S,
@@ -55,6 +56,16 @@ def make_server(config: DashboardConfig) -> tuple[Any, int]:
     http = HTTPServer(tornado)
     http.add_socket(listening)
     return BaseServer(IOLoop.current(), tornado, http), port
+
+
+class _Tornado(BokehTornado):
+    """Sends browsers the one script that the page needs, not the four for widgets, tables, WebGL and formulas."""
+
+    def resources(self, absolute_url: str | bool | None = None) -> Resources:
+        """Scripts and styles of the page."""
+        all_of_them = super().resources(absolute_url)
+        return Resources(mode="server", root_url=all_of_them.root_url, path_versioner=all_of_them.path_versioner,
+                         components=["bokeh"])  # fmt: skip
 
 
 def _listen(host: str, port: int) -> socket.socket:

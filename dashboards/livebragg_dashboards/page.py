@@ -51,9 +51,10 @@ class Page:
         self._drawn: dict[str, Any] = {}
         self._image_palette = "gray"
         self.plots = self._real_space() | self._diffraction() | self._curves()
-        for plot in self.plots.values():
-            doc.add_root(plot)
         self._wire(doc)
+        with doc.models.freeze():  # Bokeh collects all models anew for every root that is added one by one
+            for plot in self.plots.values():
+                doc.add_root(plot)
 
     @property
     def mosaic_size(self) -> tuple[int, int]:
