@@ -122,7 +122,7 @@ def test_a_table_on_top_of_a_configuration_keeps_the_rest() -> None:
         ("[dispatch]\nworkers = -1", "dispatch.workers must be between 0 and 1024, not -1"),
         ("[dispatch]\njob_timeout_s = 0.1", "dispatch.job_timeout_s must be at least 0.5, not 0.1"),
         ("[scan]\nshape = [64]", "scan.shape must be [a whole number, a whole number], not [64]"),
-        ("[scan]\nshape = [64, 0]", "scan.shape must have 1 to 67108864 positions, not [64, 0]"),
+        ("[scan]\nshape = [64, 0]", "scan.shape must have 1 to 16777216 positions, not [64, 0]"),
         ("[scan]\nshape = '64x64'", "scan.shape must be"),
         ("[scan]\nfallback_cols = 0", "scan.fallback_cols must be between 1"),
         ("[stream]\nendpoint = 7550", "stream.endpoint must be a string, not 7550"),

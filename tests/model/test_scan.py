@@ -86,7 +86,7 @@ def test_the_size_of_a_frame_follows_from_its_shape_and_type() -> None:
         ({"acquisition_id": "a\tb"}, r"not 'a\\tb'"),
         ({"frame_shape": (0, 5)}, r"1 and 16384 pixels, not \(0, 5\)"),
         ({"dtype": ">u2"}, "'>u2' is not supported; send one of uint8"),
-        ({"scan_shape": (1 << 14, 1 << 14)}, "at most 67108864 positions"),
+        ({"scan_shape": (1 << 14, 1 << 14)}, "at most 16777216 positions"),
         ({"frames_per_position": 65537}, "1 to 65536"),
         ({"flyback_frames": (1 << 20) + 1}, "0 to 1048576"),
     ],

@@ -27,9 +27,7 @@ def numbered(numbers: Any, dtype: str = "uint16") -> Any:
 
 @pytest.mark.parametrize("encoding", list(Encoding))
 @pytest.mark.parametrize("kind", list(ChecksumKind))
-def test_a_payload_in_the_log_is_read_and_verified(
-    tmp_path: Path, encoding: Encoding, kind: ChecksumKind
-) -> None:
+def test_a_payload_in_the_log_is_read_and_verified(tmp_path: Path, encoding: Encoding, kind: ChecksumKind) -> None:
     frames = numbered([3, 4])
     payload = bytes(pack(frames, encoding))
     with FrameLogWriter(tmp_path, 4096, 8192) as log, FrameLogReader(tmp_path) as reader:

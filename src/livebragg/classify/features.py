@@ -69,6 +69,13 @@ class FeatureView:
     loose: NDArray[np.int32]
     n_columns: int
 
+    def crystalline(self, min_peaks: int) -> NDArray[np.bool_]:
+        """Positions with at least so many disks on tracked peaks, and not more disks elsewhere.
+
+        Disks at random azimuths hit tracked peaks of the crystals by chance; that makes no crystal of them.
+        """
+        return (self.tracked >= min_peaks) & ((self.loose <= self.tracked) | (self.loose < 2 * min_peaks))
+
     def dense(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows as a dense matrix, shape (n, n_columns)."""
         owner, disks = self._feature_disks(rows)

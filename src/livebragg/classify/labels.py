@@ -17,6 +17,9 @@ from livebragg.model import NOT_CLASSIFIED, AnalysisEvent, ClassFamily
 _SPREADS = 5.0
 """Standard deviations below the typical intensity of a class that still belong to it: thickness varies."""
 
+_UNEXPLAINED = 0.85
+"""Novelty of positions that no class describes: not classified rather than put with the least unlike class."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassMaps:
@@ -85,7 +88,7 @@ class ClassLabeler:
         seen : NDArray[np.bool_], shape (n_positions,)
             Positions that have arrived.
         """
-        few = seen & ((features.tracked < self._config.min_peaks) | self._faint(features, factors))
+        few = seen & (~features.crystalline(self._config.min_peaks) | self._faint(features, factors))
         poly = few & (features.loose >= self._config.polycrystal_min_disks)
         crystal = seen & ~few
         labels = np.full(seen.size, NOT_CLASSIFIED, np.int16)
@@ -98,7 +101,8 @@ class ClassLabeler:
         ]
         self._seen = int(seen.sum())
         for family, where in without_peaks:
-            if family in self._family_ids or where.sum() >= self._config.min_class_positions:
+            known = family in self._family_ids
+            if where.sum() >= (1 if known else self._config.min_class_positions):
                 number = self._family_id(family)
                 labels[where] = number
                 rows.append((number, family, where.astype(np.float32), none))
@@ -150,7 +154,7 @@ class ClassLabeler:
             return
         numbers = np.array([self._component_ids[int(c)] for c in factors.component_ids], np.int16)
         where = np.flatnonzero(crystal)
-        where = where[factors.weights[where].max(axis=1) > 0]
+        where = where[(factors.weights[where].max(axis=1) > 0) & ~(factors.novelty[where] > _UNEXPLAINED)]
         length = np.sqrt((factors.weights[where] ** 2).sum(axis=1, keepdims=True))
         unit = factors.weights[where] / length
         closeness = unit @ self._known_directions(factors).T

@@ -28,6 +28,8 @@ _RELATED = 0.5
 """Components with a smaller cosine are never the same class."""
 _COHERENT = 0.5
 """Domains of a specimen reach 0.6 to 1 in `coherence`, classes that divide one domain by chance 0 to 0.2."""
+_SCATTERED = 0.3
+"""Components that lead at positions less coherent than this are chance resemblances, not domains."""
 _EVENTS = 1000
 
 
@@ -100,7 +102,7 @@ class GrowingNMF:
         """
         self._state.make_room(features)
         self._state.forget(features, changed)
-        rows = changed[features.tracked[changed] >= self._config.min_peaks]
+        rows = changed[features.crystalline(self._config.min_peaks)[changed]]
         self._state.recode(features, rows)
         self._remember(features, rows)
         self._state.improve()
@@ -122,6 +124,7 @@ class GrowingNMF:
     def finish(self, features: FeatureView) -> None:
         """Sweep over all rows until the components stand still; dissolve classes that own too little."""
         state = self._state
+        self._dissolve_scattered(features)
         for _ in range(self._config.final_sweeps):
             before = state.dictionary.copy()
             rows = np.flatnonzero(state.coded)
@@ -284,10 +287,29 @@ class GrowingNMF:
         small = int(owned.argmin())
         if owned[small] >= self._config.min_class_positions:
             return
-        self._log("component_died", int(self._ids[small]), f"led {owned[small]} positions")
-        self._remove_id(small)
-        self._state.remove(small)
-        self._state.recode(features, coded)
+        self._kill(features, small, f"led {owned[small]} positions")
+
+    def _dissolve_scattered(self, features: FeatureView) -> None:
+        """Remove the components whose positions lie nowhere together: random patterns that happen to agree."""
+        coded = np.flatnonzero(self._state.coded)
+        if self.n_components < 2 or coded.size == 0:
+            return
+        leader = self._state.leaders(coded)
+        scattered = [
+            index
+            for index in range(self.n_components)
+            if (leader == index).any() and coherence(coded[leader == index], coded[leader != index]) < _SCATTERED
+        ]
+        if len(scattered) == self.n_components:
+            return
+        for index in reversed(scattered):
+            self._kill(features, index, f"its {(leader == index).sum()} positions lie scattered")
+
+    def _kill(self, features: FeatureView, index: int, why: str) -> None:
+        self._log("component_died", int(self._ids[index]), why)
+        self._remove_id(index)
+        self._state.remove(index)
+        self._state.recode(features, np.flatnonzero(self._state.coded))
 
     def _absorb(self, features: FeatureView, older: int, younger: int) -> None:
         self._log("component_merged", int(self._ids[younger]), f"into {self._ids[older]}")

@@ -87,8 +87,8 @@ class ClassifyConfig:
     """Value of a disk at a tracked peak; the square root levels the Poisson variance."""
     min_peaks: int = 3
     """Tracked peaks a position needs to belong to a crystalline class."""
-    polycrystal_min_disks: int = 10
-    """Disks on no tracked peak from which a position without enough tracked peaks counts as polycrystalline."""
+    polycrystal_min_disks: int = 8
+    """Disks on no tracked peak from which a position that is not crystalline counts as polycrystalline."""
     sparsity: float = 0.02
     """Penalty on the sum of the weights of a position (features have unit norm)."""
     novelty_threshold: float = 0.5

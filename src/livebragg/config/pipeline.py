@@ -32,8 +32,8 @@ class ScanConfig:
 
     def __post_init__(self) -> None:
         within("scan.fallback_cols", self.fallback_cols, 1, 1 << 20)
-        if self.shape is not None and (min(self.shape) < 1 or self.shape[0] * self.shape[1] > 1 << 26):
-            raise ConfigError(f"scan.shape must have 1 to {1 << 26} positions, not {list(self.shape)}")
+        if self.shape is not None and (min(self.shape) < 1 or self.shape[0] * self.shape[1] > 1 << 24):
+            raise ConfigError(f"scan.shape must have 1 to {1 << 24} positions, not {list(self.shape)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ PIXEL_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32",
 """Pixel types a detector may have."""
 
 MAX_FRAME_SIDE = 1 << 14
-MAX_POSITIONS = 1 << 26
+MAX_POSITIONS = 1 << 24
+"""4096 x 4096: what the maps of one scan may need in memory."""
 MAX_NAME = 200
 MAX_TEXT = 1000
 

@@ -107,7 +107,8 @@ class Analyst:
         for run in self._runs.values():
             if not run.complete:
                 with contextlib.suppress(LiveBraggError):
-                    run.finish(self._revision, "aborted", "the pipeline failed", self._status().counters)
+                    health = self._receiver_counters(run.opened.serial)
+                    run.finish(self._revision, "aborted", "the pipeline failed", health)
                 run.close()
         self._log.close()
 
@@ -146,6 +147,7 @@ class Analyst:
             "measured" if message.measured else "configured",
         )
         self._forget_finished()
+        self._opened = {s: o for s, o in self._opened.items() if s >= message.serial or s in self._runs}
         self._publisher.forget()
         lookup = LogLookup(self._log, opened.acquisition, opened.geometry)
         self._lookups[message.serial] = lookup
@@ -170,6 +172,11 @@ class Analyst:
             self._opened.pop(serial, None)
 
     # ------------------------------------------------------------------------------------------ what goes out
+    def _receiver_counters(self, serial: int) -> dict[str, float]:
+        """What the receiver last said, if it spoke of this acquisition."""
+        about_it = self._report is not None and self._report.serial == serial
+        return dict(self._report.counters) if self._report is not None and about_it else {}
+
     def _current(self) -> ScanRun | None:
         return self._runs[max(self._runs)] if self._runs else None
 
@@ -216,9 +223,9 @@ class Analyst:
             self._finishing = True
             self._publisher.publish(self._status())
             self._revision += 1
-            counters = self._status().counters
             status = _STATUS_OF[message.reason]
-            for update in run.finish(self._revision, status, message.note, counters):
+            health = self._receiver_counters(message.serial) | message.counters
+            for update in run.finish(self._revision, status, message.note, health):
                 self._publisher.publish(update)
             path, problem = run.results_path, run.problem
             self._finishing = False

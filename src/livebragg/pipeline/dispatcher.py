@@ -268,7 +268,9 @@ class Dispatcher:
             if self.jobs.outstanding(serial) == 0:
                 lost = run.stream.counters["frames_skipped"] + run.stream.counters["frames_failed"]
                 note += f"; {lost} frames were not analysed" if lost else ""
-                out.append((ANALYST, AcquisitionDrained(serial=serial, reason=reason, note=note)))
+                counters = {key: float(value) for key, value in run.stream.counters.items()}
+                drained = AcquisitionDrained(serial=serial, reason=reason, note=note, counters=counters)
+                out.append((ANALYST, drained))
                 del self._runs[serial]
                 self._written_off = {k: v for k, v in self._written_off.items() if v[0].serial != serial}
         return out

@@ -75,7 +75,7 @@ class Receiver:
         self._poller = sockets.Poller()
         for socket in (self._jobs, self._answers, self._detector):
             self._poller.add(socket)
-        self._pidfds: dict[int, str] = {}
+        self._pidfds: dict[int, tuple[str, int]] = {}
         self._held: StreamMessage | None = None
         self._counters: Counter[str] = Counter()
         self._rate = RateMeter()
@@ -192,19 +192,21 @@ class Receiver:
             descriptor = os.pidfd_open(message.pid)
         except ProcessLookupError:
             return False
-        self._pidfds[descriptor] = message.worker_id
+        self._pidfds[descriptor] = message.worker_id, message.pid
         self._poller.add(descriptor)
         logger.info("worker %s (pid %d) is ready", message.worker_id, message.pid)
         return True
 
     def _on_worker_death(self, descriptor: int, now: float) -> None:
-        worker = self._pidfds.pop(descriptor)
+        worker, pid = self._pidfds.pop(descriptor)
         self._poller.remove(descriptor)
         os.close(descriptor)
         if not self._stopping or self._dispatcher.busy:
             self._counters["worker_restarts"] += 1
             self._notices.add(f"worker {worker} ended unexpectedly; its frames were given to others")
-        self._send(self._dispatcher.worker_lost(worker, now))
+        known = self._dispatcher.workers.get(worker)
+        if known is None or known.pid == pid:  # else its successor was quicker, and took over
+            self._send(self._dispatcher.worker_lost(worker, now))
 
     def _check_hung(self, now: float) -> None:
         for worker in self._dispatcher.hung_workers(now):

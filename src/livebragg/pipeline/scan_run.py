@@ -208,9 +208,9 @@ class ScanRun:
         return messages
 
     def _final_health(self, health: dict[str, float]) -> dict[str, float]:
-        # Frames also fail where only the dispatcher sees it: its sum is right.
+        # Frames fail in workers (damaged payloads) and at the dispatcher (lost workers).
         numbers = self.numbers(time.time())
-        return health | numbers | {"frames_failed": health.get("frames_failed", numbers["frames_failed"])}
+        return health | numbers | {"frames_failed": numbers["frames_failed"] + health.get("frames_failed", 0.0)}
 
     # --------------------------------------------------------------------------------------------- the file
     @property
@@ -251,9 +251,11 @@ class ScanRun:
 
     def _default_path(self) -> Path:
         acquisition = self.opened.acquisition
-        safe_id = "".join(c if c.isalnum() or c in "-_." else "_" for c in acquisition.acquisition_id)[:80]
+        safe_id = "".join(
+            c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in acquisition.acquisition_id
+        )
         name = self._config.results.name.format(
-            acquisition_id=safe_id,
+            acquisition_id=safe_id[:80],
             time=time.strftime("%Y%m%d-%H%M%S", time.localtime(self.opened.opened_at)),
             serial=self.opened.serial,
         )

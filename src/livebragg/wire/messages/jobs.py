@@ -166,6 +166,8 @@ class AcquisitionDrained:
     reason: EndReason
     note: str
     """In words: "the sender finished", "stopped by the operator with 120 frames not analysed"."""
+    counters: dict[str, float]
+    """Frames of this acquisition by fate, as far as receiver and dispatcher know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
