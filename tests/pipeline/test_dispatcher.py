@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fake_pipeline import PROBE, FakePipeline, batch, end, start
+from dispatch_stories import PROBE, FakePipeline, batch, end, start
 from livebragg.config.detection import ProbeConfig
 from livebragg.config.pipeline import DispatchConfig
 from livebragg.errors import WireError

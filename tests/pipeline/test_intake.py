@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fake_pipeline import FakePipeline, acquisition, batch, end, start
+from dispatch_stories import FakePipeline, acquisition, batch, end, start
 from hostile_messages import ACQUISITION, REFUSED_BY_INTAKE, REFUSED_BY_WORKER, START, Hostile
 from livebragg.config.pipeline import ScanConfig
 from livebragg.detectors import NativeDecoder

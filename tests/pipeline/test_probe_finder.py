@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fake_pipeline import PROBE
+from dispatch_stories import PROBE
 from livebragg.config.detection import ProbeConfig
 from livebragg.pipeline.probe_finder import MAX_PROBE_FRAMES, ProbeFinder, fixed_probe
 from livebragg.wire.messages import ChecksumKind, Encoding, Piece

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fake_pipeline import FakePipeline, batch, end, start
+from dispatch_stories import FakePipeline, batch, end, start
 from livebragg.config.detection import ProbeConfig
 from livebragg.config.pipeline import DispatchConfig
 from livebragg.pipeline.receiver_report import BEHIND_FRAMES, STARTING_S, make_report

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fake_pipeline import PROBE, acquisition
+from dispatch_stories import PROBE, acquisition
 from livebragg.model import ScanGeometry
 from livebragg.pipeline.status import RECEIVER_SILENT_S, Standing, make_status
 from livebragg.wire.codec import decode, encode
