@@ -76,6 +76,7 @@ class Analyst:
         self._reported_at = time.time()
         self._revision = 0
         self._next_publish = 0.0
+        self._next_maps = 0.0
         self._finishing = False
         self._stop = False
         self._warm_up = threading.Thread(target=warm_up_analysis, args=(config,), daemon=True)
@@ -185,15 +186,14 @@ class Analyst:
         run = self._current()
         self._revision += 1
         if run is not None and not run.complete:
-            if run.has_news:
+            if run.has_news and started >= self._next_maps:
                 for message in run.publish(self._revision, started):
                     self._publisher.publish(message)
+                now = time.time()
+                self._next_maps = now + (now - started) * (1 / PUBLISH_SHARE - 1)
             run.flush()
         self._publisher.publish(self._status())
-        now = time.time()
-        self._next_publish = max(
-            started + self._config.publish.interval_s, now + (now - started) * (1 / PUBLISH_SHARE - 1)
-        )
+        self._next_publish = max(started + self._config.publish.interval_s, time.time())
 
     def _status(self) -> PipelineStatus:
         serial = max(self._opened, default=0)
