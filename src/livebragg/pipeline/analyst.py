@@ -240,8 +240,5 @@ def run_analyst(runtime: Runtime) -> None:
         analyst = Analyst(runtime, ctx)
         try:
             analyst.run()
-        except LiveBraggError as error:
-            runtime.report_problem(f"the analyst failed: {error}")
-            raise
         finally:
             analyst.close()

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from livebragg.detectors import NativeDecoder, StreamDecoder
-from livebragg.errors import FrameLogFullError, LiveBraggError, WireError
+from livebragg.errors import FrameLogFullError, WireError
 from livebragg.pipeline.dispatcher import ANALYST, Dispatcher, Outgoing
 from livebragg.pipeline.health import Notices, RateMeter
 from livebragg.pipeline.intake import Intake
@@ -274,8 +274,5 @@ def run_receiver(runtime: Runtime) -> None:
         receiver = Receiver(runtime, ctx)
         try:
             receiver.run()
-        except LiveBraggError as error:
-            runtime.report_problem(f"the receiver failed: {error}")
-            raise
         finally:
             receiver.close()
