@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from livebragg.cli.options import add_config_options, build_config, parse_shape
 from livebragg.errors import ResultsError
-from livebragg.pipeline.offline import process_recording
-from livebragg.storage.recordings import open_recording
 
 
 def add_parser(commands: Any) -> None:
@@ -35,19 +36,24 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace, console: Console) -> int:
-    config = build_config(args, {"dispatch.workers": args.workers})
+    # Imported here, since the kernels take a second that --help and the other commands need not wait for.
+    from livebragg.pipeline.offline import process_recording
+    from livebragg.storage.recordings import open_recording
+
+    config = build_config(args, {"dispatch.workers": args.workers, "results.write": True})
     shape = parse_shape(args.scan_shape, "--scan-shape")
-    if args.output.exists():
-        if not args.force:
-            raise ResultsError(f"{args.output} exists; choose another name, or --force to replace it")
-        args.output.unlink()
+    check_output(args.file, args.output, force=args.force)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with open_recording(args.file, args.dataset, shape) as recording, Progress(*columns, console=console) as bar:
+    with (
+        open_recording(args.file, args.dataset, shape) as recording,
+        written_whole(args.output) as path,
+        Progress(*columns, console=console) as bar,
+    ):
         task = bar.add_task("analysing", total=recording.n_frames)
         snapshot = process_recording(
             recording,
             config,
-            args.output,
+            path,
             lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
         )
     counts = ", ".join(
@@ -59,3 +65,57 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     console.print(f"{len(snapshot.peaks)} peaks, {snapshot.class_ids.size} classes ({counts})", highlight=False)
     console.print(f"results: {args.output}", highlight=False, soft_wrap=True)
     return 0
+
+
+def check_output(recording: Path, output: Path, *, force: bool) -> None:
+    """Refuse a results file that must not or cannot be replaced.
+
+    Parameters
+    ----------
+    recording : Path
+        File that is read; never replaced, whatever name leads to it.
+    output : Path
+        Results file to write.
+    force : bool
+        Whether an existing results file may be replaced.
+
+    Raises
+    ------
+    ResultsError
+        The output is the recording, no regular file, or exists without `force`.
+    """
+    if not output.exists():
+        return
+    if recording.exists() and output.samefile(recording):
+        raise ResultsError(f"{output} is the recording itself; choose another name for the results")
+    if not output.is_file():
+        raise ResultsError(
+            f"{output} is no regular file; write the name of a file, such as {output / 'results.h5'}"
+        )
+    if not force:
+        raise ResultsError(f"{output} exists; choose another name, or --force to replace it")
+
+
+@contextlib.contextmanager
+def written_whole(output: Path) -> Iterator[Path]:
+    """Path to write results to; an existing file is replaced only once the new one is complete.
+
+    Raises
+    ------
+    ResultsError
+        The folder of an existing file cannot be written to.
+    """
+    if not output.exists():
+        yield output
+        return
+    target = output.resolve()  # behind a link, the file is replaced and the link stays
+    try:
+        folder = tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem[:80]}-")
+    except OSError as error:
+        raise ResultsError(
+            f"{output} cannot be replaced ({error.strerror}); make its folder writable, or choose another name"
+        ) from None
+    with folder as name:
+        path = Path(name) / target.name
+        yield path
+        path.replace(target)
