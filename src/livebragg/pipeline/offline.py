@@ -27,6 +27,13 @@ from livebragg.wire.messages import AcquisitionOpened
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, positions done, and positions in all."""
 
+ODD_PIXELS = {
+    "nonfinite_pixels": "NaN or infinite pixels counted as 0",
+    "negative_pixels": "negative pixels counted as 0",
+    "hot_pixels": "hot pixels were replaced by the mean of their neighbours",
+}
+"""Health counters of the analyzers, and what they mean."""
+
 PROBE_PLACES = 8
 """The probe is measured from frames spread over the scan when its beginning has no beam."""
 
@@ -55,13 +62,15 @@ def process_recording(
         The results file cannot be written.
     """
     probe = fixed_probe(config.probe) or _measure(recording, config)
+    notices = Notices()
     run = ScanRun(
-        _opened(recording), probe, config, RecordingLookup(recording), Notices(), results_path=results_path
+        _opened(recording), probe, config, RecordingLookup(recording), notices, results_path=results_path
     )
     if run.problem:
         raise ResultsError(run.problem)
     try:
-        _analyse(recording, config, probe, run, progress)
+        analyzers = _analyse(recording, config, probe, run, progress)
+        _count_odd_pixels(analyzers, run, notices)
         progress("classifying", recording.n_frames, recording.n_frames)
         run.finish(1, "complete", "processed from a recording", {"frames_received": float(recording.n_frames)})
     finally:
@@ -72,21 +81,41 @@ def process_recording(
     return run.snapshot
 
 
-def _analyse(recording: Recording, config: Config, probe: ProbeShape, run: ScanRun, progress: Progress) -> None:
+def _analyse(
+    recording: Recording, config: Config, probe: ProbeShape, run: ScanRun, progress: Progress
+) -> list[FrameAnalyzer]:
+    """Detect and analyse all frames; returns the analyzers, which know what was odd about them."""
+    analyzers: list[FrameAnalyzer] = []
     done = refreshed = 0
     line = recording.scan_shape[1]
-    for batch in _batches(recording, config, probe):
+    for batch in _batches(recording, config, probe, analyzers):
         run.add_batch(batch)
+        run.counters["frames_analysed"] += len(batch)
         done += len(batch)
         if done - refreshed >= max(line, 1):
             run.analysis.refresh()
             refreshed = done
         run.flush()
         progress("analysing", done, recording.n_frames)
+    return analyzers
 
 
-def _batches(recording: Recording, config: Config, probe: ProbeShape) -> Iterator[DetectedBatch]:
-    """Batches in scan order; a few are detected at the same time, since the kernels release the GIL."""
+def _count_odd_pixels(analyzers: list[FrameAnalyzer], run: ScanRun, notices: Notices) -> None:
+    for name, meaning in ODD_PIXELS.items():
+        count = sum(getattr(analyzer.health, name) for analyzer in analyzers)
+        run.counters[name] += count
+        # A Poisson distribution makes a hot pixel now and then; a broken one is there in every frame.
+        if count >= (max(run.counters["frames_analysed"], 1) if name == "hot_pixels" else 1):
+            notices.add(f"{count} {meaning}")
+
+
+def _batches(
+    recording: Recording, config: Config, probe: ProbeShape, analyzers: list[FrameAnalyzer]
+) -> Iterator[DetectedBatch]:
+    """Batches in scan order; a few are detected at the same time, since the kernels release the GIL.
+
+    Every thread has an analyzer of its own, which is added to `analyzers`.
+    """
     threads = config.dispatch.workers or len(os.sched_getaffinity(0))
     size = config.dispatch.batch_frames
     mine = local()
@@ -94,6 +123,7 @@ def _batches(recording: Recording, config: Config, probe: ProbeShape) -> Iterato
     def detect(start: int, frames: np.ndarray) -> DetectedBatch:
         if not hasattr(mine, "analyzer"):
             mine.analyzer = FrameAnalyzer(probe, recording.frame_shape, config.detection, config.virtual)
+            analyzers.append(mine.analyzer)
         batch: DetectedBatch = mine.analyzer.analyze(frames, np.arange(start, start + len(frames)))
         return batch
 
