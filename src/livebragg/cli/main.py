@@ -6,13 +6,13 @@ import argparse
 import logging
 import os
 import sys
-
-from rich.console import Console
-from rich.logging import RichHandler
+from typing import TYPE_CHECKING
 
 from livebragg import __version__
-from livebragg.cli import attach, check_config, demo, process, status
 from livebragg.errors import LiveBraggError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _EPILOG = """\
 first steps:
@@ -28,6 +28,15 @@ Every command explains itself: livebragg COMMAND --help
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:  # also while modules are imported, therefore they are imported below
+        return 130
+
+
+def _run(argv: list[str] | None) -> int:
+    from rich.console import Console
+
     args = _parser().parse_args(argv)
     console = Console(stderr=True)
     _configure_logging(args.verbose, console)
@@ -36,11 +45,11 @@ def main(argv: list[str] | None = None) -> int:
     except LiveBraggError as error:
         console.print(f"livebragg: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         return 1
-    except KeyboardInterrupt:
-        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
+    from livebragg.cli import attach, check_config, demo, process, status
+
     parser = argparse.ArgumentParser(
         prog="livebragg",
         description="Live Bragg-disk detection, Bragg vector maps and phase classification for 4D-STEM.",
@@ -56,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _configure_logging(verbose: bool, console: Console) -> None:
+    from rich.logging import RichHandler
+
     level = "INFO" if verbose else "WARNING"
     os.environ["LIVEBRAGG_LOG_LEVEL"] = level  # the child processes log like their parent
     logging.basicConfig(
