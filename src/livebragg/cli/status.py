@@ -11,9 +11,11 @@ from rich.console import Console
 
 from livebragg.cli.display import render
 from livebragg.cli.options import add_config_options, build_config
-from livebragg.errors import PipelineError
+from livebragg.errors import ConfigError, PipelineError
 from livebragg.wire import sockets
 from livebragg.wire.messages import PipelineStatus, StatusRequest
+
+MAX_TIMEOUT_S = 3600.0
 
 
 def add_parser(commands: Any) -> None:
@@ -32,6 +34,10 @@ def add_parser(commands: Any) -> None:
 
 def _run(args: argparse.Namespace, console: Console) -> int:
     config = build_config(args, {"publish.control": args.control})
+    if not 0 < args.timeout <= MAX_TIMEOUT_S:  # NaN is not either
+        raise ConfigError(
+            f"--timeout {args.timeout:g} is no time to wait; write seconds above 0, at most {MAX_TIMEOUT_S:g}"
+        )
     status = ask_status(config.publish.control, args.timeout)
     if args.json:
         print(json.dumps(asdict(status), default=str))
