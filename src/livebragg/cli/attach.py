@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -13,7 +15,7 @@ from rich.console import Console
 from livebragg.cli.display import StatusDisplay
 from livebragg.cli.options import add_config_options, build_config, parse_shape
 from livebragg.config.schema import Config
-from livebragg.errors import PipelineError
+from livebragg.errors import ConfigError, PipelineError, ResultsError
 from livebragg.pipeline.supervisor import Supervisor, worker_count
 from livebragg.wire import sockets
 from livebragg.wire.messages import PipelineStatus
@@ -28,7 +30,7 @@ analysed yet.
 
 examples:
   livebragg attach tcp://127.0.0.1:7550
-  livebragg attach tcp://detector:7550 --config config/merlin_200kv.toml --results /data/today
+  livebragg attach tcp://detector:7550 --config config/merlin_200kv_gold.toml --results /data/today
   livebragg attach --once --set probe.radius=4.2
 """
 
@@ -59,7 +61,15 @@ def add_pipeline_options(parser: argparse.ArgumentParser) -> None:
 
 
 def pipeline_config(args: argparse.Namespace, endpoint: str | None) -> Config:
-    """Configuration of a run of the pipeline."""
+    """Configuration of a run of the pipeline, checked as far as can be before anything is started.
+
+    Raises
+    ------
+    ConfigError
+        A value is wrong, or an endpoint cannot be used.
+    ResultsError
+        The results folder cannot be written to.
+    """
     flags = {
         "stream.endpoint": endpoint,
         "dispatch.workers": args.workers,
@@ -69,10 +79,45 @@ def pipeline_config(args: argparse.Namespace, endpoint: str | None) -> Config:
         "publish.control": args.control,
     }
     config = build_config(args, flags)
-    sockets.check_endpoint(config.stream.endpoint, "stream.endpoint")
-    sockets.check_endpoint(config.publish.feed, "publish.feed")
-    sockets.check_endpoint(config.publish.control, "publish.control")
+    _check_endpoints(config)
+    if config.results.write:
+        _check_folder(Path(config.results.directory))
     return config
+
+
+def _check_endpoints(config: Config) -> None:
+    """Endpoints that other programs can find, each for one thing only."""
+    users: dict[str, str] = {}
+    for key, endpoint in (
+        ("stream.endpoint", config.stream.endpoint),
+        ("publish.feed", config.publish.feed),
+        ("publish.control", config.publish.control),
+    ):
+        sockets.check_endpoint(endpoint, key)
+        if endpoint.startswith("inproc:"):
+            raise ConfigError(f"{key} {endpoint!r} works in one process only; write tcp://HOST:PORT or ipc://PATH")
+        if endpoint.startswith("tcp:") and endpoint.endswith(":*"):
+            raise ConfigError(f"{key} {endpoint!r}: other programs must know the port; write a number for *")
+        if endpoint in users:
+            raise ConfigError(f"{key} and {users[endpoint]} are both {endpoint!r}; give each its own port")
+        users[endpoint] = key
+
+
+def _check_folder(folder: Path) -> None:
+    """A scan must not be lost because of a folder that could have been checked before."""
+    there = folder.absolute()
+    while not there.exists() and there != there.parent:  # what is missing is made with the first results file
+        there = there.parent
+    if not there.is_dir():
+        problem = f"{there} is a file"
+    elif not os.access(there, os.W_OK | os.X_OK):
+        problem = f"{there} is not writable"
+    else:
+        return
+    raise ResultsError(
+        f"results cannot be written to {folder}: {problem}; choose another folder with --results or "
+        "results.directory, or write none with --set results.write=false"
+    )
 
 
 def _run(args: argparse.Namespace, console: Console) -> int:

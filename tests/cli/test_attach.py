@@ -1,0 +1,73 @@
+"""What ``livebragg attach`` refuses before it starts anything."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from livebragg.cli import attach
+from livebragg.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def _nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attach, "watch", lambda *_, **__: 0)
+
+
+def _words(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["inproc://here"], "stream.endpoint 'inproc://here' works in one process only"),
+        (["--feed", "inproc://here"], "publish.feed"),
+        (["tcp://127.0.0.1:*"], "stream.endpoint 'tcp://127.0.0.1:*': other programs must know the port"),
+        (["--control", "tcp://*:*"], "publish.control"),
+        (["tcp://a:1", "--feed", "tcp://a:1"], "publish.feed and stream.endpoint are both 'tcp://a:1'"),
+        (["--feed", "ipc:///x", "--control", "ipc:///x"], "publish.control and publish.feed are both"),
+        (["7550"], "stream.endpoint '7550' is not an endpoint"),
+    ],
+)
+def test_endpoints_nobody_could_use_are_refused(
+    flags: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["attach", *flags, "--results", str(tmp_path)]) == 1
+    assert complaint in _words(capsys)
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below"])
+def test_a_results_folder_that_is_a_file_is_refused(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    flags = ["attach", "--results", str(tmp_path / folder)]
+    assert main(flags) == 1
+    words = _words(capsys)
+    assert f"{tmp_path / 'file'} is a file" in words
+    assert "--results" in words
+    assert main([*flags, "--set", "results.write=false"]) == 0
+
+
+def test_a_results_folder_without_permission_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path)  # root may write everywhere
+    assert main(["attach", "--results", str(tmp_path / "new" / "folder")]) == 1
+    assert f"{tmp_path} is not writable" in _words(capsys)
+
+
+def test_a_results_folder_that_is_yet_to_be_made_is_fine(tmp_path: Path) -> None:
+    assert main(["attach", "--results", str(tmp_path / "new" / "folder")]) == 0
+
+
+def test_configuration_files_named_in_the_help_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["attach", "--help"])
+    named = re.findall(r"config/\w+\.toml", capsys.readouterr().out)
+    assert named
+    assert all((Path(__file__).resolve().parents[2] / name).is_file() for name in named)
