@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import tomllib
 from typing import Any
 
@@ -55,7 +56,7 @@ def _parse(key: str, value: str) -> Any:
         raise ConfigError(f"--set {key} needs a value: --set KEY=VALUE")
     try:
         return tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # also numbers of 5000 digits
         return value  # a string without quotes, as shells like it
 
 
@@ -63,7 +64,7 @@ def parse_shape(text: str | None, flag: str) -> tuple[int, int] | None:
     """``"64,48"`` or ``"64x48"`` to a shape."""
     if text is None:
         return None
-    parts = text.replace("x", ",").split(",")
-    if len(parts) != 2 or not all(p.strip().isdigit() for p in parts):
+    match = re.fullmatch(r"\s*([0-9]{1,9})\s*[x,]\s*([0-9]{1,9})\s*", text)
+    if match is None:
         raise ConfigError(f"{flag} {text!r} is no shape; write ROWS,COLS")
-    return int(parts[0]), int(parts[1])
+    return int(match[1]), int(match[2])
