@@ -43,16 +43,23 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(args.run(args, console))
     except LiveBraggError as error:
-        console.print(f"livebragg-simulate: {error}", style="red", markup=False, highlight=False)
+        _say(console, f"livebragg-simulate: {error}", style="red")
         return 1
+    except KeyboardInterrupt:  # before sending began: while frames are loaded or rendered
+        return 130
+
+
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    """One line as it is: neither coloured by its words nor wrapped where there is no terminal."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _replay(args: argparse.Namespace, console: Console) -> int:
     with open_recording(args.file, args.dataset, _shape(args.scan_shape)) as recording:
         where = f"{recording.path.name}:{recording.name}" if recording.name else recording.path.name
-        console.print(f"{where}  scan {recording.scan_shape}, frames {recording.frame_shape} {recording.dtype}")
+        _say(console, f"{where}  scan {recording.scan_shape}, frames {recording.frame_shape} {recording.dtype}")
         if recording.alternatives:
-            console.print(f"also in this file: {', '.join(recording.alternatives)} (choose with --dataset)")
+            _say(console, f"also in this file: {', '.join(recording.alternatives)} (choose with --dataset)")
         return _send(RecordedSource(recording, preload=args.cache), args, console, recording.path.stem)
 
 
@@ -60,7 +67,7 @@ def _specimen(args: argparse.Namespace, console: Console) -> int:
     specimen = _make_specimen(args, console)
     if args.truth:
         specimen.write_truth(args.truth)
-        console.print(f"truth written to {args.truth}")
+        _say(console, f"truth written to {args.truth}")
     if args.cache:
         with _bar(console) as bar:
             task = bar.add_task("rendering")
@@ -75,7 +82,7 @@ def _record(args: argparse.Namespace, console: Console) -> int:
         specimen.write_recording(
             args.file, progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
-    console.print(f"{args.file}: data and truth written")
+    _say(console, f"{args.file}: data and truth written")
     return 0
 
 
@@ -87,7 +94,7 @@ def _make_specimen(args: argparse.Namespace, console: Console) -> Specimen:
     if args.electrons is not None:
         changes["electrons_per_frame"] = args.electrons
     config = SpecimenConfig.preset(args.preset, **changes)
-    console.print(f"specimen {args.preset!r}: scan {config.scan_shape}, frames {config.frame_shape}")
+    _say(console, f"specimen {args.preset!r}: scan {config.scan_shape}, frames {config.frame_shape}")
     return Specimen(config)
 
 
@@ -109,12 +116,12 @@ def _send(source: FrameSource, args: argparse.Namespace, console: Console, name:
         sender = Sender(ctx, args.bind)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sender.stop())
-        console.print(f"sending on {sender.endpoint}; attach with: livebragg attach {sender.endpoint}")
+        _say(console, f"sending on {sender.endpoint}; attach with: livebragg attach {sender.endpoint}")
         for repeat in itertools.count(1):
             acquisition_id = args.id or (name if args.loop == 1 else f"{name}-{repeat}")
             show = functools.partial(_show, bar, bar.add_task(acquisition_id))
             sent = sender.send(path, acquisition_id, options, show)
-            console.print(f"{acquisition_id}: {sent.frames} frames in {sent.seconds:.2f} s, {sent.rate_hz:.0f}/s")
+            _say(console, f"{acquisition_id}: {sent.frames} frames in {sent.seconds:.2f} s, {sent.rate_hz:.0f}/s")
             if not sent.complete:
                 return 130
             if repeat == args.loop:
@@ -145,6 +152,22 @@ def _shape(text: str | None) -> tuple[int, int] | None:
     except ValueError:
         raise SystemExit(f"livebragg-simulate: {text!r} is no shape; write ROWS,COLS") from None
     return rows, cols
+
+
+def _repeats(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of acquisitions; write 1 or more, or 0 for no end"
+        )
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            "an acquisition cannot have an empty name; leave --id out for the usual one"
+        )
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -192,12 +215,12 @@ def _add_send_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checksum", default="xxh3_64", choices=[c.value for c in ChecksumKind], help="(default: xxh3_64)"
     )
-    parser.add_argument("--loop", type=int, default=1, metavar="N", help="acquisitions to send (0: no end)")
+    parser.add_argument("--loop", type=_repeats, default=1, metavar="N", help="acquisitions to send (0: no end)")
     parser.add_argument("--start", type=int, default=0, metavar="FRAME", help="first frame to send")
     parser.add_argument("--stop", type=int, metavar="FRAME", help="frame to stop before")
     parser.add_argument("--snake", action="store_true", help="odd lines run backwards")
     parser.add_argument("--flyback-frames", type=int, default=0, metavar="N", help="empty frames after each line")
-    parser.add_argument("--id", help="name of the acquisition")
+    parser.add_argument("--id", type=_name, help="name of the acquisition")
     parser.add_argument("--cache", action="store_true", help="hold all frames in memory before sending")
 
 

@@ -1,0 +1,42 @@
+"""What ``livebragg-simulate`` refuses and prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from livebragg_simulators import cli
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--loop=-1"], "'-1' is no number of acquisitions"),
+        (["--loop=two"], "'two' is no number of acquisitions"),
+        (["--id="], "cannot have an empty name"),
+        (["--id= "], "cannot have an empty name"),
+    ],
+)
+def test_an_impossible_flag_is_refused_at_once(
+    flags: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["specimen", *flags])
+    assert complaint in " ".join(capsys.readouterr().err.split())
+
+
+def test_lines_are_not_wrapped_where_there_is_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / ("long_" * 30 + "[bold].h5")
+    assert cli.main(["record", str(path), "--scan-shape", "2,2", "--frame-shape", "64,64"]) == 0
+    assert f"{path}: data and truth written" in capsys.readouterr().err.splitlines()
+
+
+def test_ctrl_c_before_sending_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_make_specimen", interrupted)
+    assert cli.main(["specimen"]) == 130
