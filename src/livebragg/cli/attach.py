@@ -125,7 +125,9 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     workers = worker_count(config)
     console.print(
         f"attaching to {config.stream.endpoint} with {workers} worker{'s' if workers != 1 else ''}; "
-        f"results are published on {config.publish.feed}. Ctrl-C stops."
+        f"results are published on {config.publish.feed}. Ctrl-C stops.",
+        highlight=False,
+        soft_wrap=True,
     )
     return watch(config, console, once=args.once)
 

@@ -34,5 +34,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     if args.print or args.print_defaults:
         print(to_toml(config), end="")
     else:
-        console.print(f"{args.config or 'the default configuration'} is valid")
+        console.print(
+            f"{args.config or 'the default configuration'} is valid", markup=False, highlight=False, soft_wrap=True
+        )
     return 0

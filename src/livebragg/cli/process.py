@@ -62,7 +62,11 @@ def _run(args: argparse.Namespace, console: Console) -> int:
             snapshot.class_ids, snapshot.class_families, snapshot.class_fractions, strict=True
         )
     )
-    console.print(f"{len(snapshot.peaks)} peaks, {snapshot.class_ids.size} classes ({counts})", highlight=False)
+    console.print(
+        f"{len(snapshot.peaks)} peaks, {snapshot.class_ids.size} classes ({counts})",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print(f"results: {args.output}", highlight=False, soft_wrap=True)
     return 0
 
