@@ -219,6 +219,19 @@ class FakePipeline:
             if k not in piece.skip
         ]
 
+    def owners(self, serial: int) -> dict[int, set[int]]:
+        """Jobs the analyst has of each scan position."""
+        geometry = self.streams[serial - 1].geometry
+        jobs = [job for job in self.accepted.values() if job.serial == serial]
+        owner: dict[int, set[int]] = {}
+        for job in jobs:
+            for piece in job.pieces:
+                index = geometry.scan_index(np.arange(piece.first_frame, piece.first_frame + piece.n_frames))
+                for place in np.delete(index, list(piece.skip)):
+                    owner.setdefault(int(place), set()).add(job.job_id)
+        owner.pop(-1, None)
+        return owner
+
     def told(self, kind: type[Any]) -> list[Any]:
         """Messages of one class to the analyst."""
         return [m for m in self.to_analyst if isinstance(m, kind)]

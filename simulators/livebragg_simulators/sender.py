@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,12 @@ BATCH_TIME_S = 0.02
 HEARTBEAT_S = 0.5
 QUEUE_MESSAGES = 8
 """Messages the socket may hold; more would only hide that the receiver is behind."""
+
+STOP_PATIENCE_S = 1.0
+"""Time for the last messages once the user said stop."""
+
+LAST_MESSAGES_S = 600.0
+"""Time for the last messages of a complete scan: the receiver may be catching up."""
 
 Progress = Callable[[int, int], None]
 """Called with frames sent and frames to send."""
@@ -141,7 +148,10 @@ class Sender:
             progress(sent, stop - options.start)
         complete = sent == stop - options.start
         reason = EndReason.FINISHED if complete else EndReason.STOPPED
-        self._put(AcquisitionEnd(acquisition_id=acquisition_id, frames_sent=sent, reason=reason), patience_s=1.0)
+        end = AcquisitionEnd(acquisition_id=acquisition_id, frames_sent=sent, reason=reason)
+        complete &= self._put(end, patience_s=STOP_PATIENCE_S if self._stopped else math.inf)
+        # A receiver that holds the stream back still wants what waits in the socket.
+        sockets.set_linger(self._socket, LAST_MESSAGES_S if complete else STOP_PATIENCE_S)
         return Sent(sent, time.monotonic() - began, complete)
 
     def _wait_until(self, due: float, sent: int) -> None:
@@ -150,11 +160,11 @@ class Sender:
             if left > HEARTBEAT_S:
                 sockets.send(self._socket, Heartbeat(frames_sent=sent, sent_at=time.time()), wait=False)
 
-    def _put(self, message: object, patience_s: float = float("inf")) -> bool:
+    def _put(self, message: object, patience_s: float = math.inf) -> bool:
         """Send, waiting for the receiver as long as nobody says stop."""
         deadline = time.monotonic() + patience_s
         while not sockets.send(self._socket, message, wait=False):
-            if time.monotonic() > deadline or (self._stopped and patience_s == float("inf")):
+            if time.monotonic() > deadline or (self._stopped and patience_s == math.inf):
                 return False
             time.sleep(0.001)
         return True

@@ -10,9 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from fake_scene import Scene
-
 from fake_pipeline import FakePipeline
+from fake_scene import Scene
 
 
 @pytest.fixture(scope="session")

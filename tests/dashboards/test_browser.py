@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import ARGUMENTS, CHROMIUM, Viewer, dashboard, require_chromium
+from fake_pipeline import FakePipeline
 from fake_scene import Scene
 
 import livebragg_dashboards
-from fake_pipeline import FakePipeline
 from livebragg_dashboards.colours import FIRST_CLASS, LEVELS, slot_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

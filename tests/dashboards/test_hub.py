@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from fake_pipeline import FakePipeline
 from fake_scene import Scene
 from makers import class_maps
 
-from fake_pipeline import FakePipeline
 from livebragg.errors import ConfigError
 from livebragg.wire.codec import encode, topic_of
 from livebragg.wire.messages import ClassMaps, StatusRequest, VectorMap

@@ -116,7 +116,9 @@ def test_a_second_start_ends_the_first_scan_and_counts_what_it_lacked(tmp_path: 
     first = intake.stream
     assert first is not None
     ended, opened = intake.handle(start(name="b"), 2.0)
-    assert ended == Ended(first, EndReason.ABORTED, "a new acquisition started before the end of 'a'")
+    assert ended == Ended(
+        first, EndReason.ABORTED, "a new acquisition started before the end of 'a' after 2 of 40 frames"
+    )
     assert isinstance(opened, Opened)
     assert opened.stream.serial == 2
     assert intake.counters["starts_without_end"] == 1
@@ -142,7 +144,7 @@ def test_the_operators_stop_ends_the_scan_once(tmp_path: Path) -> None:
     intake.handle(batch(2, 1), 1.0)
     (ended,) = intake.stop("stopped by the operator")
     assert isinstance(ended, Ended)
-    assert (ended.reason, ended.note) == (EndReason.STOPPED, "stopped by the operator")
+    assert (ended.reason, ended.note) == (EndReason.STOPPED, "stopped by the operator after 1 of 40 frames")
     assert ended.stream.counters["frames_missing"] == 2
     assert intake.stop("stopped") == []
 

@@ -37,6 +37,7 @@ def run(**changes: Any) -> Any:
         "counters": Counter(positions_analysed=20, frames_failed=0),
         "analysis": SimpleNamespace(scan_shape=(5, 10)),
         "probe": PROBE, "newest_sent_at": 99.0, "results_path": "/r.h5", "problem": "", "complete": False,
+        "ended_as": "complete", "end_reason": "",
     }  # fmt: skip
     made = SimpleNamespace(**{**fields, **changes})
     made.numbers = lambda now: {key: float(value) for key, value in made.counters.items()} | {"lag_s": 0.1}

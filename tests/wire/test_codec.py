@@ -39,7 +39,7 @@ _COUNT = st.integers(1, 1 << 16)
 _REAL = st.floats(allow_nan=False, allow_infinity=False)
 _FIELDS: dict[tuple[type[Any], str], st.SearchStrategy[Any]] = {
     (Acquisition, "frame_shape"): st.tuples(st.integers(1, 1 << 14), st.integers(1, 1 << 14)),
-    (Acquisition, "scan_shape"): st.none() | st.tuples(st.integers(1, 8192), st.integers(1, 8192)),
+    (Acquisition, "scan_shape"): st.none() | st.tuples(st.integers(1, 4096), st.integers(1, 4096)),
     (Acquisition, "dtype"): st.sampled_from(["uint8", "uint16", "float32", "float64"]),
     (ProbeShape, "radius"): st.floats(0.1, 100),
     (ProbeShape, "edge_width"): st.floats(0, 10),

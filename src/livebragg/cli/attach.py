@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -144,8 +145,10 @@ class StopFlag:
         self.requests += 1
 
 
-def watch(config: Config, console: Console, *, once: bool) -> int:
-    """Run the pipeline until it ends, showing its status."""
+def watch(
+    config: Config, console: Console, *, once: bool, observer: Callable[[PipelineStatus], None] | None = None
+) -> int:
+    """Run the pipeline until it ends, showing its status; `observer` is called with each."""
     flag, passed_on = StopFlag(), 0
     last: PipelineStatus | None = None
     with Supervisor(config, once=once) as supervisor, sockets.context() as ctx, StatusDisplay(console) as display:
@@ -157,6 +160,8 @@ def watch(config: Config, console: Console, *, once: bool) -> int:
                 last = status
             if last is not None:
                 display.show(last)
+                if observer is not None:
+                    observer(last)
             if flag.requests > passed_on:
                 passed_on = flag.requests
                 display.note(

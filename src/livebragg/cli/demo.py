@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +19,9 @@ from rich.console import Console
 from livebragg.cli.attach import add_pipeline_options, pipeline_config, watch
 from livebragg.config.schema import Config
 from livebragg.errors import PipelineError
+from livebragg.wire.messages import PipelineStatus
+
+_PR_SET_PDEATHSIG = 1
 
 
 def add_parser(commands: Any) -> None:
@@ -44,34 +49,66 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     args.feed = args.feed or f"tcp://127.0.0.1:{ports[1]}"
     args.control = args.control or f"tcp://127.0.0.1:{ports[2]}"
     args.results = args.results or tempfile.mkdtemp(prefix="livebragg-demo-")
-    Path(args.results).mkdir(parents=True, exist_ok=True)
     config = pipeline_config(args, endpoint)
+    Path(args.results).mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         if not args.no_dashboard:
             port = args.port or ports[3]
             stack.enter_context(_dashboard(config, port))
             console.print(f"\n  dashboard: [bold]http://127.0.0.1:{port}[/bold]\n")
         simulate = ["specimen", "--preset", args.preset, "--rate", str(args.rate), "--bind", endpoint]
-        truth = str(Path(args.results) / "truth.h5")
-        stack.enter_context(_child("livebragg_simulators.cli", [*simulate, "--truth", truth]))
-        return watch(config, console, once=args.once)
+        simulate += ["--truth", str(Path(args.results) / "truth.h5")]
+        console.print(f"results and truth go to {args.results}", highlight=False, soft_wrap=True)
+        demo = _Demo(stack, simulate, console)
+        return watch(config, console, once=args.once, observer=demo.observe)
 
 
-def _dashboard(config: Config, port: int) -> contextlib.AbstractContextManager[None]:
+class _Demo:
+    """Starts the simulated detector once the pipeline is ready, so that the scan is seen from its first line."""
+
+    def __init__(self, stack: contextlib.ExitStack, simulate: list[str], console: Console) -> None:
+        self._stack = stack
+        self._simulate = simulate
+        self._console = console
+        self._detector: subprocess.Popen[bytes] | None = None
+        self._said = ""
+
+    def observe(self, status: PipelineStatus) -> None:
+        """Look at each status."""
+        if self._detector is None:
+            if status.workers:
+                self._detector = self._stack.enter_context(_child("livebragg_simulators.cli", self._simulate))
+            else:
+                self._say("the kernels are compiled: about a minute after an installation, and never again")
+        elif self._detector.poll() not in (None, 0):
+            raise PipelineError(
+                f"the simulated detector ended with exit code {self._detector.returncode}; it says why above"
+            )
+        elif status.phase == "complete":
+            self._say("the scan is complete; the page stays until Ctrl-C")
+
+    def _say(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self._console.print(text, style="bold", highlight=False)
+
+
+def _dashboard(config: Config, port: int) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
     flags = ["--feed", config.publish.feed, "--control", config.publish.control, "--port", str(port)]
     return _child("livebragg_dashboards.cli", flags)
 
 
 @contextlib.contextmanager
-def _child(module: str, arguments: list[str]) -> Iterator[None]:
+def _child(module: str, arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A program of ours in a process of its own, ended with the context."""
     child = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], process_group=0, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", module, *arguments],
+        process_group=0,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=_end_with_parent,
     )
     try:
-        yield
-        if child.poll() not in (None, 0):
-            raise PipelineError(f"{module} ended with exit code {child.returncode}; its messages are above")
+        yield child
     finally:
         child.terminate()
         try:
@@ -79,6 +116,11 @@ def _child(module: str, arguments: list[str]) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this child when the demo is killed (prctl, PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def free_ports(count: int) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import threading
 import time
@@ -58,6 +57,7 @@ class Analyst:
 
     def __init__(self, runtime: Runtime, ctx: Any) -> None:
         config = runtime.config
+        self._runtime = runtime
         self._config = config
         self._notices = Notices()
         self._log = FrameLogReader(runtime.log_directory)
@@ -78,6 +78,9 @@ class Analyst:
         self._next_publish = 0.0
         self._next_maps = 0.0
         self._finishing = False
+        self._begun = 0
+        self._fruitless: dict[int, str] = {}
+        """Acquisitions that ended without results, and why."""
         self._stop = False
         self._warm_up = threading.Thread(target=warm_up_analysis, args=(config,), daemon=True)
 
@@ -86,9 +89,9 @@ class Analyst:
         """Analyse until the receiver says that nothing more will come."""
         signal.signal(signal.SIGTERM, self._on_sigterm)
         self._warm_up.start()
-        parent = os.getppid()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         while not self._stop:
-            if os.getppid() != parent:
+            if self._runtime.orphaned:
                 logger.error("the parent process is gone; the analyst ends")
                 return
             if self._warm_up.is_alive():
@@ -147,6 +150,7 @@ class Analyst:
             *probe.center,
             "measured" if message.measured else "configured",
         )
+        self._begun = max(self._begun, message.serial)
         self._forget_finished()
         self._opened = {s: o for s, o in self._opened.items() if s >= message.serial or s in self._runs}
         self._publisher.forget()
@@ -159,10 +163,11 @@ class Analyst:
     def _take_result(self, result: DetectResult) -> None:
         run = self._runs.get(result.serial)
         if run is None:
-            # Workers and receiver are separate peers: a result may overtake the news of its acquisition.
-            self._waiting.setdefault(result.serial, []).append(result)
-            return
-        if not run.complete:
+            if result.serial > self._begun:
+                # Workers and receiver are separate peers: a result may overtake the news of its acquisition.
+                self._waiting.setdefault(result.serial, []).append(result)
+                return
+        elif not run.complete:
             self._lookups[result.serial].add(result.pieces)
             run.add(result, time.time())
         sockets.send(self._receiver, ResultAccepted(job_id=result.job_id, serial=result.serial))
@@ -185,6 +190,7 @@ class Analyst:
         started = time.time()
         run = self._current()
         self._revision += 1
+        self._log.forget_dropped()
         if run is not None and not run.complete:
             if run.has_news and started >= self._next_maps:
                 for message in run.publish(self._revision, started):
@@ -204,6 +210,7 @@ class Analyst:
             report=self._report,
             report_age_s=time.time() - self._reported_at,
             finishing=self._finishing,
+            problem=self._fruitless.get(serial, ""),
             notices=self._notices.snapshot(),
         )
         return make_status(standing, time.time())
@@ -225,13 +232,26 @@ class Analyst:
             self._revision += 1
             status = _STATUS_OF[message.reason]
             health = self._receiver_counters(message.serial) | message.counters
-            for update in run.finish(self._revision, status, message.note, health):
+            reason = message.note + _losses(message.counters)
+            for update in run.finish(self._revision, status, reason, health, message.notices):
                 self._publisher.publish(update)
             path, problem = run.results_path, run.problem
             self._finishing = False
+        elif message.reason is not EndReason.STOPPED:
+            problem = self._fruitless[message.serial] = f"there are no results: {message.note}"
         logger.info("acquisition %d: %s; results: %s", message.serial, message.note, path or problem or "none")
         self._publisher.publish(self._status())
         sockets.send(self._receiver, AnalystFinished(serial=message.serial, results_path=path, problem=problem))
+
+
+def _losses(counters: dict[str, float]) -> str:
+    """What a finished scan lacks, in words."""
+    words = {
+        "frames_missing": "never came",
+        "frames_dropped": "were dropped",
+        "frames_out_of_range": "lay beyond it",
+    }
+    return "".join(f"; {counters[key]:.0f} frames {text}" for key, text in words.items() if counters.get(key))
 
 
 def run_analyst(runtime: Runtime) -> None:

@@ -13,7 +13,7 @@ from livebragg.config.pipeline import DispatchConfig
 from livebragg.model import ProbeShape
 from livebragg.pipeline.health import Notices
 from livebragg.pipeline.intake import Ended, IntakeEvent, Opened, Stored, Stream
-from livebragg.pipeline.job_table import Job, JobTable
+from livebragg.pipeline.job_table import HeldPositions, Job, JobTable
 from livebragg.pipeline.probe_finder import ProbeFinder, fixed_probe
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire.messages import (
@@ -22,6 +22,7 @@ from livebragg.wire.messages import (
     DetectJob,
     EndReason,
     MeasureJob,
+    Piece,
     ProbeChosen,
     ProbeMeasured,
     ResultAccepted,
@@ -32,6 +33,10 @@ ANALYST = "analyst"
 MAX_UNACCEPTED_JOBS = 256
 """Results that may wait for the analyst before workers have to wait for it."""
 
+HELD_SHARE = 0.25
+"""Share of the frame log that may arrive while frames wait for the others of their position: what never comes
+must not fill the log."""
+
 Outgoing = list[tuple[str, object]]
 
 
@@ -41,6 +46,8 @@ class _Run:
 
     stream: Stream
     finder: ProbeFinder
+    held: HeldPositions | None
+    """``None`` when every frame is a position."""
     ended: Ended | None = None
 
 
@@ -83,17 +90,17 @@ class Dispatcher:
             if isinstance(event, Opened):
                 out += self._open(event.stream, now)
             elif isinstance(event, Stored):
-                splits = event.stream.geometry.splits_position(event.piece.first_frame + event.piece.n_frames)
-                self.jobs.add(event.stream.serial, event.piece, now, splits_position=splits)
-                self._runs[event.stream.serial].finder.add(event.piece)
+                self._store(self._runs[event.stream.serial], event.piece, now)
             else:
-                self._runs[event.stream.serial].ended = event
+                run = self._runs[event.stream.serial]
+                run.ended = event
+                self._let_go_of_all(run, now)
                 self.jobs.close_open()
         return out + self.assign(now)
 
     def _open(self, stream: Stream, now: float) -> Outgoing:
         finder = ProbeFinder(self._probe_frames, self._config.probe_wait_s, now)
-        self._runs[stream.serial] = _Run(stream, finder)
+        self._runs[stream.serial] = _Run(stream, finder, self._holder(stream))
         opened = AcquisitionOpened(
             acquisition=stream.acquisition,
             serial=stream.serial,
@@ -105,6 +112,34 @@ class Dispatcher:
         if self._fixed_probe is not None:
             out += self._use_probe(stream.serial, self._fixed_probe, measured=False)
         return out
+
+    def _holder(self, stream: Stream) -> HeldPositions | None:
+        if stream.geometry.frames_per_position == 1:
+            return None
+        return HeldPositions(stream.geometry, int(self._log.capacity_bytes * HELD_SHARE), self.jobs.divided)
+
+    def _store(self, run: _Run, piece: Piece, now: float) -> None:
+        run.finder.add(piece)
+        if run.held is None:
+            self.jobs.add(run.stream.serial, piece, now)
+            return
+        cut = len(run.held.cut)
+        groups = run.held.add(piece)
+        self.jobs.add_groups(run.stream.serial, groups, now, more=run.held.newest_waits)
+        if len(run.held.cut) > cut:
+            self._notice_cut(run)
+
+    def _let_go_of_all(self, run: _Run, now: float) -> None:
+        if run.held is not None:
+            self.jobs.add_groups(run.stream.serial, run.held.let_go_of_all(), now)
+
+    def _notice_cut(self, run: _Run) -> None:
+        assert run.held is not None
+        self._notices.add(
+            f"{len(run.held.cut)} positions of {run.stream.acquisition.acquisition_id!r} were analysed without "
+            "some of their frames, which did not come in time; send all frames of a position in one batch, or "
+            "raise frame_log.capacity_mb"
+        )
 
     def _use_probe(self, serial: int, probe: ProbeShape, *, measured: bool) -> Outgoing:
         self._runs[serial].finder.probe = probe
@@ -137,7 +172,7 @@ class Dispatcher:
             return self._use_probe(message.serial, message.probe, measured=True) + self.assign(now)
         self._notices.add(f"the probe could not be measured yet: {message.problem}")
         if not hopeful:
-            self._give_up_all(run, message.problem)
+            self._give_up_all(run, message.problem, now)
         return self.assign(now)
 
     def worker_lost(self, worker_id: str, now: float) -> Outgoing:
@@ -145,7 +180,7 @@ class Dispatcher:
         self.workers.pop(worker_id, None)
         lost = self.measuring.pop(worker_id, None)
         if lost is not None and lost[0] in self._runs:
-            self._measurement_lost(self._runs[lost[0]])
+            self._measurement_lost(self._runs[lost[0]], now)
         for job in self.jobs.worker_lost(worker_id):
             self._notices.add(
                 f"{job.n_frames} frames were given up: {job.attempts} workers were lost while analysing them"
@@ -153,12 +188,12 @@ class Dispatcher:
             self._give_up(job)
         return self.assign(now)
 
-    def _measurement_lost(self, run: _Run) -> None:
+    def _measurement_lost(self, run: _Run, now: float) -> None:
         losses = run.finder.lost()
         if losses >= self._config.max_attempts:
             problem = f"{losses} workers were lost while measuring it"
             run.finder.begin_again(problem)
-            self._give_up_all(run, problem)
+            self._give_up_all(run, problem, now)
 
     def hung_workers(self, now: float) -> set[str]:
         """Workers that hold a job for longer than allowed."""
@@ -178,17 +213,22 @@ class Dispatcher:
 
     def discard_backlog(self, now: float) -> Outgoing:
         """Stop at once: what no worker has begun will not be analysed."""
+        for run in self._runs.values():
+            self._let_go_of_all(run, now)
         for job in self.jobs.take_waiting():
             self._write_off(job, "frames_skipped")
         return self.assign(now)
 
     def on_log_full(self, now: float) -> Outgoing:
-        """The sender has to wait for room: frames that wait for a probe nobody can measure must not block it."""
+        """The sender has to wait for room: frames that wait for what cannot come must not block it."""
         for run in self._runs.values():
             if run.finder.needs_more:
                 problem = run.finder.problem
                 run.finder.begin_again(problem)
-                self._give_up_all(run, f"{problem}, and the frame log is full")
+                self._give_up_all(run, f"{problem}, and the frame log is full", now)
+            elif run.held and self.jobs.idle:
+                self.jobs.add_groups(run.stream.serial, run.held.let_go_of_oldest(), now)
+                self._notice_cut(run)
         return self.assign(now)
 
     # ------------------------------------------------------------------------------------------ internals
@@ -210,7 +250,7 @@ class Dispatcher:
             out.append((worker.worker_id, self._message(job)))
             if worker.credits <= self.jobs.held_by(worker.worker_id):
                 idle.remove(worker)
-        return out + self._drained()
+        return out + self._drained(now)
 
     def _measure(self, run: _Run, idle: list[WorkerState], now: float) -> Outgoing:
         free = [w for w in idle if w.worker_id not in self.measuring]
@@ -254,16 +294,17 @@ class Dispatcher:
 
     def _retire(self, job: Job) -> None:
         for piece in job.pieces:
-            self._log.release(piece.segment)
+            if self.jobs.last_of_payload(piece):
+                self._log.release(piece.segment)
 
-    def _drained(self) -> Outgoing:
+    def _drained(self, now: float) -> Outgoing:
         out: Outgoing = []
         for serial, run in list(self._runs.items()):
             if run.ended is None:
                 continue
             note, reason = run.ended.note, run.ended.reason
             if run.finder.failed:
-                self._give_up_all(run, run.finder.failed)
+                self._give_up_all(run, run.finder.failed, now)
                 note, reason = f"{note}; no probe: {run.finder.failed}", EndReason.ABORTED
             if self.jobs.outstanding(serial) == 0:
                 lost = run.stream.counters["frames_skipped"] + run.stream.counters["frames_failed"]
@@ -275,7 +316,8 @@ class Dispatcher:
                 self._written_off = {k: v for k, v in self._written_off.items() if v[0].serial != serial}
         return out
 
-    def _give_up_all(self, run: _Run, problem: str) -> None:
+    def _give_up_all(self, run: _Run, problem: str, now: float) -> None:
+        self._let_go_of_all(run, now)
         jobs = self.jobs.take_waiting(run.stream.serial)
         for job in jobs:
             self._give_up(job)

@@ -22,6 +22,8 @@ class Notices:
 
     def __init__(self) -> None:
         self._newest: dict[str, tuple[str, int]] = {}
+        self._added: dict[str, int] = {}
+        self._total = 0
 
     def add(self, text: str) -> None:
         """Remember a warning, and log it the first time."""
@@ -30,12 +32,27 @@ class Notices:
         if times == 0:
             logger.warning("%s", text)
             if len(self._newest) == MAX_NOTICES:
-                del self._newest[next(iter(self._newest))]
+                oldest = next(iter(self._newest))
+                del self._newest[oldest], self._added[oldest]
         self._newest[kind] = text, times + 1
+        self._total += 1
+        self._added[kind] = self._total
+
+    def mark(self) -> int:
+        """This moment, for `since`."""
+        return self._total
+
+    def since(self, mark: int) -> list[str]:
+        """Warnings that came (also) after a moment, oldest first, with how often each came in all."""
+        return [
+            text if times == 1 else f"{text} ({times} times)"
+            for kind, (text, times) in self._newest.items()
+            if self._added[kind] > mark
+        ]
 
     def snapshot(self) -> list[str]:
-        """Warnings, oldest first, with how often each came."""
-        return [text if times == 1 else f"{text} ({times} times)" for text, times in self._newest.values()]
+        """All warnings, oldest first, with how often each came."""
+        return self.since(0)
 
 
 class RateMeter:

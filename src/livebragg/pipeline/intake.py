@@ -134,7 +134,7 @@ class Intake:
         if self.stream is None or self.stream.ended:
             return []
         self._close(self.stream, 0)
-        return [Ended(self.stream, EndReason.STOPPED, note)]
+        return [Ended(self.stream, EndReason.STOPPED, f"{note} {_how_far(self.stream)}")]
 
     def _start(self, message: AcquisitionStart, now: float) -> list[IntakeEvent]:
         events: list[IntakeEvent] = []
@@ -144,7 +144,7 @@ class Intake:
             self.counters["starts_without_end"] += 1
             note = f"a new acquisition started before the end of {old.acquisition.acquisition_id!r}"
             self._notices.add(note)
-            events.append(Ended(old, EndReason.ABORTED, note))
+            events.append(Ended(old, EndReason.ABORTED, f"{note} {_how_far(old)}"))
         self._serial += 1
         geometry = self._geometry(message.acquisition)
         expected = message.n_frames or (None if geometry.open_ended else geometry.n_frames)
@@ -281,6 +281,11 @@ class Intake:
             self._notices.add(
                 f"{missing} of {expected} frames of {stream.acquisition.acquisition_id!r} never came"
             )
+
+
+def _how_far(stream: Stream) -> str:
+    expected = "" if stream.n_frames_expected is None else f" of {stream.n_frames_expected}"
+    return f"after {stream.counters['frames_received']}{expected} frames"
 
 
 def _beyond(stream: Stream) -> str:

@@ -2,13 +2,21 @@
 
 A job is retired only when the analyst has accepted its result. Until then its payloads stay in the frame log
 and it can be given to another worker, so that no frame is lost with a worker.
+
+Frames of one position are added by the worker, so that one job must have them all. A payload that ends within a
+position is therefore divided: the frames of that position are held until the others have come. Both parts are
+the same payload, with different frames to skip.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.model import ScanGeometry
 from livebragg.wire.messages import Piece
 
 MAX_SKIPPED = 1 << 15
@@ -17,8 +25,120 @@ MAX_SKIPPED = 1 << 15
 MAX_PIECES = 4096
 """Payloads in a job; the same limit."""
 
-SPLIT_WAIT_S = 10.0
-"""How long a job waits for the other frames of its last position."""
+MAX_PARTS = MAX_PIECES // 2
+"""Payloads over which the frames of a position may be spread."""
+
+STRETCH = 4
+"""How many times its size a job may grow for the rest of a divided payload, which is then read only once."""
+
+
+def n_wanted(piece: Piece) -> int:
+    """Frames of a payload that are to be analysed."""
+    return piece.n_frames - len(piece.skip)
+
+
+def _part(piece: Piece, keep: NDArray[np.bool_]) -> Piece:
+    return replace(piece, skip=tuple(np.flatnonzero(~keep).tolist()))
+
+
+@dataclass(slots=True)
+class _Position:
+    """A position of which only some frames have come."""
+
+    missing: int
+    since: int
+    """Bytes of the acquisition that had come before the first of them."""
+    parts: list[Piece] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class HeldPositions:
+    """Frames of one acquisition that wait for the others of their position.
+
+    Parameters
+    ----------
+    geometry : ScanGeometry
+        Which frames belong together.
+    max_bytes : int
+        Bytes of payloads after which the other frames of a position are not waited for any more: what is held
+        occupies the frame log.
+    divided : dict
+        Frames to analyse in each divided payload, by segment and offset; written here.
+    """
+
+    geometry: ScanGeometry
+    max_bytes: int
+    divided: dict[tuple[int, int], int]
+    cut: set[int] = field(default_factory=set)
+    """Positions that were let go without some of their frames."""
+    newest_waits: bool = False
+    """Whether frames of the newest payload are held."""
+    _positions: dict[int, _Position] = field(default_factory=dict)
+    _bytes: int = 0
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def add(self, piece: Piece) -> list[list[Piece]]:
+        """Take a payload; returns groups of parts that can be analysed now, each group within one job."""
+        self._bytes += piece.nbytes
+        groups, self.newest_waits = self._let_go_of_old(), False
+        first, stop = piece.first_frame, piece.first_frame + piece.n_frames
+        aligned = not (self.geometry.splits_position(first) or self.geometry.splits_position(stop))
+        return [*groups, [piece]] if aligned and not piece.skip else groups + self._divide(piece)
+
+    def _divide(self, piece: Piece) -> list[list[Piece]]:
+        index = self.geometry.scan_index(np.arange(piece.first_frame, piece.first_frame + piece.n_frames))
+        rest = np.ones(piece.n_frames, np.bool_)
+        rest[list(piece.skip)] = False
+        places, counts = np.unique(index[rest & (index >= 0)], return_counts=True)
+        groups, n_parts = [], 0
+        for place in places[counts < self.geometry.frames_per_position].tolist():
+            if place not in self.cut:
+                mine = rest & (index == place)
+                rest &= ~mine
+                complete = self._put(place, _part(piece, mine))
+                self.newest_waits |= not complete
+                groups += complete
+                n_parts += 1
+        if rest.any():
+            groups.append([_part(piece, rest) if n_parts else piece])
+        if n_parts + rest.any() > 1:
+            self.divided[piece.segment, piece.offset] = n_wanted(piece)
+        return groups
+
+    def _put(self, place: int, part: Piece) -> list[list[Piece]]:
+        position = self._positions.get(place)
+        if position is None:
+            position = _Position(self.geometry.frames_per_position, self._bytes)
+            self._positions[place] = position
+        position.parts.append(part)
+        position.missing -= n_wanted(part)
+        if position.missing == 0:
+            return [self._positions.pop(place).parts]
+        too_much = len(position.parts) >= MAX_PARTS or sum(len(p.skip) for p in position.parts) >= MAX_SKIPPED
+        return [self._let_go(place)] if too_much else []
+
+    def _let_go(self, place: int) -> list[Piece]:
+        self.cut.add(place)
+        return self._positions.pop(place).parts
+
+    def _let_go_of_old(self) -> list[list[Piece]]:
+        groups = []
+        while self._positions:
+            place, position = next(iter(self._positions.items()))
+            if self._bytes - position.since <= self.max_bytes:
+                break
+            groups.append(self._let_go(place))
+        return groups
+
+    def let_go_of_oldest(self) -> list[list[Piece]]:
+        """Wait no longer for the position whose first frame came before all others."""
+        return [self._let_go(next(iter(self._positions)))] if self._positions else []
+
+    def let_go_of_all(self) -> list[list[Piece]]:
+        """Wait no longer for anything."""
+        return [self._let_go(place) for place in list(self._positions)]
 
 
 @dataclass(slots=True)
@@ -33,19 +153,22 @@ class Job:
     """Who works on it; ``None`` while it waits, or once its worker is done and acceptance is awaited."""
     issued_at: float = 0.0
     done: bool = False
-    splits_position: bool = False
-    """The frames so far end within a position, whose other frames are still to come."""
     made_at: float = 0.0
 
     @property
     def n_frames(self) -> int:
         """Frames to analyse."""
-        return sum(p.n_frames - len(p.skip) for p in self.pieces)
+        return sum(n_wanted(p) for p in self.pieces)
 
     @property
     def n_skipped(self) -> int:
         """Frames in the payloads that are not to be analysed."""
         return sum(len(p.skip) for p in self.pieces)
+
+
+def _has_room(job: Job, group: list[Piece]) -> bool:
+    skipped = sum(len(p.skip) for p in group)
+    return len(job.pieces) + len(group) <= MAX_PIECES and (skipped == 0 or job.n_skipped + skipped <= MAX_SKIPPED)
 
 
 @dataclass(slots=True)
@@ -65,25 +188,53 @@ class JobTable:
     batch_frames: int
     flush_s: float
     max_attempts: int
+    divided: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Frames not retired yet of each payload whose frames may be in several jobs, by segment and offset."""
     _open: Job | None = None
     _waiting: deque[Job] = field(default_factory=deque)
     _issued: dict[int, Job] = field(default_factory=dict)
     _next_id: int = 1
     _waiting_frames: int = 0
 
-    def add(self, serial: int, piece: Piece, now: float, *, splits_position: bool = False) -> None:
-        """Put a payload in line; one that ends within a position waits for the next, so that one job has both."""
-        if self._open is not None and self._open.serial != serial:
+    def add(self, serial: int, piece: Piece, now: float) -> None:
+        """Put a payload in line."""
+        self.add_groups(serial, [[piece]], now)
+
+    def add_groups(self, serial: int, groups: list[list[Piece]], now: float, *, more: bool = False) -> None:
+        """Put groups in line, each in one job; with `more`, the last payload has frames that come later."""
+        for group in groups:
+            self._join(serial, group, now)
+        if self._open is not None:
+            full = self._open.n_frames >= self.batch_frames * (STRETCH if more else 1)
+            if full or self._open.n_skipped >= MAX_SKIPPED:
+                self.close_open()
+
+    def _join(self, serial: int, group: list[Piece], now: float) -> None:
+        job = self._open
+        if job is not None and (job.serial != serial or not _has_room(job, group)):
             self.close_open()
         if self._open is None:
             self._open = Job(self._next_id, serial, [], made_at=now)
             self._next_id += 1
-        self._open.pieces.append(piece)
-        self._open.splits_position = splits_position and len(self._open.pieces) < MAX_PIECES
-        self._waiting_frames += piece.n_frames - len(piece.skip)
-        full = self._open.n_frames >= self.batch_frames and not self._open.splits_position
-        if full or self._open.n_skipped >= MAX_SKIPPED:
-            self.close_open()
+        for piece in group:
+            self._add_piece(self._open.pieces, piece)
+            self._waiting_frames += n_wanted(piece)
+
+    def _add_piece(self, pieces: list[Piece], piece: Piece) -> None:
+        if (piece.segment, piece.offset) in self.divided:
+            for at, other in enumerate(pieces):
+                if (other.segment, other.offset) == (piece.segment, piece.offset):
+                    pieces[at] = replace(piece, skip=tuple(sorted({*piece.skip} & {*other.skip})))
+                    return
+        pieces.append(piece)
+
+    def last_of_payload(self, piece: Piece) -> bool:
+        """Whether nothing else of the payload of a piece that is retired is still needed."""
+        key = piece.segment, piece.offset
+        left = self.divided.pop(key, 0) - n_wanted(piece)
+        if left > 0:
+            self.divided[key] = left
+        return left <= 0
 
     def close_open(self) -> None:
         """No more payloads join the job that is being filled."""
@@ -95,7 +246,7 @@ class JobTable:
         """Close a job that has waited long enough; seconds until there is one to close, if any."""
         if self._open is None:
             return None
-        left = self._open.made_at + self.flush_s + self._open.splits_position * SPLIT_WAIT_S - now
+        left = self._open.made_at + self.flush_s - now
         if left <= 0:
             self.close_open()
             return None
@@ -165,6 +316,11 @@ class JobTable:
     def backlog_frames(self) -> int:
         """Frames no worker has begun."""
         return self._waiting_frames
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is no job at all."""
+        return not (self._open or self._waiting or self._issued)
 
     @property
     def in_flight(self) -> int:

@@ -29,7 +29,7 @@ def run_worker(runtime: Runtime, worker_id: str) -> None:
     credits = runtime.config.dispatch.credits
     finished: list[int] = []
     jobs_done = frames_done = 0
-    parent = os.getppid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     with sockets.context() as ctx, FrameLogReader(runtime.log_directory) as log:
         stage = WorkerStage(worker_id, runtime.config, log)
         jobs = sockets.open_socket(ctx, sockets.DEALER, connect=runtime.jobs, identity=worker_id)
@@ -38,7 +38,7 @@ def run_worker(runtime: Runtime, worker_id: str) -> None:
         poller.add(jobs)
         warm_up_detection(runtime.config)
         runtime.compiled_file.touch()
-        while os.getppid() == parent:
+        while not runtime.orphaned:
             ready = WorkerReady(
                 worker_id=worker_id,
                 pid=os.getpid(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import logging
 import os
 import signal
@@ -21,6 +23,7 @@ from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire import sockets
 from livebragg.wire.messages import (
     AcquisitionDrained,
+    AcquisitionOpened,
     AnalystFinished,
     FrameBatch,
     ProbeMeasured,
@@ -78,6 +81,7 @@ class Receiver:
         self._pidfds: dict[int, tuple[str, int]] = {}
         self._held: StreamMessage | None = None
         self._counters: Counter[str] = Counter()
+        self._marks: dict[int, int] = {}
         self._rate = RateMeter()
         self._started_at = self._last_message_at = time.time()
         self._next_report = 0.0
@@ -89,13 +93,14 @@ class Receiver:
     def run(self) -> None:
         """Receive until told to stop (or, once, until the first acquisition is finished)."""
         signal.signal(signal.SIGTERM, self._on_sigterm)
-        parent = os.getppid()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         while not self._done():
-            if os.getppid() != parent:
+            if self._runtime.orphaned:
                 logger.error("the parent process is gone; the receiver ends")
                 self._runtime.remove()
                 break
             self._turn()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         self._send([(worker, WorkerExit()) for worker in self._dispatcher.workers])
         sockets.send(self._analyst, StopAll())
 
@@ -214,7 +219,8 @@ class Receiver:
             self._notices.add(
                 f"worker {worker} has not answered for {self._config.dispatch.job_timeout_s} s; restarted"
             )
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _take_answers(self, now: float) -> None:
         while (message := sockets.receive(self._answers)) is not None:
@@ -242,11 +248,20 @@ class Receiver:
     def _send(self, out: Outgoing) -> None:
         for destination, message in out:
             if destination == ANALYST:
-                if isinstance(message, AcquisitionDrained):
-                    self._report(time.time())  # so that the results are written with the last counters
-                sockets.send(self._analyst, message)
+                sockets.send(self._analyst, self._with_notices(message))
             else:
                 sockets.send(self._jobs, message, prefix=(destination.encode(),))
+
+    def _with_notices(self, message: object) -> object:
+        """Counters and notices belong to the acquisition during which they arose."""
+        if isinstance(message, AcquisitionOpened):
+            self._counters.clear()
+            self._marks[message.serial] = self._notices.mark()
+        elif isinstance(message, AcquisitionDrained):
+            self._report(time.time())  # so that the results are written with the last counters
+            mark = self._marks.pop(message.serial, 0)
+            return dataclasses.replace(message, notices=self._notices.since(mark))
+        return message
 
     def _report(self, now: float) -> None:
         self._next_report = now + REPORT_EVERY_S

@@ -21,7 +21,6 @@ LOSSES = {
     "frames_dropped": "frames were dropped, the frame log was full",
     "frames_failed": "frames could not be analysed",
     "frames_out_of_range": "frames lie beyond the end of the scan",
-    "starts_without_end": "acquisitions ended only because the next one began",
 }
 """Counters that turn the light yellow, in words."""
 
@@ -45,7 +44,7 @@ def make_report(
     """Judge the state of the stream and the workers."""
     stream = intake.stream
     serial = stream.serial if stream is not None else 0
-    silent = silent_s > quiet_warning_s
+    silent = silent_s > quiet_warning_s and not holding_back
     under_way = stream is not None and not stream.ended
     numbers: Counter[str] = Counter(counters)
     numbers.update(intake.counters)

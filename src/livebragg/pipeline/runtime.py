@@ -32,12 +32,20 @@ class Runtime:
         What everything is configured with.
     once : bool
         End after the first acquisition.
+    supervisor_pid : int
+        Process that started the others; they end when it is gone.
     """
 
     directory: Path
     log_directory: Path
     config: Config
     once: bool
+    supervisor_pid: int
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the supervisor is gone (asked by its children)."""
+        return os.getppid() != self.supervisor_pid
 
     @property
     def jobs(self) -> str:
@@ -75,7 +83,12 @@ class Runtime:
     def save(self) -> Path:
         """Write the run's description for the child processes."""
         path = self.directory / "run.json"
-        run = {"config": to_table(self.config), "log_directory": str(self.log_directory), "once": self.once}
+        run = {
+            "config": to_table(self.config),
+            "log_directory": str(self.log_directory),
+            "once": self.once,
+            "supervisor_pid": self.supervisor_pid,
+        }
         path.write_text(json.dumps(run), encoding="utf-8")
         return path
 
@@ -83,7 +96,8 @@ class Runtime:
     def load(cls, directory: Path) -> Runtime:
         """Read the run's description in a child process."""
         run = json.loads((directory / "run.json").read_text(encoding="utf-8"))
-        return cls(directory, Path(run["log_directory"]), from_table(Config, run["config"]), run["once"])
+        config = from_table(Config, run["config"])
+        return cls(directory, Path(run["log_directory"]), config, run["once"], run["supervisor_pid"])
 
     def remove(self) -> None:
         """Delete everything the run made, whoever is left to do it."""
@@ -98,7 +112,7 @@ def create_runtime(config: Config, *, once: bool) -> Runtime:
     remove_dead_runs(RAM_DISK)
     directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=base))
     log_directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-log-", dir=_log_base(config, base)))
-    runtime = Runtime(directory, log_directory, config, once)
+    runtime = Runtime(directory, log_directory, config, once, os.getpid())
     runtime.save()
     return runtime
 

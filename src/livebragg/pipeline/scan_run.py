@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,7 @@ class ScanRun:
         self.probe = probe
         self._config = config
         self._notices = notices
+        self._mark = notices.mark()
         acquisition, geometry = opened.acquisition, opened.geometry
         self.analysis = ScanAnalysis(
             geometry.scan_shape,
@@ -91,6 +93,9 @@ class ScanRun:
         self.snapshot: AnalysisSnapshot | None = None
         self.problem = ""
         self.complete = False
+        self.ended_as = ""
+        """``complete``, ``stopped`` or ``aborted`` once it is complete."""
+        self.end_reason = ""
         self._next_flush = time.monotonic() + config.results.flush_s
         self._writer = self._open_results(results_path)
 
@@ -114,9 +119,12 @@ class ScanRun:
         """Take what was found at some positions."""
         if len(batch) == 0:
             return
-        self.analysis.add(batch)
+        new = self.analysis.add(batch)
         self.counters["disks"] += len(batch.peaks)
-        self.counters["positions_analysed"] += len(batch)
+        self.counters["positions_analysed"] += new
+        if new < len(batch):
+            self.counters["positions_repeated"] += len(batch) - new
+            self._notices.add("positions came more than once; the first frames of each are the ones that count")
         self._newest = (int(batch.scan_index[-1]), batch.peaks.frame(len(batch) - 1))
         self._write(batch)
 
@@ -180,7 +188,9 @@ class ScanRun:
         return numbers
 
     # ---------------------------------------------------------------------------------------------- the end
-    def finish(self, revision: int, status: str, reason: str, health: dict[str, float]) -> list[FeedMessage]:
+    def finish(
+        self, revision: int, status: str, reason: str, health: dict[str, float], notices: Sequence[str] = ()
+    ) -> list[FeedMessage]:
         """Refine to the batch solution, write the results file, and make the last messages."""
         self.analysis.finish()
         self.snapshot = self.analysis.snapshot()
@@ -198,13 +208,13 @@ class ScanRun:
                     features=self.analysis.features.sparse(self.snapshot.labels.size),
                     class_names=feed.class_names(self.snapshot),
                     health=self._final_health(health),
-                    notices=self._notices.snapshot(),
+                    notices=[*notices, *self._notices.since(self._mark)],
                     status=status,
                     reason=reason,
                 )
             except ResultsError as error:
                 self._results_failed(error)
-        self.complete = True
+        self.complete, self.ended_as, self.end_reason = True, status, reason
         return messages
 
     def _final_health(self, health: dict[str, float]) -> dict[str, float]:

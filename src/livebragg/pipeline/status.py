@@ -24,6 +24,8 @@ class Standing:
     report_age_s: float
     finishing: bool
     notices: list[str]
+    problem: str = ""
+    """Why the newest acquisition has no results."""
 
 
 def make_status(standing: Standing, now: float) -> PipelineStatus:
@@ -63,7 +65,7 @@ def _phase(standing: Standing) -> str:
     if standing.finishing:
         return "finishing"
     if standing.run is not None and standing.run.complete:
-        return "complete"
+        return "complete" if standing.run.ended_as == "complete" else "stopped"
     if standing.report is None:
         return "starting"
     return standing.report.phase
@@ -76,6 +78,10 @@ def _light(standing: Standing) -> tuple[str, list[str]]:
     more: list[tuple[str, str]] = []
     if standing.report_age_s > RECEIVER_SILENT_S and not standing.finishing:
         more.append(("red", f"the receiver has not reported for {standing.report_age_s:.0f} s"))
+    if run is not None and run.complete and run.ended_as != "complete":
+        more.append(("yellow", run.end_reason))
+    if standing.problem:
+        more.append(("red", standing.problem))
     if run is not None and run.problem:
         more.append(("red", run.problem))
     if run is not None and run.counters["frames_failed"]:

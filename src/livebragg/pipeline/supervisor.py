@@ -46,6 +46,7 @@ class Supervisor:
         self._later = [f"w{k}" for k in range(1, worker_count(config))]
         """Workers that start once the first one has compiled the kernels for all."""
         self.worker_restarts = 0
+        self._stopped = False
 
     def __enter__(self) -> Supervisor:
         self._runtime = create_runtime(self._config, once=self._once)
@@ -83,7 +84,7 @@ class Supervisor:
                 continue
             del self._children[name]
             if name in ("analyst", "receiver"):
-                if code != 0:
+                if code not in ((0, -signal.SIGTERM) if self._stopped else (0,)):
                     raise PipelineError(self._problem() or f"the {name} ended unexpectedly ({_how(code)})")
             elif code != 0 and "receiver" in self._children:
                 self._restart(name, code)
@@ -91,6 +92,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Finish the acquisition under way and end; asked again, without the frames that still wait."""
+        self._stopped = True
         receiver = self._children.get("receiver")
         if receiver is not None:
             receiver.send_signal(signal.SIGTERM)
@@ -120,8 +122,13 @@ class Supervisor:
         command = [sys.executable, "-m", "livebragg.pipeline.processes", kind, str(self._runtime.directory)]
         if kind == "worker":
             command.append(name)
-        # A process group of its own: the terminal's Ctrl-C is for the supervisor alone.
-        self._children[name] = subprocess.Popen(command, env=os.environ | _ONE_THREAD, process_group=0)
+        # The child inherits the blocked SIGTERM, and lets it through once it can act on it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            # A process group of its own: the terminal's Ctrl-C is for the supervisor alone.
+            self._children[name] = subprocess.Popen(command, env=os.environ | _ONE_THREAD, process_group=0)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
     def _restart(self, name: str, code: int) -> None:
         now = time.monotonic()

@@ -122,8 +122,12 @@ class FrameLogWriter:
             if segment.used + nbytes <= segment.size:
                 return number, segment
         size = max(self._segment_bytes, nbytes)
-        self._make_room(size)
-        return self._new_segment(size)
+        while True:
+            self._make_room(size)
+            try:
+                return self._new_segment(size)
+            except OSError as error:
+                self._disk_full(size, error)
 
     def _make_room(self, size: int) -> None:
         while self.allocated_bytes + size > self._capacity:
@@ -146,16 +150,26 @@ class FrameLogWriter:
                 mapped = mmap.mmap(descriptor, size)
             finally:
                 os.close(descriptor)
-        except OSError as error:
+        except OSError:
             path.unlink(missing_ok=True)
-            raise PipelineError(
-                f"cannot reserve {size >> 20} MiB for the frame log in {self._directory}: {error.strerror}; "
-                "lower frame_log.capacity_mb or set frame_log.directory to a disk with room"
-            ) from None
+            raise
         self._next_number += 1
         segment = _Segment(path, mapped, size)
         self._segments[number] = segment
         return number, segment
+
+    def _disk_full(self, size: int, error: OSError) -> None:
+        """Give back the oldest segment, as if the capacity were used up: somebody else fills the disk."""
+        text = (
+            f"cannot reserve {size >> 20} MiB for the frame log in {self._directory}: {error.strerror}; lower "
+            "frame_log.capacity_mb or set frame_log.directory to a disk with room"
+        )
+        oldest = next(iter(self._segments), None)
+        if oldest is None:
+            raise PipelineError(text) from None
+        if self._segments[oldest].unreleased:
+            raise FrameLogFullError(text) from None
+        self._drop(oldest)
 
     def _drop(self, number: int) -> None:
         segment = self._segments.pop(number)

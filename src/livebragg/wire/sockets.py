@@ -39,12 +39,12 @@ Socket = zmq.Socket
 
 @contextmanager
 def context() -> Iterator[Any]:
-    """A ZeroMQ context that is ended with everything in it."""
+    """A ZeroMQ context that is ended with everything in it; each socket lingers as it was told."""
     ctx: Any = zmq.Context()
     try:
         yield ctx
     finally:
-        ctx.destroy(linger=200)
+        ctx.destroy(linger=None)
 
 
 def check_endpoint(endpoint: str, key: str = "endpoint") -> str:
@@ -203,3 +203,8 @@ def request(ctx: Any, endpoint: str, message: Any, timeout_s: float) -> Any | No
         return receive(socket) if socket.poll(round(timeout_s * 1000)) else None
     finally:
         socket.close(0)
+
+
+def set_linger(socket: Any, seconds: float) -> None:
+    """How long closing waits for messages that the peer has not taken."""
+    socket.setsockopt(zmq.LINGER, round(seconds * 1000))

@@ -9,7 +9,7 @@ what it already has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,6 +168,8 @@ class AcquisitionDrained:
     """In words: "the sender finished", "stopped by the operator with 120 frames not analysed"."""
     counters: dict[str, float]
     """Frames of this acquisition by fate, as far as receiver and dispatcher know."""
+    notices: list[str] = field(default_factory=list)
+    """Warnings of receiver and dispatcher since it began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
