@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from livebragg.errors import LiveBraggError
+from livebragg.errors import ConfigError, LiveBraggError
 from livebragg.model import ScanOrder
 from livebragg.storage.recordings import open_recording
 from livebragg.wire import sockets
@@ -64,6 +64,7 @@ def _replay(args: argparse.Namespace, console: Console) -> int:
 
 
 def _specimen(args: argparse.Namespace, console: Console) -> int:
+    _refuse_existing(args.truth, args.force)
     specimen = _make_specimen(args, console)
     if args.truth:
         specimen.write_truth(args.truth)
@@ -75,7 +76,13 @@ def _specimen(args: argparse.Namespace, console: Console) -> int:
     return _send(SpecimenSource(specimen), args, console, f"specimen-{args.preset}")
 
 
+def _refuse_existing(path: Path | None, force: bool) -> None:
+    if path is not None and path.exists() and not (force and path.is_file()):
+        raise ConfigError(f"{path} exists; choose another name, or --force to replace a file")
+
+
 def _record(args: argparse.Namespace, console: Console) -> int:
+    _refuse_existing(args.file, args.force)
     specimen = _make_specimen(args, console)
     with _bar(console) as bar:
         task = bar.add_task("rendering")
@@ -126,6 +133,9 @@ def _send(source: FrameSource, args: argparse.Namespace, console: Console, name:
                 return 130
             if repeat == args.loop:
                 break
+        # What waits in the socket may take a while; Ctrl-C ends that at once.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
     return 0
 
 
@@ -189,11 +199,13 @@ def _parser() -> argparse.ArgumentParser:
     specimen = commands.add_parser("specimen", help="scan a synthetic specimen")
     _add_specimen_options(specimen)
     specimen.add_argument("--truth", type=Path, help="write the ground truth to this HDF5 file")
+    specimen.add_argument("--force", action="store_true", help="replace the truth file if it exists")
     _add_send_options(specimen)
     specimen.set_defaults(run=_specimen)
 
     record = commands.add_parser("record", help="write a synthetic specimen with its truth to a file")
     record.add_argument("file", type=Path, help="HDF5 file to write")
+    record.add_argument("--force", action="store_true", help="replace the file if it exists")
     _add_specimen_options(record)
     record.set_defaults(run=_record)
     return parser

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.model import ScanGeometry
+from livebragg.storage.frame_log import ALIGNMENT
 from livebragg.wire.messages import Piece
 
 MAX_SKIPPED = 1 << 15
@@ -47,7 +48,7 @@ class _Position:
 
     missing: int
     since: int
-    """Bytes of the acquisition that had come before the first of them."""
+    """Bytes of the acquisition in the frame log when the first of them had come."""
     parts: list[Piece] = field(default_factory=list)
 
 
@@ -60,7 +61,7 @@ class HeldPositions:
     geometry : ScanGeometry
         Which frames belong together.
     max_bytes : int
-        Bytes of payloads after which the other frames of a position are not waited for any more: what is held
+        Bytes in the frame log after which the other frames of a position are not waited for any more: what is held
         occupies the frame log.
     divided : dict
         Frames to analyse in each divided payload, by segment and offset; written here.
@@ -81,7 +82,7 @@ class HeldPositions:
 
     def add(self, piece: Piece) -> list[list[Piece]]:
         """Take a payload; returns groups of parts that can be analysed now, each group within one job."""
-        self._bytes += piece.nbytes
+        self._bytes += -(-piece.nbytes // ALIGNMENT) * ALIGNMENT
         groups, self.newest_waits = self._let_go_of_old(), False
         first, stop = piece.first_frame, piece.first_frame + piece.n_frames
         aligned = not (self.geometry.splits_position(first) or self.geometry.splits_position(stop))
