@@ -628,9 +628,12 @@ def test_stopping_while_the_probe_is_unknown_comes_to_an_end(tmp_path: Path) -> 
 # -------------------------------------------------------------------------------- every frame accounted for
 @pytest.mark.parametrize("known_probe", [True, False], ids=["probe known", "probe measured"])
 @pytest.mark.parametrize("drop", [False, True], ids=["block", "drop"])
+@pytest.mark.parametrize("per_position", [1, 3])
 @pytest.mark.parametrize("seed", range(12))
-def test_every_frame_has_exactly_one_fate(tmp_path: Path, seed: int, drop: bool, known_probe: bool) -> None:
-    story = _Story(tmp_path, random.Random(seed), drop=drop, known_probe=known_probe)
+def test_every_frame_has_exactly_one_fate(
+    tmp_path: Path, seed: int, per_position: int, drop: bool, known_probe: bool
+) -> None:
+    story = _Story(tmp_path, random.Random(seed), per_position, drop=drop, known_probe=known_probe)
     story.run()
     story.check()
 
@@ -638,7 +641,10 @@ def test_every_frame_has_exactly_one_fate(tmp_path: Path, seed: int, drop: bool,
 class _Story:
     """Random acquisitions, and everything that can happen to them, on one clock."""
 
-    def __init__(self, folder: Path, rng: random.Random, *, drop: bool, known_probe: bool) -> None:
+    def __init__(
+        self, folder: Path, rng: random.Random, per_position: int, *, drop: bool, known_probe: bool
+    ) -> None:
+        self.per_position = per_position
         config = DispatchConfig(
             batch_frames=rng.choice([1, 8, 20]), flush_ms=20.0, max_attempts=rng.choice([1, 3])
         )
@@ -652,9 +658,8 @@ class _Story:
     def run(self) -> None:
         for name in self.rng.choices(["a", "b", "c"], k=3):
             rows = self.rng.choice([5, 20, None])
-            per_position, flyback = self.rng.choice([(1, 0), (3, 0), (4, 1)])
-            fields = {"frames_per_position": per_position, "flyback_frames": flyback}
-            self.pipe.send(start(rows, 10, name, **fields))
+            flyback = 0 if self.per_position == 1 else 2
+            self.pipe.send(start(rows, 10, name, frames_per_position=self.per_position, flyback_frames=flyback))
             self._frames(name)
             if self.rng.random() < 0.6:
                 self.pipe.send(end(self.pipe.streams[-1].newest_frame + 1 + self.rng.choice([0, 0, 3]), name))

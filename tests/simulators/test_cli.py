@@ -45,6 +45,6 @@ def test_ctrl_c_before_sending_leaves_no_traceback(monkeypatch: pytest.MonkeyPat
 def test_a_recording_never_replaces_a_file_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.h5"
     path.write_bytes(b"my data")
-    assert main(["record", str(path), "--scan-shape", "2,2", "--frame-shape", "64,64"]) == 1
+    assert cli.main(["record", str(path), "--scan-shape", "2,2", "--frame-shape", "64,64"]) == 1
     assert "exists; choose another name, or --force" in capsys.readouterr().err
     assert path.read_bytes() == b"my data"
