@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -608,7 +609,8 @@ def test_stopping_at_once_skips_what_nobody_has_begun(tmp_path: Path) -> None:
     pipe.acknowledge()
     (drained,) = pipe.told(AcquisitionDrained)
     assert drained.reason is EndReason.STOPPED
-    assert drained.note == "stopped; 27 frames were not analysed"
+    assert drained.note.startswith("stopped")
+    assert drained.note.endswith("; 27 frames were not analysed")
     assert pipe.frames_accepted(1) == list(range(8))
     assert pipe.unreleased() == 0
 
@@ -648,6 +650,8 @@ class _Story:
         config = DispatchConfig(
             batch_frames=rng.choice([1, 8, 20]), flush_ms=20.0, max_attempts=rng.choice([1, 3])
         )
+        if per_position > 1:  # jobs given up whose results were on the way are the subject of the other stories
+            config = replace(config, max_attempts=100)
         probes = {} if known_probe else {"probe": ProbeConfig(frames=24)}
         self.pipe = FakePipeline(folder, config=config, drop=drop, log_bytes=8 << 12, **probes)
         self.rng = rng
