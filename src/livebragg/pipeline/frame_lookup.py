@@ -36,16 +36,17 @@ class LogLookup:
         self._acquisition = acquisition
         self._geometry = geometry
         self._pieces: list[Piece] = []
-        self._known: set[tuple[int, int]] = set()
+        self._known: set[tuple[int, int, tuple[int, ...]]] = set()
         self._first = np.full(geometry.n_positions, -1, np.int32)
         self._last = np.full(geometry.n_positions, -1, np.int32)
 
     def add(self, pieces: list[Piece]) -> None:
         """Remember where some frames lie; pieces that are known already are ignored."""
         for piece in pieces:
-            if (piece.segment, piece.offset) in self._known:
+            key = (piece.segment, piece.offset, piece.skip)  # a payload may come in parts
+            if key in self._known:
                 continue
-            self._known.add((piece.segment, piece.offset))
+            self._known.add(key)
             index = self._index(piece)
             index = index[index >= 0]
             if index.size == 0:
