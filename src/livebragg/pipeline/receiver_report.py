@@ -55,7 +55,9 @@ def make_report(
     reds: list[str] = []
     yellows: list[str] = []
     if not dispatcher.workers:
-        (reds if running_s > STARTING_S else yellows).append("no worker is ready yet; they are starting")
+        (reds if running_s > STARTING_S else yellows).append(
+            "no worker is ready yet; the first start after an installation compiles the kernels, about a minute"
+        )
     if silent and under_way:
         reds.append(f"no message from {endpoint} for {silent_s:.0f} s; is the sender running?")
     if holding_back:
