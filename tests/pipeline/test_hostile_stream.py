@@ -136,7 +136,7 @@ def test_a_start_without_an_end_closes_the_first_scan_with_its_results(tmp_path:
             send(batch(frames, 0, 80, "second"))
             send(AcquisitionEnd(acquisition_id="second", frames_sent=80, reason=EndReason.ABORTED))
             send(batch(frames, 0, 10, "second"))
-            pipeline.wait_for(lambda s: s["serial"] == 2 and s["phase"] == "complete")
+            pipeline.wait_for(lambda s: s["serial"] == 2 and s["phase"] == "stopped")
             status = pipeline.wait_for(lambda s: s["counters"].get("messages_after_end", 0) == 1)
     assert status["counters"]["messages_without_start"] == 1
     first, second = pipeline.results()
