@@ -59,3 +59,15 @@ def test_the_first_frames_do_not_make_an_endless_rate() -> None:
     meter = RateMeter()
     meter.add(10.0, 32)
     assert meter.rate(10.0) <= 32 / 0.25
+
+
+def test_warnings_since_a_moment_are_those_that_came_again_or_anew() -> None:
+    notices = Notices()
+    notices.add("a checksum was wrong")
+    notices.add("a worker died")
+    mark = notices.mark()
+    assert notices.since(mark) == []
+    notices.add("a worker died")
+    notices.add("frames never came")
+    assert notices.since(mark) == ["a worker died (2 times)", "frames never came"]
+    assert len(notices.snapshot()) == 3

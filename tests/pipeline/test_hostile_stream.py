@@ -193,3 +193,30 @@ def test_a_blank_beam_is_said_in_words_and_the_program_goes_on(tmp_path: Path, f
             send(end("good"))
             pipeline.wait_for(lambda s: s["serial"] == 2 and s["phase"] == "complete")
     assert [p.name.startswith("good") for p in pipeline.results()] == [True]
+
+
+def test_a_clean_scan_after_a_damaged_one_carries_none_of_its_warnings(tmp_path: Path, frames: np.ndarray) -> None:
+    with live_pipeline(tmp_path, once=False) as pipeline:
+        pipeline.wait_ready()
+        with detector(pipeline) as (send, send_bytes):
+            for serial, name in enumerate(("damaged", "clean"), start=1):
+                send(AcquisitionStart(acquisition=announced(name)))
+                if name == "damaged":
+                    send_bytes([b"no message"])
+                    send(replace(batch(frames, 0, 10, name), checksum=1))
+                    send(batch(frames, 10, 60, name))
+                else:
+                    send(batch(frames, 0, 80, name))
+                send(end(name))
+                status = pipeline.wait_for(lambda s, n=serial: s["serial"] == n and s["phase"] == "complete")
+    assert status["light"] == "green", status["reasons"]
+    clean, damaged = pipeline.results()
+    with h5py.File(damaged) as file:
+        said = " ".join(text.decode() for text in file["livebragg/health/notices"][:])
+        assert "10 frames never came" in file["livebragg"].attrs["reason"]
+    assert "not msgpack" in said
+    assert "checksum" in said or "xxh3" in said
+    assert "10 of 80 frames" in said
+    with h5py.File(clean) as file:
+        assert file["livebragg/health"].attrs.get("messages_malformed", 0) == 0
+        assert len(file["livebragg/health/notices"]) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from livebragg.errors import FrameLogFullError, PipelineError
 from livebragg.storage.frame_log import ALIGNMENT, MAPPED_SEGMENTS, FrameLogReader, FrameLogWriter
 
 SEGMENT = 4096
+_REAL_FALLOCATE = os.posix_fallocate
 
 
 @pytest.fixture
@@ -173,4 +176,37 @@ def test_what_is_needed_is_never_lost_and_the_limit_never_passed(tmp_path: Path,
             reader.forget_dropped()
             assert writer.allocated_bytes <= writer.capacity_bytes
             assert all(bytes(reader.read(s, o, n)) == data for s, o, n, data in needed)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _disk_full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_filled_by_others_is_a_full_log_until_something_can_be_given_back(
+    log: FrameLogWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = log.append(bytes(SEGMENT))
+    monkeypatch.setattr(os, "posix_fallocate", _disk_full)
+    with pytest.raises(FrameLogFullError, match=r"cannot reserve .* No space left on device; lower frame_log"):
+        log.append(bytes(SEGMENT))
+    log.release(entry.segment)
+    failures = iter([True])
+
+    def room_after_one_segment_went(*arguments: int) -> None:
+        if next(failures, False):
+            _disk_full()
+        _REAL_FALLOCATE(*arguments)
+
+    monkeypatch.setattr(os, "posix_fallocate", room_after_one_segment_went)
+    assert log.append(bytes(SEGMENT)).segment == 1
+    assert log.allocated_bytes == SEGMENT
+
+
+def test_a_disk_that_is_full_from_the_start_fails_with_the_remedy(
+    log: FrameLogWriter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "posix_fallocate", _disk_full)
+    with pytest.raises(PipelineError, match=r"set frame_log\.directory to a disk with room"):
+        log.append(b"first")
     assert list(tmp_path.iterdir()) == []

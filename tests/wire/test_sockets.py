@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,12 +160,3 @@ def test_a_poller_forgets_sockets_and_does_not_wait_for_no_time(open_: Callable[
     assert poller.wait(5.0) == {pull}
     poller.remove(pull)
     assert poller.wait(-1.0) == set()
-
-
-def test_the_file_of_an_ipc_socket_is_removed_if_there_is_one(tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    path.touch()
-    for _ in range(2):
-        sockets.unlink_ipc(f"ipc://{path}")
-        assert not path.exists()
-    sockets.unlink_ipc("tcp://127.0.0.1:1")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import zmq
@@ -32,9 +31,6 @@ PULL, PUSH, ROUTER, DEALER, XPUB, SUB, REQ = (
     zmq.SUB,
     zmq.REQ,
 )
-
-Context = zmq.Context
-Socket = zmq.Socket
 
 
 @contextmanager
@@ -181,12 +177,6 @@ class Poller:
 def bound_endpoint(socket: Any) -> str:
     """Endpoint a socket was bound to, with the port the system chose."""
     return str(socket.getsockopt_string(zmq.LAST_ENDPOINT))
-
-
-def unlink_ipc(endpoint: str) -> None:
-    """Remove the file of an ipc endpoint, if any."""
-    if endpoint.startswith("ipc://"):
-        Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
 
 
 def subscribe(socket: Any, *kinds: type[Any]) -> None:
