@@ -32,6 +32,8 @@ PULL, PUSH, ROUTER, DEALER, XPUB, SUB, REQ = (
     zmq.REQ,
 )
 
+Context = zmq.Context
+
 
 @contextmanager
 def context() -> Iterator[Any]:
