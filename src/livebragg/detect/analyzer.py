@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from livebragg.config.detection import DetectionConfig, VirtualConfig
 from livebragg.detect.detector import DiskDetector, FrameHealth
-from livebragg.detect.frames import as_frames
 from livebragg.detect.template import ProbeTemplate
 from livebragg.detect.virtual import virtual_masks
 from livebragg.errors import ConfigError, FrameError
@@ -96,11 +95,11 @@ class FrameAnalyzer:
         FrameError
             Wrong shape, a dtype that holds no counts, or another number of scan positions than of frames.
         """
-        stack = as_frames(frames, self.frame_shape)
+        stack = np.asarray(frames)
         index = np.asarray(scan_index, np.int64)
-        if index.shape != (stack.shape[0],):
+        if index.shape != stack.shape[:1]:
             raise FrameError(
-                f"{stack.shape[0]} frames came with scan indices of shape {index.shape}; one each is due"
+                f"{len(stack)} frames came with scan indices of shape {index.shape}; one each is due"
             )
         beam = np.empty((index.size, 3), np.float32)
         virtual = np.empty((index.size, len(VIRTUAL_IMAGES)), np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.detect.frames import as_frames
+from livebragg.detect.frames import as_pixels
 from livebragg.detect.plan import build_plan
 from livebragg.detect.template import ProbeTemplate
 from livebragg.errors import ConfigError
@@ -107,10 +107,8 @@ class DiskDetector:
             bad_pixels=None if bad_pixels is None else np.asarray(bad_pixels, bool),
         )
         self._counting = (0.0 if gain is None else float(gain), float(offset), float(read_noise) ** 2)
-        self._scratch = allocate_scratch(
-            self.frame_shape, self._plan.pad, self._plan.templates.shape[-1], _CANDIDATES
-        )
-        self._fit = np.zeros((max_disks_per_frame, len(FIT_COLUMNS)))
+        self._scratch = allocate_scratch(self._plan, _CANDIDATES)
+        self._fit = np.zeros((max_disks_per_frame + 1, len(FIT_COLUMNS)))
         self._health = np.zeros(5, np.int64)
 
     @property
@@ -143,20 +141,19 @@ class DiskDetector:
         FrameError
             Wrong shape, or a dtype that holds no counts.
         """
-        return self.detect_many(as_frames(np.asarray(frame)[np.newaxis], self.frame_shape))
+        return self.detect_many(np.asarray(frame)[np.newaxis])
 
     def detect_many(self, frames: NDArray[np.generic]) -> BraggPeaks:
         """Find the disks of several frames, shape ``(n, frame_rows, frame_cols)``."""
-        stack = as_frames(frames, self.frame_shape)
+        stack, pixel_type = as_pixels(frames, self.frame_shape)
         columns, counts = self._allocate_output(stack.shape[0])
-        total = detect_batch(
-            stack, self._counting, self._plan, self._scratch, self._fit, columns, counts, self._health
-        )
+        counting = (pixel_type, *self._counting)
+        total = detect_batch(stack, counting, self._plan, self._scratch, self._fit, columns, counts, self._health)
         return peaks_from_columns(columns[:, :total], counts)
 
     def analyze_into(
         self,
-        stack: NDArray[np.generic],
+        frames: NDArray[np.generic],
         masks: NDArray[np.float32],
         center: tuple[float, float],
         search_radius: float,
@@ -164,11 +161,12 @@ class DiskDetector:
         out_virtual: NDArray[np.float32],
         out_sum: NDArray[np.float32],
     ) -> BraggPeaks:
-        """`detect_many` of checked frames, and in the same pass what `analyze_batch` collects."""
+        """`detect_many`, and in the same pass what `analyze_batch` collects."""
+        stack, pixel_type = as_pixels(frames, self.frame_shape)
         columns, counts = self._allocate_output(stack.shape[0])
         total = analyze_batch(
             stack,
-            self._counting,
+            (pixel_type, *self._counting),
             self._plan,
             self._scratch,
             self._fit,
@@ -185,7 +183,7 @@ class DiskDetector:
         return peaks_from_columns(columns[:, :total], counts)
 
     def _allocate_output(self, n_frames: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        return np.empty((5, n_frames * self._fit.shape[0]), np.float32), np.zeros(n_frames, np.int64)
+        return np.empty((5, n_frames * (self._fit.shape[0] - 1)), np.float32), np.zeros(n_frames, np.int64)
 
 
 def peaks_from_columns(columns: NDArray[np.float32], counts: NDArray[np.int64]) -> BraggPeaks:

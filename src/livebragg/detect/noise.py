@@ -38,6 +38,6 @@ def measure_gain(frames: NDArray[np.generic], offset: float = 0.0) -> tuple[floa
     scratch, order = np.zeros((3, SEGMENTS), np.float32), np.zeros(SEGMENTS, np.int32)
     noise = np.empty((stack.shape[0], 2))
     for frame, out in zip(as_frames(stack, stack.shape[1:]), noise, strict=True):
-        measure_noise(frame, offset, scratch, order, out)
+        measure_noise(frame - np.float32(offset), scratch, order, out)
     gain, variance = np.median(noise, axis=0)
     return float(gain), float(np.sqrt(variance))

@@ -6,30 +6,46 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from livebragg.detect.aperture import Aperture, aperture_pixels, best_aperture
 from livebragg.detect.template import ProbeTemplate
 from livebragg.detect.threshold import significance_for
 from livebragg.errors import FrameError
+from livebragg.kernels.background import cell_sums
+from livebragg.kernels.fit import PHASES
 from livebragg.kernels.plan import Plan
-from livebragg.kernels.spans import column_prefix, disk_spans, row_of_disk_sums
+from livebragg.kernels.sums import BLOCK, column_prefix, window_sums
 
-_RING_AREA = 1.5
-"""Area of the background ring over that of the disk: more would average better and see more of the neighbours."""
+_BACKGROUND_AREA = 3.0
+"""Area of the surroundings of a disk in its patch, in squares of its radius."""
 
-_SMALLEST_RING = 40.0
-"""Least area of the ring, in pixels."""
+_SMALLEST_BACKGROUND = 40.0
+"""Least area of the surroundings, in pixels."""
+
+_BOX = 3.0
+"""Side of the box about a disk that tells its background, in radii of the disk."""
+
+_BOXES = ((5, 1), (7, 1), (3, 3), (5, 3), (7, 3), (5, 5), (9, 3), (7, 5), (9, 5), (7, 7), (9, 7), (9, 9), (11, 11))
+"""Sides of boxes that can be summed in two short steps, as their factors."""
 
 _MIN_DISK_FRACTION = 0.5
 """A disk is looked for where at least this part of it lies on usable pixels, and its centre in the frame."""
 
 _MIN_RING_FRACTION = 0.25
-"""The same for the ring its background comes from."""
+"""The same for the rest of the box its background comes from."""
 
 _LOOSE = 0.75
-"""Score worth a closer look, relative to the significance needed: the score is a rougher measure."""
+"""Excess worth a closer look, relative to the significance needed: it is a rougher measure."""
+
+_UNSEEN = 1e9
+"""Ratio of areas where no disk is looked for: whatever is in the disk is less than the background."""
 
 _SHARPNESS_MARGIN = 2.0
 """A pixel this much sharper than the template's own peak is hot."""
+
+_VECTOR = 16
+"""Patches are filled up to a multiple of this many pixels."""
 
 
 def build_plan(
@@ -47,59 +63,62 @@ def build_plan(
     FrameError
         The frame is smaller than the disk's patch, or nothing of it is usable.
     """
-    patch_radius = probe.patch_radius + 0.5
-    disk_radius = best_disk_radius(probe)
-    disk, patch = disk_spans(disk_radius), disk_spans(patch_radius)
-    ring_area = max(_RING_AREA * math.pi * disk_radius**2, _SMALLEST_RING)
-    outer = disk_spans(math.sqrt(patch_radius**2 + ring_area / math.pi))
-    pad = int(outer[0][-1]) + 2
     _check_size(frame_shape, 2 * probe.patch_radius + 1)
+    aperture = best_aperture(probe)
+    guard = probe.patch_radius + 0.5
+    around = max(_BACKGROUND_AREA * probe.radius**2, _SMALLEST_BACKGROUND)
+    patch_radius = math.sqrt(guard**2 + around / math.pi)
+    reach = int(patch_radius)
+    spacing = max(1.1 * probe.radius, 2.0) if min_spacing is None else float(min_spacing)
+    leash = 0.6 * spacing + 1.0
+    pad = reach + int(leash) + 4
+    box = min(_BOXES, key=lambda b: abs(b[0] * b[1] - _BOX * aperture.radius / aperture.binning))
+    margin = max(box[0] * box[1] // 2, aperture.offsets.size // 2) + 1
+    cell = max(round(probe.radius / aperture.binning), 1)
     weight = _weight(frame_shape, pad, bad_pixels)
-    areas = [_area_map(weight, spans, pad) for spans in (disk, patch, outer)]
-    disk_area, whole = areas[0], areas[2]
-    ring = whole - areas[1]
+    disk_area, box_area, cell_area = _areas(weight, pad, aperture, box, margin, cell)
+    ring = box_area - disk_area
+    good = weight[pad:-pad, pad:-pad] > 0
     seen = (disk_area >= _MIN_DISK_FRACTION * disk_area.max()) & (ring >= _MIN_RING_FRACTION * ring.max())
-    seen &= weight[pad:-pad, pad:-pad] > 0
     if not seen.any():
         raise FrameError(
             f"no pixel of a frame of {frame_shape} pixels has half a disk of radius {probe.radius} px and some "
             "background around it; mask fewer pixels or set a smaller probe.radius"
         )
-    ratio = disk_area / np.maximum(whole - disk_area, 1.0)
-    spacing = max(1.1 * probe.radius, 2.0) if min_spacing is None else float(min_spacing)
-    threshold = significance_for(false_disks_per_frame, int(seen.sum()), disk_radius)
+    threshold = significance_for(false_disks_per_frame, int(good.sum()), aperture.radius)
+    templates, patch, inside_patch, distance = _tables(probe, patch_radius, reach, weight.shape[1])
+    edge = probe.radius + 2.0 * probe.edge_width
     return Plan(
-        disk=disk,
-        patch=patch,
-        outer=outer,
-        templates=probe.phases(),
-        weight=weight,
-        ratio=ratio.astype(np.float32),
-        norm=np.where(seen, 2.0 / np.sqrt(1.0 + ratio), 0.0).astype(np.float32),
-        disk_area=disk_area,
-        largest_area=float(np.sum(2 * disk[1] + 1)),
-        outer_area=float(np.sum(2 * outer[1] + 1)),
-        ring_area=ring,
         pad=pad,
+        binning=aperture.binning,
+        margin=margin,
+        disk=(aperture.offsets, aperture.halves),
+        box=box,
+        cell=cell,
+        cell_area=cell_area,
+        disk_area=disk_area,
+        ratio=np.where(seen, disk_area / np.maximum(ring, 1.0), _UNSEEN).astype(np.float32),
+        whole_disk=float(disk_area.max()),
+        whole_ring=float(ring.max()),
+        slope=aperture.slope,
+        captured=aperture.captured,
+        templates=templates,
+        patch=patch,
+        inside_patch=inside_patch,
+        outside=(inside_patch * (distance > guard)).astype(np.float32),
+        reach=reach,
+        weight=weight,
+        clean=_clean(good, patch_radius),
+        bad=np.flatnonzero((weight == 0) & (np.pad(np.ones(frame_shape), pad) > 0)).astype(np.int64),
         threshold=threshold,
         loose=_LOOSE * threshold,
         spacing=spacing,
-        overlap=2.0 * (probe.radius + 2.0 * probe.edge_width),
-        reach=float(outer[0][-1] + probe.patch_radius + 2),
+        leash=leash,
+        overlap=2.0 * edge,
+        touch=patch_radius + edge + 1.0,
+        plateau=float(templates[:, 0].max()),
         peakedness=_peakedness(probe),
     )
-
-
-def best_disk_radius(probe: ProbeTemplate) -> float:
-    """Radius over which the counts of a weak disk stand out most from a flat background, in pixels."""
-    shifts = [(0.0, 0.0), (0.5, 0.0), (0.25, 0.25), (0.5, 0.5)]
-    images = [probe.image(shift) for shift in shifts]
-    reach = probe.patch_radius
-    axis = np.arange(-reach, reach + 1)
-    squares = axis[:, None] ** 2 + axis[None, :] ** 2
-    candidates = [s for s in np.unique(squares) if 1 <= s <= reach**2]
-    gains = [np.mean([i[squares <= s].sum() for i in images]) / np.sqrt((squares <= s).sum()) for s in candidates]
-    return math.sqrt(float(candidates[int(np.argmax(gains))]))
 
 
 def _check_size(frame_shape: tuple[int, int], patch: int) -> None:
@@ -121,19 +140,53 @@ def _weight(frame_shape: tuple[int, int], pad: int, bad_pixels: NDArray[np.bool_
     return np.pad(good, pad)
 
 
-def _area_map(
-    weight: NDArray[np.float32], spans: tuple[NDArray[np.int64], NDArray[np.int64]], pad: int
-) -> NDArray[np.float32]:
-    """Usable pixels within the spans about every pixel of the frame."""
-    prefix = np.zeros((weight.shape[0] + 1, weight.shape[1]), np.int32)
-    column_prefix(weight, 1.0, prefix)
-    rows, cols = weight.shape[0] - 2 * pad, weight.shape[1] - 2 * pad
-    area = np.zeros((rows, cols), np.float32)
-    line = np.zeros(cols, np.int32)
-    for r in range(rows):
-        row_of_disk_sums(prefix, spans[0], spans[1], r, pad, line)
-        area[r] = line
-    return area
+def _areas(
+    weight: NDArray[np.float32], pad: int, aperture: Aperture, box: tuple[int, int], margin: int, cell: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Usable pixels of the disk and the box about every bin, and of every cell."""
+    bins = [-(-(size - 2 * pad) // aperture.binning) for size in weight.shape]
+    padded = (bins[0] + 2 * margin, bins[1] + 2 * margin)
+    prefix = np.zeros((padded[0] + 1, padded[1]), np.int32)
+    column_prefix(weight, pad, aperture.binning, margin, 1.0, prefix)
+    disk, whole = np.zeros(padded, np.int32), np.zeros(padded, np.int32)
+    lines = np.zeros((2, BLOCK + 4 * padded[1]), np.int32)
+    window_sums(prefix, aperture.offsets, aperture.halves, *box, margin, lines, disk, whole)
+    cells = np.zeros((-(-bins[0] // cell), -(-bins[1] // cell)), np.float32)
+    cell_sums(prefix, margin, cell, 1.0, cells)
+    inner = (slice(margin, -margin), slice(margin, -margin))
+    return disk[inner].astype(np.float32), whole[inner].astype(np.float32), cells
+
+
+def _tables(
+    probe: ProbeTemplate, patch_radius: float, reach: int, width: int
+) -> tuple[NDArray[np.float32], NDArray[np.uint32], NDArray[np.float32], NDArray[np.float64]]:
+    """Templates on a round patch, the patch in a flat image of `width` columns, which of its places count, and
+    how far they are from the middle."""
+    rows, cols = np.indices((2 * reach + 1, 2 * reach + 1))
+    distance = np.hypot(rows - reach, cols - reach)
+    round_ = distance <= patch_radius
+    n = int(round_.sum())
+    filled = -(-n // _VECTOR) * _VECTOR
+    patch = np.zeros(filled, np.uint32)
+    patch[:n] = (rows * width + cols)[round_]
+    patch[n:] = patch[n // 2]
+    edge = reach - probe.patch_radius
+    phases = np.pad(probe.phases(), ((0, 0), (0, 0), (0, 0), (edge, edge), (edge, edge)))
+    flat = phases.reshape(PHASES**2, 3, *round_.shape)[:, :, round_]
+    templates = np.zeros((PHASES**2, 4, filled), np.float32)
+    templates[:, :3, :n] = flat
+    templates[:, 3, :n] = aperture_pixels(flat[:, 0])
+    inside = np.zeros(filled, np.float32)
+    inside[:n] = 1.0
+    distances = np.zeros(filled)
+    distances[:n] = distance[round_]
+    return templates, patch, inside, distances
+
+
+def _clean(good: NDArray[np.bool_], patch_radius: float) -> NDArray[np.bool_]:
+    """Where no bad pixel and no edge of the frame is within the patch."""
+    far = ndimage.distance_transform_edt(np.pad(good, 1))
+    return np.asarray(far[1:-1, 1:-1] > patch_radius + 1.0)
 
 
 def _peakedness(probe: ProbeTemplate) -> float:

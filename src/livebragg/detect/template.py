@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 from scipy.special import chndtr, ndtr
 
 from livebragg.errors import ProbeError
-from livebragg.kernels.refine import PHASES
+from livebragg.kernels.fit import PHASES
 from livebragg.model import ProbeShape
 
 _TAIL = 2e-3

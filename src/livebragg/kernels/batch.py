@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from livebragg.kernels.find import find_disks
-from livebragg.kernels.load import load_frame
+from livebragg.kernels.load import drop_negative, load_frame, scale_image
 from livebragg.kernels.noise import measure_noise
 from livebragg.kernels.plan import COL, INTENSITY, INTENSITY_VARIANCE, POSITION_VARIANCE, ROW, Plan, Scratch
 from livebragg.kernels.virtual import collect
@@ -17,8 +17,8 @@ from livebragg.kernels.virtual import collect
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def prepare_frame(
-    frame: NDArray[np.generic],
-    counting: tuple[float, float, float],
+    frame: NDArray[np.uint8],
+    counting: tuple[int, float, float, float],
     plan: Plan,
     scratch: Scratch,
     out_health: NDArray[np.int64],
@@ -27,30 +27,31 @@ def prepare_frame(
 
     Parameters
     ----------
-    counting : tuple of float
-        Counts per electron (0: measured from the frame, and the read noise too), counts of a pixel without
-        electrons, and read-noise variance in electrons squared.
+    frame : NDArray[np.uint8], shape (frame_rows, bytes of a row)
+    counting : tuple
+        Number of the pixel type, counts per electron (0: measured from the frame, and the read noise too),
+        counts of a pixel without electrons, and read-noise variance in electrons squared.
     """
-    gain, offset, scratch.noise[1] = counting
-    scratch.noise[0] = gain
-    if gain <= 0.0:
-        measure_noise(frame, offset, scratch.segments, scratch.order, scratch.noise)
-    return load_frame(
-        frame,
-        scratch.noise[0],
-        offset,
-        scratch.noise[1] > 0.0,
-        plan.pad,
-        plan.weight,
-        scratch.image,
-        out_health,
-    )
+    pixel_type, gain, offset, variance = counting
+    measured = gain <= 0.0
+    keep_negative = measured or variance > 0.0
+    pad, image = plan.pad, scratch.image
+    top = load_frame(frame, pixel_type, offset, keep_negative, pad, plan.bad, image, out_health)
+    scratch.noise[0], scratch.noise[1] = gain, variance
+    if measured:
+        inner = image[pad : image.shape[0] - pad, pad : image.shape[1] - pad]
+        measure_noise(inner, scratch.segments, scratch.order, scratch.noise)
+        if scratch.noise[1] <= 0.0:
+            drop_negative(pad, image, out_health)
+    if scratch.noise[0] != 1.0:
+        scale_image(1.0 / scratch.noise[0], pad, image)
+    return top / scratch.noise[0]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def detect_batch(
-    frames: NDArray[np.generic],
-    counting: tuple[float, float, float],
+    frames: NDArray[np.uint8],
+    counting: tuple[int, float, float, float],
     plan: Plan,
     scratch: Scratch,
     fit_scratch: NDArray[np.float64],
@@ -62,11 +63,10 @@ def detect_batch(
 
     Parameters
     ----------
-    frames : NDArray, shape (n, frame_rows, frame_cols)
-        Any real dtype.
-    counting : tuple of float
-        Gain, offset and read-noise variance, as in `prepare_frame`.
-    fit_scratch : NDArray[np.float64], shape (max_disks, 7)
+    frames : NDArray[np.uint8], shape (n, frame_rows, bytes of a row)
+    counting : tuple
+        Pixel type, gain, offset and read-noise variance, as in `prepare_frame`.
+    fit_scratch : NDArray[np.float64], shape (max_disks + 1, 8)
     out_columns : NDArray[np.float32], shape (5, capacity)
         ``qx, qy, intensity, intensity_error, position_error``, in pixels and detector counts.
     out_counts : NDArray[np.int64], shape (n,)
@@ -91,8 +91,8 @@ def detect_batch(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def analyze_batch(
-    frames: NDArray[np.generic],
-    counting: tuple[float, float, float],
+    frames: NDArray[np.uint8],
+    counting: tuple[int, float, float, float],
     plan: Plan,
     scratch: Scratch,
     fit_scratch: NDArray[np.float64],

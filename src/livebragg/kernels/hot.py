@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 def replace_hot_pixel(
     image: NDArray[np.float32],
     weight: NDArray[np.float32],
-    disk: tuple[NDArray[np.int64], NDArray[np.int64]],
     pad: int,
     row: int,
     col: int,
+    reach: int,
     peakedness: float,
 ) -> bool:  # pragma: no cover - compiled
     """Replace the brightest pixel of a disk by its neighbours' mean when no disk can be that sharp.
@@ -25,8 +25,10 @@ def replace_hot_pixel(
     ----------
     image, weight : NDArray[np.float32]
         Padded image, in electrons, and validity.
-    disk : tuple of NDArray[np.int64]
-        Spans of the disk about ``(row, col)``, which count without the padding.
+    row, col : int
+        Pixel in the middle of the disk, which counts without the padding.
+    reach : int
+        How far around it the pixel may be.
     peakedness : float
         Ratio of a pixel to the third brightest of its neighbours that a disk never exceeds.
 
@@ -36,9 +38,8 @@ def replace_hot_pixel(
         True when a pixel was replaced.
     """
     best, best_r, best_c = np.float32(0.0), row + pad, col + pad
-    for k in range(disk[0].size):
-        c = col + pad + disk[0][k]
-        for r in range(row + pad - disk[1][k], row + pad + disk[1][k] + 1):
+    for r in range(row + pad - reach, row + pad + reach + 1):
+        for c in range(col + pad - reach, col + pad + reach + 1):
             if image[r, c] > best:
                 best, best_r, best_c = image[r, c], r, c
     third, mean = _neighbours(image, weight, best_r, best_c)

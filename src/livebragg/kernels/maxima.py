@@ -1,4 +1,4 @@
-"""Local maxima of the score, highest first."""
+"""Local maxima of the excess, highest first."""
 
 from __future__ import annotations
 
@@ -7,60 +7,63 @@ from numba import njit
 from numpy.typing import NDArray
 
 _CHUNK = 64
-"""Pixels looked at together: one vectorised maximum tells whether any of them is worth a closer look."""
-
-
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
-def row_maximum(values: NDArray[np.float32]) -> float:  # pragma: no cover - compiled
-    """Largest of some finite numbers."""
-    top = np.float32(-np.inf)
-    for i in range(values.size):
-        top = max(top, values[i])
-    return float(top)
+"""Places looked at together: one vectorised test tells whether any of them is worth a closer look."""
 
 
 @njit(cache=True, nogil=True)
 def find_maxima(
-    score: NDArray[np.float32],
-    threshold: float,
+    excess: NDArray[np.float32],
     out_rows: NDArray[np.int32],
     out_cols: NDArray[np.int32],
-    out_scores: NDArray[np.float32],
+    out_heights: NDArray[np.float32],
 ) -> int:  # pragma: no cover - compiled
-    """Pixels above `threshold` that no neighbour beats; of equal neighbours the last one counts.
+    """Places above 0 that no neighbour beats; of equal neighbours the last one counts.
+
+    Parameters
+    ----------
+    excess : NDArray[np.float32], shape (rows, cols)
+        Nowhere below 0.
 
     Returns
     -------
     int
         Number of maxima there are; only the first ``out_rows.size`` of them were written.
     """
-    rows, cols = score.shape
+    rows, cols = excess.shape
     found = 0
-    limit = np.float32(threshold)
     for r in range(rows):
+        bits = excess[r].view(np.uint32)
         for start in range(0, cols, _CHUNK):
-            stop = min(start + _CHUNK, cols)
-            if row_maximum(score[r, start:stop]) <= limit:
+            if not _any(bits[start : start + _CHUNK]):
                 continue
-            for c in range(start, stop):
-                if score[r, c] > limit and _is_maximum(score, r, c):
+            for c in range(start, min(start + _CHUNK, cols)):
+                if excess[r, c] > 0.0 and _is_maximum(excess, r, c):
                     if found < out_rows.size:
                         out_rows[found] = r
                         out_cols[found] = c
-                        out_scores[found] = score[r, c]
+                        out_heights[found] = excess[r, c]
                     found += 1
     return found
 
 
 @njit(cache=True, nogil=True)
-def _is_maximum(score: NDArray[np.float32], r: int, c: int) -> bool:  # pragma: no cover - compiled
-    rows, cols = score.shape
-    here = score[r, c]
+def _any(bits: NDArray[np.uint32]) -> bool:  # pragma: no cover - compiled
+    """Whether any bit is set: vectorises, where a test for each would not."""
+    total = np.uint32(0)
+    for i in range(bits.size):
+        total |= bits[i]
+    return total != 0
+
+
+@njit(cache=True, nogil=True)
+def _is_maximum(excess: NDArray[np.float32], r: int, c: int) -> bool:  # pragma: no cover - compiled
+    rows, cols = excess.shape
+    here = excess[r, c]
     for dr in range(-1, 2):
         for dc in range(-1, 2):
             y, x = r + dr, c + dc
             if 0 <= y < rows and 0 <= x < cols:
-                other = score[y, x]
+                other = excess[y, x]
                 if other > here or (other == here and (dr > 0 or (dr == 0 and dc > 0))):
                     return False
     return True

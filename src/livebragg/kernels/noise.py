@@ -35,8 +35,7 @@ _COUNTING_LOW, _COUNTING_HIGH = 0.7, 1.45
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def measure_noise(
-    frame: NDArray[np.generic],
-    offset: float,
+    frame: NDArray[np.float32],
     scratch: NDArray[np.float32],
     order: NDArray[np.int32],
     out_noise: NDArray[np.float64],
@@ -45,10 +44,8 @@ def measure_noise(
 
     Parameters
     ----------
-    frame : NDArray, shape (frame_rows, frame_cols)
-        Detector counts.
-    offset : float
-        Counts of a pixel that saw no electron.
+    frame : NDArray[np.float32], shape (frame_rows, frame_cols)
+        Detector counts without the offset.
     scratch : NDArray[np.float32], shape (3, SEGMENTS)
     order : NDArray[np.int32], at least SEGMENTS long
     out_noise : NDArray[np.float64], shape (2,)
@@ -56,7 +53,7 @@ def measure_noise(
         counting detector and for frames too empty to tell.
     """
     out_noise[0], out_noise[1] = 1.0, 0.0
-    count = _segments(frame, offset, scratch)
+    count = _segments(frame, scratch)
     if count < 2 * _GROUPS:
         return
     sort_descending(scratch[0], count, order)
@@ -75,7 +72,7 @@ def measure_noise(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _segments(
-    frame: NDArray[np.generic], offset: float, out: NDArray[np.float32]
+    frame: NDArray[np.float32], out: NDArray[np.float32]
 ) -> int:  # pragma: no cover - compiled
     """Mean and noise variance of segments all over the frame; those without any count are left out."""
     rows, cols = frame.shape
@@ -87,7 +84,7 @@ def _segments(
         for k in range(per_row):
             total = square = 0.0
             for c in range(k * length, (k + 1) * length):
-                a, b = float(frame[r, c]) - offset, float(frame[r, c + _LAG]) - offset
+                a, b = float(frame[r, c]), float(frame[r, c + _LAG])
                 total += a + b
                 square += (a - b) ** 2
             if square > 0.0 and np.isfinite(square) and count < out.shape[1]:

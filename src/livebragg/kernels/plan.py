@@ -8,50 +8,81 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.kernels.noise import SEGMENTS
+from livebragg.kernels.sums import BLOCK
 
-FIT_COLUMNS = ("row", "col", "intensity", "background", "intensity_variance", "position_variance", "significance")
-"""Columns of a table of fitted disks, in electrons and pixels; the background is per pixel."""
+FIT_COLUMNS = (
+    "row", "col", "intensity", "background", "intensity_variance", "position_variance", "significance",
+    "owner",
+)
+"""Columns of a table of fitted disks, in electrons and pixels; the background is per pixel, the owner is the
+candidate it came from."""
 
-ROW, COL, INTENSITY, BACKGROUND, INTENSITY_VARIANCE, POSITION_VARIANCE, SIGNIFICANCE = range(7)
+ROW, COL, INTENSITY, BACKGROUND, INTENSITY_VARIANCE, POSITION_VARIANCE, SIGNIFICANCE, OWNER = range(8)
+
+_TILE = 6
+"""Cells along the side of a tile of the coarse background."""
 
 
 class Plan(NamedTuple):
     """Everything that depends on probe, frame shape and settings, but not on a frame."""
 
+    pad: int
+    """Width of the padding around image, model and weight, in pixels."""
+    binning: int
+    """Pixels along the side of a bin of the grid on which disks are looked for."""
+    margin: int
+    """Width of the padding of that grid, in bins."""
     disk: tuple[NDArray[np.int64], NDArray[np.int64]]
-    """Spans of the disk the counts are summed over."""
-    patch: tuple[NDArray[np.int64], NDArray[np.int64]]
-    """Spans of the round patch the template lives on."""
-    outer: tuple[NDArray[np.int64], NDArray[np.int64]]
-    """Spans of the disk that holds the background ring; the ring is what the patch leaves of it."""
+    """Spans of the disk the counts are summed over, in bins."""
+    box: tuple[int, int]
+    """Odd factors of the side of the box about it, in bins."""
+    cell: int
+    """Side of a cell of the coarse background, in bins."""
+    cell_area: NDArray[np.float32]
+    """(cell rows, cell cols): usable pixels of each cell."""
+    disk_area: NDArray[np.float32]
+    """(bin rows, bin cols): usable pixels of the disk."""
+    ratio: NDArray[np.float32]
+    """(bin rows, bin cols): those over the usable pixels of the rest of the box; huge where no disk is seen."""
+    whole_disk: float
+    """Pixels of a whole disk."""
+    whole_ring: float
+    """Pixels of the rest of a whole box."""
+    slope: float
+    """Bins a disk is off, per difference of the two neighbours' sums over the excess."""
+    captured: float
+    """Part of a disk's light in the summed disk."""
     templates: NDArray[np.float32]
-    """(PHASES, PHASES, 3, n, n): template of unit sum, and its derivatives along the disk's row and column."""
+    """(PHASES**2, 4, n): template of unit sum, its derivatives along row and column, and which pixels belong to
+    the aperture, on the pixels of the patch at each sub-pixel phase."""
+    patch: NDArray[np.uint32]
+    """(n,): the pixels of the round patch, as steps in the flat padded image from the corner of its square."""
+    inside_patch: NDArray[np.float32]
+    """(n,): 1, and 0 for what only fills up the vectors."""
+    outside: NDArray[np.float32]
+    """(n,): 1 where no light of a disk in the middle falls."""
+    reach: int
+    """Half the side of the patch's square."""
     weight: NDArray[np.float32]
     """(padded rows, padded cols): 1 for pixels to be used, 0 for bad pixels and padding."""
-    ratio: NDArray[np.float32]
-    """(rows, cols): usable pixels of the disk over those between disk and outer disk."""
-    norm: NDArray[np.float32]
-    """(rows, cols): scale of the score, 0 where a disk cannot be seen."""
-    disk_area: NDArray[np.float32]
-    """(rows, cols): usable pixels of the disk."""
-    largest_area: float
-    """Pixels of a whole disk."""
-    outer_area: float
-    """Pixels of the whole outer disk."""
-    ring_area: NDArray[np.float32]
-    """(rows, cols): usable pixels of the ring."""
-    pad: int
-    """Width of the padding around image, model and weight."""
+    clean: NDArray[np.bool_]
+    """(rows, cols): whether all pixels of the patch about a pixel can be used."""
+    bad: NDArray[np.int64]
+    """Bad pixels, as flat positions in the padded image, rising."""
     threshold: float
     """Significance a disk needs."""
     loose: float
-    """Score worth a closer look."""
+    """Standard deviations worth a closer look."""
     spacing: float
     """Smallest distance of two disks, in pixels."""
+    leash: float
+    """Farthest a fit may go from where the disk was found, in pixels."""
     overlap: float
     """Distance within which two disks share pixels, in pixels."""
-    reach: float
-    """Distance at which two disks begin to matter to each other, in pixels."""
+    touch: float
+    """Distance within which a disk reaches into another's patch, in pixels."""
+    plateau: float
+    """Brightest pixel of the template of unit sum."""
     peakedness: float
     """Largest ratio of a pixel to the third brightest of its neighbours that a disk can show."""
 
@@ -62,64 +93,94 @@ class Scratch(NamedTuple):
     image: NDArray[np.float32]
     """Padded frame, in electrons."""
     model: NDArray[np.float32]
-    """Padded sum of the disks found so far; zero between frames."""
+    """Padded sum of disks that have neighbours; zero between frames."""
     prefix: NDArray[np.int32]
-    """Column prefix sums of the image."""
-    score: NDArray[np.float32]
-    """Score of every pixel."""
-    row: NDArray[np.int32]
-    """Two rows of sums."""
-    candidate_row: NDArray[np.int32]
-    """Rows of the score's maxima."""
-    candidate_col: NDArray[np.int32]
-    """Columns of the score's maxima."""
-    candidate_score: NDArray[np.float32]
-    """Heights of the score's maxima."""
+    """Column prefix sums of the binned image."""
+    disk: NDArray[np.int32]
+    """Sum over the disk about every bin."""
+    box: NDArray[np.int32]
+    """Sum over the box about every bin."""
+    lines: NDArray[np.int32]
+    """Sums over parts of boxes."""
+    excess: NDArray[np.float32]
+    """Excess in the disk about every bin where it is significant."""
+    cells: NDArray[np.float32]
+    """Electrons of each cell of the coarse background."""
+    level: NDArray[np.float64]
+    """Background of each tile, electrons per pixel."""
+    trust: NDArray[np.float64]
+    """What that is worth, in pseudo-counts."""
+    tile_lines: NDArray[np.float32]
+    """The same along a row."""
+    bin_row: NDArray[np.int32]
+    """Rows of the candidates' bins."""
+    bin_col: NDArray[np.int32]
+    """Columns of the candidates' bins."""
+    height: NDArray[np.float32]
+    """Their excess."""
     order: NDArray[np.int32]
-    """Maxima, highest first."""
+    """Candidates, highest first."""
+    head: NDArray[np.int32]
+    """(square rows, square cols): first candidate of each square of the frame, -1 for none."""
+    link: NDArray[np.int32]
+    """Next candidate of the same square."""
+    place: NDArray[np.float64]
+    """(candidates, 2): where each candidate is, in pixels."""
+    taken: NDArray[np.int8]
+    """What became of each candidate: 0 waits, 1 a disk, 2 a disk in the model, -1 none."""
     segments: NDArray[np.float32]
     """Brightness and noise of parts of the frame."""
     noise: NDArray[np.float64]
     """Gain in counts per electron, and read-noise variance of a pixel in electrons squared, of this frame."""
     patch: NDArray[np.float32]
-    """(3, n, n): surroundings of the disk that is being fitted."""
+    """(4, n): image without known disks, known disks, usability, and a line to work in."""
+    nothing: NDArray[np.float32]
+    """(n,) zeros."""
     matrix: NDArray[np.float64]
-    """Normal equations."""
-    inverse: NDArray[np.float64]
-    """Their inverse."""
+    """(4, 4): normal equations, then what `solve` makes of them."""
     vector: NDArray[np.float64]
-    """Their right-hand side and solution."""
+    """(4,): their right-hand side, then the solution."""
 
 
-def allocate_scratch(frame_shape: tuple[int, int], pad: int, patch_size: int, max_candidates: int) -> Scratch:
+def allocate_scratch(plan: Plan, max_candidates: int) -> Scratch:
     """Allocate the memory of one worker.
 
     Parameters
     ----------
-    frame_shape : tuple of int
-    pad : int
-        Padding on each side, in pixels.
-    patch_size : int
-        Size of the template, in pixels.
+    plan : Plan
     max_candidates : int
-        Maxima of the score that are looked at in a frame.
+        Maxima of the excess that are looked at in a frame.
     """
-    rows, cols = frame_shape
-    padded = (rows + 2 * pad, cols + 2 * pad)
+    bins = plan.ratio.shape
+    padded = (bins[0] + 2 * plan.margin, bins[1] + 2 * plan.margin)
+    square = plan.touch + 2.0 * plan.leash + 1.0
+    tiles = (max(plan.cell_area.shape[0] // _TILE, 1), max(plan.cell_area.shape[1] // _TILE, 1))
+    squares = (int(plan.clean.shape[0] // square) + 1, int(plan.clean.shape[1] // square) + 1)
+    n = plan.patch.size
     return Scratch(
-        image=np.zeros(padded, np.float32),
-        model=np.zeros(padded, np.float32),
+        image=np.zeros(plan.weight.shape, np.float32),
+        model=np.zeros(plan.weight.shape, np.float32),
         prefix=np.zeros((padded[0] + 1, padded[1]), np.int32),
-        score=np.zeros(frame_shape, np.float32),
-        row=np.zeros((2, cols), np.int32),
-        candidate_row=np.zeros(max_candidates, np.int32),
-        candidate_col=np.zeros(max_candidates, np.int32),
-        candidate_score=np.zeros(max_candidates, np.float32),
+        disk=np.zeros(padded, np.int32),
+        box=np.zeros(padded, np.int32),
+        lines=np.zeros((2, BLOCK + 4 * padded[1]), np.int32),
+        excess=np.zeros(bins, np.float32),
+        cells=np.zeros(plan.cell_area.shape, np.float32),
+        level=np.zeros(tiles),
+        trust=np.zeros(tiles),
+        tile_lines=np.zeros((2, bins[1]), np.float32),
+        bin_row=np.zeros(max_candidates, np.int32),
+        bin_col=np.zeros(max_candidates, np.int32),
+        height=np.zeros(max_candidates, np.float32),
         order=np.zeros(max_candidates, np.int32),
+        head=np.full(squares, -1, np.int32),
+        link=np.zeros(max_candidates, np.int32),
+        place=np.zeros((max_candidates, 2)),
+        taken=np.zeros(max_candidates, np.int8),
         segments=np.zeros((3, SEGMENTS), np.float32),
         noise=np.array([1.0, 0.0]),
-        patch=np.zeros((3, patch_size, patch_size), np.float32),
-        matrix=np.zeros((4, 4), np.float64),
-        inverse=np.zeros((4, 4), np.float64),
-        vector=np.zeros(4, np.float64),
+        patch=np.zeros((4, n), np.float32),
+        nothing=np.zeros(n, np.float32),
+        matrix=np.zeros((4, 4)),
+        vector=np.zeros(4),
     )

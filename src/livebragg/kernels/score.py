@@ -1,4 +1,4 @@
-"""How much more lies in the disk about a pixel than in the ring around it, in standard deviations."""
+"""How many more electrons lie in the disk about a bin than its surroundings let expect."""
 
 from __future__ import annotations
 
@@ -8,61 +8,99 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from livebragg.kernels.spans import row_of_disk_sums
+FEW = 0.5
+"""Variance added to that of the background: a disk of three electrons on an empty background is worth a look,
+one of two is not."""
 
-_QUARTER = 0.375
-"""Anscombe's constant: ``2 * sqrt(n + 3/8)`` of a Poisson number has a standard deviation near 1."""
+_UNEVEN = 0.005
+"""What the background of the surroundings may be wrong by inside the disk."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def score_frame(
-    prefix: NDArray[np.int32],
-    disk: tuple[NDArray[np.int64], NDArray[np.int64]],
-    outer: tuple[NDArray[np.int64], NDArray[np.int64]],
-    pad: int,
+def excess_map(
+    disk: NDArray[np.int32],
+    box: NDArray[np.int32],
+    margin: int,
     unit: float,
     ratio: NDArray[np.float32],
-    norm: NDArray[np.float32],
+    ring_area: float,
+    level: NDArray[np.float64],
+    trust: NDArray[np.float64],
     floor_variance: float,
-    row_scratch: NDArray[np.int32],
-    out_score: NDArray[np.float32],
+    threshold: float,
+    tile_lines: NDArray[np.float32],
+    out_excess: NDArray[np.float32],
 ) -> None:  # pragma: no cover - compiled
-    """Score every pixel as the centre of a disk.
-
-    The score is the difference of the variance-stabilised counts in the disk and of the background expected
-    there from the ring, over its standard deviation: close to the signed root of the likelihood ratio even at
-    a few counts, where ``(D - c A) / sqrt(D + c^2 A)`` is far from normal.
+    """Excess in the disk about every bin, 0 where it is not significant.
 
     Parameters
     ----------
-    prefix : NDArray[np.int32]
-        From `column_prefix`, of the padded image.
-    disk, outer : tuple of NDArray[np.int64]
-        Spans of the disk, and of the larger disk whose remainder is the ring.
+    disk, box : NDArray[np.int32], shape (bin_rows + 2 * margin, bin_cols + 2 * margin)
+        From `window_sums`.
     unit : float
-        Electrons per unit of `prefix`.
-    ratio : NDArray[np.float32], shape (frame_rows, frame_cols)
-        Usable pixels of the disk over those of the ring.
-    norm : NDArray[np.float32], shape (frame_rows, frame_cols)
-        ``2 / sqrt(1 + ratio)``, or 0 where a disk cannot be seen.
+        Electrons per unit of the sums.
+    ratio : NDArray[np.float32], shape (bin_rows, bin_cols)
+        Usable pixels of the disk over those of the rest of the box; huge where no disk can be seen.
+    ring_area : float
+        Pixels of the rest of a whole box.
+    level, trust : NDArray[np.float64], shape (tile_rows, tile_cols)
+        From `tile_background`.
     floor_variance : float
-        Read-noise variance of a whole disk, in electrons squared.
-    row_scratch : NDArray[np.int32], shape (2, frame_cols)
-    out_score : NDArray[np.float32], shape (frame_rows, frame_cols)
+        Read-noise variance of a whole disk.
+    threshold : float
+        Standard deviations that are worth a closer look.
+    tile_lines : NDArray[np.float32], shape (2, bin_cols)
+        Scratch.
+    out_excess : NDArray[np.float32], shape (bin_rows, bin_cols)
     """
-    rows, cols = out_score.shape
-    inside, whole = row_scratch[0], row_scratch[1]
-    scale = np.float32(unit)
-    floor = np.float32(_QUARTER + floor_variance)
-    zero = np.float32(0.0)
-    for r in range(rows):
-        row_of_disk_sums(prefix, disk[0], disk[1], r, pad, inside)
-        row_of_disk_sums(prefix, outer[0], outer[1], r, pad, whole)
-        c_row, n_row, target = ratio[r], norm[r], out_score[r]
-        for c in range(cols):
-            d = np.float32(inside[c]) * scale
-            b = (np.float32(whole[c]) * scale - d) * c_row[c]
-            target[c] = n_row[c] * (math.sqrt(max(d + floor, zero)) - math.sqrt(max(b + floor, zero)))
+    rows = out_excess.shape[0]
+    for i in range(level.shape[0]):
+        _spread_tiles(level[i], trust[i], ring_area, tile_lines)
+        top, bottom = i * rows // level.shape[0], (i + 1) * rows // level.shape[0]
+        for r in range(top, bottom):
+            _excess_row(
+                disk[r + margin, margin:],
+                box[r + margin, margin:],
+                ratio[r],
+                np.float32(unit),
+                np.float32(FEW + floor_variance),
+                np.float32(threshold**2),
+                tile_lines,
+                out_excess[r],
+            )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _spread_tiles(
+    level: NDArray[np.float64], trust: NDArray[np.float64], ring_area: float, out_lines: NDArray[np.float32]
+) -> None:  # pragma: no cover - compiled
+    """Pseudo-counts of each column, and the part of the area that is left to the ring beside theirs."""
+    cols = out_lines.shape[1]
+    for j in range(level.size):
+        left, right = j * cols // level.size, (j + 1) * cols // level.size
+        out_lines[0, left:right] = trust[j]
+        out_lines[1, left:right] = ring_area / (ring_area + trust[j] / level[j])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _excess_row(
+    disk: NDArray[np.int32],
+    box: NDArray[np.int32],
+    ratio: NDArray[np.float32],
+    unit: np.float32,
+    floor: np.float32,
+    square: np.float32,
+    tile_lines: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:  # pragma: no cover - compiled
+    trust, share = tile_lines[0], tile_lines[1]
+    uneven, zero = np.float32(_UNEVEN**2), np.float32(0.0)
+    for c in range(out.size):
+        inside = np.float32(disk[c]) * unit
+        background = ratio[c] * share[c] * (np.float32(box[c]) * unit - inside + trust[c])
+        above = inside - background
+        variance = max(background, zero) * (np.float32(1.0) + uneven * background) + floor
+        out[c] = above if (above > zero and above * above > square * variance) else zero
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -76,9 +114,9 @@ def root_deviance(
     Parameters
     ----------
     n_on, n_off : float
-        Counts in the disk and in the ring.
+        Counts in the disk and in its surroundings.
     ratio : float
-        Area of the disk over that of the ring.
+        Area of the disk over that of the surroundings.
     known_on, known_off : float
         Counts expected there from disks already found.
     """
@@ -107,7 +145,7 @@ def _term(count: float, null: float, best: float) -> float:  # pragma: no cover 
 def _common_background(
     n_on: float, n_off: float, ratio: float, known_on: float, known_off: float
 ) -> float:  # pragma: no cover - compiled
-    """Most likely background of the ring when disk and ring hold the same background density."""
+    """Most likely background of the surroundings when they and the disk hold the same background density."""
     a = (1.0 + ratio) * ratio
     b = (1.0 + ratio) * (known_on + ratio * known_off) - ratio * (n_on + n_off)
     c = (1.0 + ratio) * known_on * known_off - ratio * n_on * known_off - n_off * known_on
