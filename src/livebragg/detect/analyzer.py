@@ -98,9 +98,7 @@ class FrameAnalyzer:
         stack = np.asarray(frames)
         index = np.asarray(scan_index, np.int64)
         if index.shape != stack.shape[:1]:
-            raise FrameError(
-                f"{len(stack)} frames came with scan indices of shape {index.shape}; one each is due"
-            )
+            raise FrameError(f"{len(stack)} frames came with scan indices of shape {index.shape}; one each is due")
         beam = np.empty((index.size, 3), np.float32)
         virtual = np.empty((index.size, len(VIRTUAL_IMAGES)), np.float32)
         sum_pattern = np.zeros(self.frame_shape, np.float32)

@@ -17,7 +17,7 @@ from livebragg.kernels.fit import PHASES
 from livebragg.kernels.plan import Plan
 from livebragg.kernels.sums import BLOCK, column_prefix, window_sums
 
-_BACKGROUND_AREA = 3.0
+_BACKGROUND_AREA = 2.0
 """Area of the surroundings of a disk in its patch, in squares of its radius."""
 
 _SMALLEST_BACKGROUND = 40.0
@@ -26,8 +26,28 @@ _SMALLEST_BACKGROUND = 40.0
 _BOX = 3.0
 """Side of the box about a disk that tells its background, in radii of the disk."""
 
-_BOXES = ((5, 1), (7, 1), (3, 3), (5, 3), (7, 3), (5, 5), (9, 3), (7, 5), (9, 5), (7, 7), (9, 7), (9, 9), (11, 11))
-"""Sides of boxes that can be summed in two short steps, as their factors."""
+_WIDTHS = (
+    (5, 1),
+    (7, 1),
+    (3, 3),
+    (5, 3),
+    (7, 3),
+    (5, 5),
+    (9, 3),
+    (7, 5),
+    (9, 5),
+    (7, 7),
+    (9, 7),
+    (9, 9),
+    (11, 11),
+)
+"""Numbers of columns that can be summed in two short steps, as their factors."""
+
+_CELL = 1.2
+"""Side of a cell of the coarse background, in radii: small, so that some cells lie between the disks."""
+
+_SMALLEST_CELL = 5
+"""Least side of a cell, in pixels."""
 
 _MIN_DISK_FRACTION = 0.5
 """A disk is looked for where at least this part of it lies on usable pixels, and its centre in the frame."""
@@ -43,6 +63,9 @@ _UNSEEN = 1e9
 
 _SHARPNESS_MARGIN = 2.0
 """A pixel this much sharper than the template's own peak is hot."""
+
+_DARK = 1e-3
+"""Part of the template's largest value below which a pixel counts as unlit."""
 
 _VECTOR = 16
 """Patches are filled up to a multiple of this many pixels."""
@@ -72,9 +95,12 @@ def build_plan(
     spacing = max(1.1 * probe.radius, 2.0) if min_spacing is None else float(min_spacing)
     leash = 0.6 * spacing + 1.0
     pad = reach + int(leash) + 4
-    box = min(_BOXES, key=lambda b: abs(b[0] * b[1] - _BOX * aperture.radius / aperture.binning))
-    margin = max(box[0] * box[1] // 2, aperture.offsets.size // 2) + 1
-    cell = max(round(probe.radius / aperture.binning), 1)
+    tall, wide = (_BOX * aperture.radius / bins for bins in aperture.binning)
+    factors = min(_WIDTHS, key=lambda b: abs(b[0] * b[1] - wide))
+    box = (max(round((tall - 1) / 2), int(aperture.halves.max()) + 1), *factors)
+    margin = max(box[0], factors[0] * factors[1] // 2, aperture.offsets.size // 2) + 1
+    cell_size = max(_CELL * probe.radius, _SMALLEST_CELL)
+    cell = (math.ceil(cell_size / aperture.binning[0]), math.ceil(cell_size / aperture.binning[1]))
     weight = _weight(frame_shape, pad, bad_pixels)
     disk_area, box_area, cell_area = _areas(weight, pad, aperture, box, margin, cell)
     ring = box_area - disk_area
@@ -86,8 +112,9 @@ def build_plan(
             "background around it; mask fewer pixels or set a smaller probe.radius"
         )
     threshold = significance_for(false_disks_per_frame, int(good.sum()), aperture.radius)
-    templates, patch, inside_patch, distance = _tables(probe, patch_radius, reach, weight.shape[1])
+    templates, patch, lit, inside_patch, distance = _tables(probe, patch_radius, reach, weight.shape[1])
     edge = probe.radius + 2.0 * probe.edge_width
+    touch = patch_radius + edge
     return Plan(
         pad=pad,
         binning=aperture.binning,
@@ -104,8 +131,9 @@ def build_plan(
         captured=aperture.captured,
         templates=templates,
         patch=patch,
+        lit=lit,
         inside_patch=inside_patch,
-        outside=(inside_patch * (distance > guard)).astype(np.float32),
+        outside=(inside_patch * (distance > edge + 1.0)).astype(np.float32),
         reach=reach,
         weight=weight,
         clean=_clean(good, patch_radius),
@@ -115,7 +143,8 @@ def build_plan(
         spacing=spacing,
         leash=leash,
         overlap=2.0 * edge,
-        touch=patch_radius + edge + 1.0,
+        touch=touch,
+        per_square=1.0 / (touch + 2.0 * leash + 1.0),
         plateau=float(templates[:, 0].max()),
         peakedness=_peakedness(probe),
     )
@@ -141,46 +170,54 @@ def _weight(frame_shape: tuple[int, int], pad: int, bad_pixels: NDArray[np.bool_
 
 
 def _areas(
-    weight: NDArray[np.float32], pad: int, aperture: Aperture, box: tuple[int, int], margin: int, cell: int
+    weight: NDArray[np.float32],
+    pad: int,
+    aperture: Aperture,
+    box: tuple[int, int, int],
+    margin: int,
+    cell: tuple[int, int],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Usable pixels of the disk and the box about every bin, and of every cell."""
-    bins = [-(-(size - 2 * pad) // aperture.binning) for size in weight.shape]
+    bins = [-(-(size - 2 * pad) // side) for size, side in zip(weight.shape, aperture.binning, strict=True)]
     padded = (bins[0] + 2 * margin, bins[1] + 2 * margin)
     prefix = np.zeros((padded[0] + 1, padded[1]), np.int32)
     column_prefix(weight, pad, aperture.binning, margin, 1.0, prefix)
     disk, whole = np.zeros(padded, np.int32), np.zeros(padded, np.int32)
     lines = np.zeros((2, BLOCK + 4 * padded[1]), np.int32)
-    window_sums(prefix, aperture.offsets, aperture.halves, *box, margin, lines, disk, whole)
-    cells = np.zeros((-(-bins[0] // cell), -(-bins[1] // cell)), np.float32)
-    cell_sums(prefix, margin, cell, 1.0, cells)
+    window_sums(prefix, aperture.offsets, aperture.halves, box, margin, lines, disk, whole)
+    cells = np.zeros((-(-bins[0] // cell[0]), -(-bins[1] // cell[1])), np.float32)
+    cell_sums(prefix, margin, cell, 1.0, lines[0], cells)
     inner = (slice(margin, -margin), slice(margin, -margin))
     return disk[inner].astype(np.float32), whole[inner].astype(np.float32), cells
 
 
 def _tables(
     probe: ProbeTemplate, patch_radius: float, reach: int, width: int
-) -> tuple[NDArray[np.float32], NDArray[np.uint32], NDArray[np.float32], NDArray[np.float64]]:
-    """Templates on a round patch, the patch in a flat image of `width` columns, which of its places count, and
-    how far they are from the middle."""
+) -> tuple[NDArray[np.float32], NDArray[np.uint32], int, NDArray[np.float32], NDArray[np.float64]]:
+    """Templates on a round patch, the patch in a flat image of `width` columns and how many of its pixels are
+    lit, which of its places count, and how far they are from the middle."""
     rows, cols = np.indices((2 * reach + 1, 2 * reach + 1))
     distance = np.hypot(rows - reach, cols - reach)
     round_ = distance <= patch_radius
     n = int(round_.sum())
     filled = -(-n // _VECTOR) * _VECTOR
-    patch = np.zeros(filled, np.uint32)
-    patch[:n] = (rows * width + cols)[round_]
-    patch[n:] = patch[n // 2]
     edge = reach - probe.patch_radius
     phases = np.pad(probe.phases(), ((0, 0), (0, 0), (0, 0), (edge, edge), (edge, edge)))
-    flat = phases.reshape(PHASES**2, 3, *round_.shape)[:, :, round_]
+    bright = np.abs(phases).max(axis=(0, 1, 2))
+    order = np.argsort((bright < _DARK * bright.max())[round_], kind="stable")  # lit pixels first
+    patch = np.zeros(filled, np.uint32)
+    patch[:n] = (rows * width + cols)[round_][order]
+    patch[n:] = patch[n // 2]
+    flat = phases.reshape(PHASES**2, 3, *round_.shape)[:, :, round_][:, :, order]
     templates = np.zeros((PHASES**2, 4, filled), np.float32)
     templates[:, :3, :n] = flat
     templates[:, 3, :n] = aperture_pixels(flat[:, 0])
     inside = np.zeros(filled, np.float32)
     inside[:n] = 1.0
     distances = np.zeros(filled)
-    distances[:n] = distance[round_]
-    return templates, patch, inside, distances
+    distances[:n] = distance[round_][order]
+    lit = int((bright >= _DARK * bright.max())[round_].sum())
+    return templates, patch, lit, inside, distances
 
 
 def _clean(good: NDArray[np.bool_], patch_radius: float) -> NDArray[np.bool_]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-_ROUNDS = 4
+from livebragg.kernels.compiled import fast_sums, kernel
+
+_ROUNDS = 3
 """Rounds of clipping cells that hold (part of) a disk."""
 
 _CLIP = 2.0
@@ -27,37 +28,48 @@ _LEAST_COUNTS = 0.5
 """Counts of a tile in which none was seen: it is dark, but not known to be black."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def cell_sums(
-    prefix: NDArray[np.int32], margin: int, cell: int, unit: float, out_cells: NDArray[np.float32]
+    prefix: NDArray[np.int32],
+    margin: int,
+    cell: tuple[int, int],
+    unit: float,
+    line: NDArray[np.int32],
+    out_cells: NDArray[np.float32],
 ) -> None:  # pragma: no cover - compiled
-    """Sums over square cells of `cell` bins; those at the far edges may be cut.
+    """Sums over cells of some rows and columns of bins; those at the far edges may be cut.
 
     Parameters
     ----------
     prefix : NDArray[np.int32]
         From `column_prefix`.
+    line : NDArray[np.int32], at least bin_cols long
+        Scratch.
     unit : float
         Electrons per unit of `prefix`.
     out_cells : NDArray[np.float32], shape (cell_rows, cell_cols)
     """
     rows, cols = prefix.shape[0] - 2 * margin - 1, prefix.shape[1] - 2 * margin
+    tall, wide = cell
     for i in range(out_cells.shape[0]):
-        top = prefix[margin + i * cell, margin : margin + cols]
-        bottom = prefix[margin + min((i + 1) * cell, rows), margin : margin + cols]
+        top = prefix[margin + i * tall, margin : margin + cols]
+        bottom = prefix[margin + min((i + 1) * tall, rows), margin : margin + cols]
+        for c in range(cols):
+            line[c] = bottom[c] - top[c]
         target = out_cells[i]
         for j in range(target.size):
             total = np.int32(0)
-            for c in range(j * cell, min((j + 1) * cell, cols)):
-                total += np.int32(bottom[c] - top[c])
+            for c in range(j * wide, min((j + 1) * wide, cols)):
+                total += line[c]
             target[j] = np.float32(total) * np.float32(unit)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def tile_background(
     cells: NDArray[np.float32],
     areas: NDArray[np.float32],
     pixel_variance: float,
+    lines: NDArray[np.float32],
     out_level: NDArray[np.float64],
     out_trust: NDArray[np.float64],
 ) -> None:  # pragma: no cover - compiled
@@ -69,47 +81,62 @@ def tile_background(
         Electrons and usable pixels of each cell.
     pixel_variance : float
         Read-noise variance of a pixel.
+    lines : NDArray[np.float32], shape (3, cell_cols)
+        Scratch.
     out_level, out_trust : NDArray[np.float64], shape (tile_rows, tile_cols)
         Electrons per pixel, above 0; counts.
     """
-    for i in range(out_level.shape[0]):
-        for j in range(out_level.shape[1]):
-            level, area = _clipped_mean(cells, areas, pixel_variance, out_level.shape, i, j)
-            out_level[i, j] = max(level, _LEAST_COUNTS / max(area, 1.0))
-            out_trust[i, j] = area
+    tiles = out_level.shape
+    rows, cols = cells.shape
+    for i in range(tiles[0]):
+        top, bottom = i * rows // tiles[0], (i + 1) * rows // tiles[0]
+        lines[0] = np.inf
+        for _ in range(_ROUNDS):
+            _add_up(cells[top:bottom], areas[top:bottom], lines)
+            for j in range(tiles[1]):
+                left, right = j * cols // tiles[1], (j + 1) * cols // tiles[1]
+                whole = areas[(top + bottom) // 2, (left + right) // 2]
+                level, area = _mean(lines[1, left:right], lines[2, left:right])
+                out_level[i, j] = max(level, _LEAST_COUNTS / max(area, 1.0))
+                out_trust[i, j] = area
+                lines[0, left:right] = _limit(level, max(float(whole), 1.0), pixel_variance)
     _trust(out_level, pixel_variance, out_trust)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _clipped_mean(
-    cells: NDArray[np.float32],
-    areas: NDArray[np.float32],
-    pixel_variance: float,
-    tiles: tuple[int, int],
-    i: int,
-    j: int,
-) -> tuple[float, float]:  # pragma: no cover - compiled
-    """Mean of a tile's cells without those that stand out, and the pixels it is of."""
-    rows, cols = cells.shape
-    top, bottom = i * rows // tiles[0], (i + 1) * rows // tiles[0]
-    left, right = j * cols // tiles[1], (j + 1) * cols // tiles[1]
-    level, used = np.inf, 0.0
-    for _ in range(_ROUNDS):
-        total, area = 0.0, 0.0
-        for r in range(top, bottom):
-            for c in range(left, right):
-                expected = level * areas[r, c]
-                spread = _CLIP * math.sqrt(expected + pixel_variance * areas[r, c])
-                if cells[r, c] <= expected + spread + 0.5:
-                    total += cells[r, c]
-                    area += areas[r, c]
-        if area <= 0.0:
-            break
-        level, used = max(total / area, 0.0), area
-    return (level, used) if used > 0.0 else (0.0, 0.0)
+@fast_sums()
+def _add_up(
+    cells: NDArray[np.float32], areas: NDArray[np.float32], lines: NDArray[np.float32]
+) -> None:  # pragma: no cover - compiled
+    """Down each column, counts and area of the cells of at most ``lines[0]`` per pixel: to lines 1 and 2."""
+    limit, counts, area = lines[0], lines[1], lines[2]
+    counts[:] = 0.0
+    area[:] = 0.0
+    for r in range(cells.shape[0]):
+        cell, size = cells[r], areas[r]
+        for c in range(cell.size):
+            use = np.float32(1.0) if cell[c] <= limit[c] * size[c] else np.float32(0.0)
+            counts[c] += use * cell[c]
+            area[c] += use * size[c]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
+def _mean(counts: NDArray[np.float32], areas: NDArray[np.float32]) -> tuple[float, float]:  # pragma: no cover
+    """Mean per pixel, at least 0, and the pixels it is of."""
+    total = area = 0.0
+    for c in range(counts.size):
+        total += counts[c]
+        area += areas[c]
+    return (max(total / area, 0.0), area) if area > 0.0 else (0.0, 0.0)
+
+
+@kernel()
+def _limit(level: float, area: float, pixel_variance: float) -> float:  # pragma: no cover - compiled
+    """Brightness per pixel above which a cell of `area` pixels is clipped."""
+    expected = level * area
+    return (expected + _CLIP * math.sqrt(expected + pixel_variance * area) + 0.5) / area
+
+
+@kernel()
 def _trust(
     level: NDArray[np.float64], pixel_variance: float, trust: NDArray[np.float64]
 ) -> None:  # pragma: no cover - compiled

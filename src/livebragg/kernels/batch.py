@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from livebragg.kernels.compiled import kernel
 from livebragg.kernels.find import find_disks
 from livebragg.kernels.load import drop_negative, load_frame, scale_image
 from livebragg.kernels.noise import measure_noise
@@ -15,7 +15,7 @@ from livebragg.kernels.plan import COL, INTENSITY, INTENSITY_VARIANCE, POSITION_
 from livebragg.kernels.virtual import collect
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def prepare_frame(
     frame: NDArray[np.uint8],
     counting: tuple[int, float, float, float],
@@ -48,7 +48,7 @@ def prepare_frame(
     return top / scratch.noise[0]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def detect_batch(
     frames: NDArray[np.uint8],
     counting: tuple[int, float, float, float],
@@ -89,7 +89,7 @@ def detect_batch(
     return written
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def analyze_batch(
     frames: NDArray[np.uint8],
     counting: tuple[int, float, float, float],
@@ -135,7 +135,7 @@ def analyze_batch(
     return written
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def find_beam(
     columns: NDArray[np.float32],
     center: tuple[float, float],
@@ -157,7 +157,7 @@ def find_beam(
             out_beam[0], out_beam[1], out_beam[2] = columns[0, i], columns[1, i], columns[4, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def write_peaks(
     fit: NDArray[np.float64], found: int, gain: float, out_columns: NDArray[np.float32]
 ) -> None:  # pragma: no cover - compiled

@@ -5,22 +5,25 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from livebragg.kernels.compiled import part
 from livebragg.kernels.fit import (
     PHASES,
     add_disk,
     aperture_sums,
     brightest,
     gather,
+    multiply,
     normal_equations,
     phase_of,
     solve,
+    subtract,
+    take_out,
     variance_of,
 )
 from livebragg.kernels.hot import replace_hot_pixel
-from livebragg.kernels.near import DISK, MODELLED, NONE, nearest
+from livebragg.kernels.near import ALONE, DEPENDENT, DISK, NONE, OVERLAPPED, TOUCHED, nearest_disk, surroundings
 from livebragg.kernels.plan import (
     BACKGROUND,
     COL,
@@ -51,9 +54,42 @@ UNEVEN = 0.01
 """What the background may be wrong by inside the disk: halos curve, real backgrounds have texture."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
+def expect_candidate(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: no cover - compiled
+    """Note what is near candidate `k`, and put it into the model as far as it is known.
+
+    So every disk is fitted once, beside its neighbours as they roughly are. A candidate that overlaps with a
+    higher one may be nothing but the higher one's flank: it waits until that one is fitted.
+    """
+    other, higher = surroundings(plan, scratch, k)
+    scratch.modelled[k] = False
+    if other > plan.touch**2:
+        scratch.crowded[k] = ALONE
+    elif higher <= plan.overlap**2:
+        scratch.crowded[k] = DEPENDENT
+    else:
+        scratch.crowded[k] = OVERLAPPED if other <= plan.overlap**2 else TOUCHED
+        _put(plan, scratch, k, True)
+
+
+@part()
+def _put(plan: Plan, scratch: Scratch, k: int, present: bool) -> None:  # pragma: no cover - compiled
+    """Put candidate `k` into the model, at its place and with its amount, or take it out."""
+    if scratch.modelled[k] == present:
+        return
+    pixel_row, phase_row, rest_row = phase_of(scratch.place[k, 0])
+    pixel_col, phase_col, rest_col = phase_of(scratch.place[k, 1])
+    template = plan.templates[phase_row * PHASES + phase_col]
+    corner = _corner(plan, scratch, pixel_row, pixel_col)
+    amount = scratch.amount[k] if present else -scratch.amount[k]
+    patch = plan.patch[: plan.lit]
+    add_disk(template, patch, corner, amount, rest_row, rest_col, scratch.model.reshape(-1))
+    scratch.modelled[k] = present
+
+
+@part()
 def fit_candidate(
-    plan: Plan, scratch: Scratch, k: int, unit: float, mend: bool, fit: NDArray[np.float64]
+    plan: Plan, scratch: Scratch, k: int, mend: bool, fit: NDArray[np.float64]
 ) -> int:  # pragma: no cover - compiled
     """Fit and test candidate `k`, and write it into `fit` when it holds.
 
@@ -62,55 +98,60 @@ def fit_candidate(
     int
         `REFUSED`, `TAKEN`, or `HOT` when a hot pixel was mended in its place.
     """
-    place = scratch.place[k]
-    alone = nearest(plan, scratch, place[0], place[1], k)[0]
-    scratch.taken[k] = NONE
-    if alone < plan.spacing:
-        return REFUSED
-    _begin(plan, scratch, k, unit, fit)
-    for _ in range(_STEPS):
-        old_row, old_col = fit[ROW], fit[COL]
-        if not _step(plan, scratch, place, alone > plan.touch, fit):
-            return REFUSED
-        if max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col)) < _CONVERGED:
-            break
-    disk, other = nearest(plan, scratch, fit[ROW], fit[COL], k)
-    if disk < plan.spacing:
-        return REFUSED
-    fit[SIGNIFICANCE] = _significance(plan, scratch, disk > plan.touch, fit)
-    if fit[SIGNIFICANCE] < plan.threshold:
-        return REFUSED
-    if mend and _mended(plan, scratch, fit):
-        return HOT
+    scratch.where[0] = -1
+    verdict = _try(plan, scratch, k, mend, fit)
+    if verdict != TAKEN:
+        scratch.state[k] = NONE
+        _put(plan, scratch, k, False)
+        return verdict
+    scratch.state[k] = DISK
     fit[OWNER] = k
-    place[0], place[1] = fit[ROW], fit[COL]
-    scratch.taken[k] = DISK
-    if other <= plan.touch:
-        scratch.taken[k] = MODELLED
-        _put(plan, scratch, fit, 1.0)
+    if scratch.crowded[k] >= OVERLAPPED:
+        _renew(plan, scratch, k, fit)
     return TAKEN
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _begin(
-    plan: Plan, scratch: Scratch, k: int, unit: float, fit: NDArray[np.float64]
-) -> None:  # pragma: no cover - compiled
-    """First guess from the sums about the candidate's bin."""
+@part()
+def _renew(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
+    """Bring the model up to date with a fit."""
+    _put(plan, scratch, k, False)
+    scratch.place[k, 0], scratch.place[k, 1], scratch.amount[k] = fit[ROW], fit[COL], fit[INTENSITY]
+    _put(plan, scratch, k, True)
+
+
+@part()
+def _try(
+    plan: Plan, scratch: Scratch, k: int, mend: bool, fit: NDArray[np.float64]
+) -> int:  # pragma: no cover - compiled
+    place, crowd = scratch.place[k], scratch.crowded[k]
+    square = plan.spacing**2
+    if crowd == DEPENDENT and nearest_disk(plan, scratch, place[0], place[1], k) < square:
+        return REFUSED
+    fit[ROW], fit[COL], fit[INTENSITY] = place[0], place[1], scratch.amount[k]
     r, c = scratch.bin_row[k], scratch.bin_col[k]
-    counts = scratch.disk[r + plan.margin, c + plan.margin] * unit
-    fit[ROW], fit[COL] = scratch.place[k, 0], scratch.place[k, 1]
-    fit[INTENSITY] = max(scratch.height[k] / plan.captured, 1.0)
-    fit[BACKGROUND] = max((counts - scratch.height[k]) / plan.disk_area[r, c], 1e-6)
+    fit[BACKGROUND] = max(scratch.ground[k] / plan.disk_area[r, c], 1e-6)
+    for _ in range(_STEPS):
+        old_row, old_col = fit[ROW], fit[COL]
+        if not _step(plan, scratch, k, fit):
+            return REFUSED
+        if max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col)) < _CONVERGED:
+            break
+    if crowd >= OVERLAPPED and nearest_disk(plan, scratch, fit[ROW], fit[COL], k) < square:
+        return REFUSED
+    fit[SIGNIFICANCE] = _significance(plan, scratch, k, fit)
+    if fit[SIGNIFICANCE] < plan.threshold:
+        return REFUSED
+    return HOT if mend and _mended(plan, scratch, fit) else TAKEN
 
 
-@njit(cache=True, nogil=True)
+@part()
 def _corner(plan: Plan, scratch: Scratch, pixel_row: int, pixel_col: int) -> int:  # pragma: no cover - compiled
     """Flat position of the corner of the patch's square about a pixel."""
     width = scratch.image.shape[1]
     return (pixel_row + plan.pad - plan.reach) * width + pixel_col + plan.pad - plan.reach
 
 
-@njit(cache=True, nogil=True)
+@part()
 def _tile(plan: Plan, scratch: Scratch, row: float, col: float) -> tuple[int, int]:  # pragma: no cover - compiled
     rows, cols = plan.clean.shape
     tile_rows, tile_cols = scratch.level.shape
@@ -118,44 +159,58 @@ def _tile(plan: Plan, scratch: Scratch, row: float, col: float) -> tuple[int, in
     return i, min(max(int(col * tile_cols / cols), 0), tile_cols - 1)
 
 
-@njit(cache=True, nogil=True)
+@part()
 def _gather(
-    plan: Plan, scratch: Scratch, pixel_row: int, pixel_col: int, alone: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:  # pragma: no cover - compiled
-    """Lines of the patch about a pixel: image without the known disks, known disks, usability."""
-    corner = _corner(plan, scratch, pixel_row, pixel_col)
+    plan: Plan, scratch: Scratch, k: int, pixel_row: int, pixel_col: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # pragma: no cover - compiled
+    """Lines of the patch about a pixel: other disks, and usability; image without them in ``scratch.patch[0]``."""
     pixels, known, use = scratch.patch[0], scratch.nothing, plan.inside_patch
-    gather(scratch.image.reshape(-1), corner, plan.patch, pixels)
-    if not alone:
+    where = scratch.where
+    fresh = where[0] != k or where[1] != pixel_row or where[2] != pixel_col
+    where[0], where[1], where[2] = k, pixel_row, pixel_col
+    corner = _corner(plan, scratch, pixel_row, pixel_col)
+    if fresh:
+        gather(scratch.image.reshape(-1), corner, plan.patch, pixels)
+    if scratch.crowded[k] != ALONE:
         known = scratch.patch[1]
-        gather(scratch.model.reshape(-1), corner, plan.patch, known)
-        for i in range(pixels.size):
-            pixels[i] -= known[i]
-            known[i] = max(known[i], np.float32(0.0))
+        if fresh:
+            _gather_others(plan, scratch, k, pixel_row, pixel_col, known)
+            subtract(known, pixels)
     rows, cols = plan.clean.shape
-    inside = 0 <= pixel_row < rows and 0 <= pixel_col < cols
-    if not inside or not plan.clean[pixel_row, pixel_col]:
+    if not (0 <= pixel_row < rows and 0 <= pixel_col < cols) or not plan.clean[pixel_row, pixel_col]:
         use = scratch.patch[2]
-        gather(plan.weight.reshape(-1), corner, plan.patch, use)
-        for i in range(use.size):
-            use[i] *= plan.inside_patch[i]
-    return pixels, known, use
+        if fresh:
+            gather(plan.weight.reshape(-1), corner, plan.patch, use)
+            multiply(plan.inside_patch, use)
+    return known, use
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _step(
-    plan: Plan, scratch: Scratch, found_at: NDArray[np.float64], alone: bool, fit: NDArray[np.float64]
-) -> bool:  # pragma: no cover - compiled
-    """One Fisher-scoring step; the disk itself must not be in the model."""
+@part()
+def _gather_others(
+    plan: Plan, scratch: Scratch, k: int, pixel_row: int, pixel_col: int, out_line: NDArray[np.float32]
+) -> None:  # pragma: no cover - compiled
+    """Patch of the model without candidate `k` itself."""
+    own_row, phase_row, rest_row = phase_of(scratch.place[k, 0])
+    own_col, phase_col, rest_col = phase_of(scratch.place[k, 1])
+    here = own_row == pixel_row and own_col == pixel_col
+    if not here:  # its template does not fit the line
+        _put(plan, scratch, k, False)
+    gather(scratch.model.reshape(-1), _corner(plan, scratch, pixel_row, pixel_col), plan.patch, out_line)
+    if scratch.modelled[k]:
+        template = plan.templates[phase_row * PHASES + phase_col]
+        take_out(template, scratch.amount[k], rest_row, rest_col, out_line)
+
+
+@part()
+def _step(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> bool:  # pragma: no cover - compiled
+    """One Fisher-scoring step."""
     pixel_row, phase_row, rest_row = phase_of(fit[ROW])
     pixel_col, phase_col, rest_col = phase_of(fit[COL])
-    pixels, known, use = _gather(plan, scratch, pixel_row, pixel_col, alone)
-    matrix, vector = scratch.matrix, scratch.vector
+    known, use = _gather(plan, scratch, k, pixel_row, pixel_col)
+    matrix, vector, noise = scratch.matrix, scratch.vector, scratch.noise[1]
     template = plan.templates[phase_row * PHASES + phase_col]
-    noise = scratch.noise[1]
-    normal_equations(
-        pixels, known, use, template, fit[INTENSITY], fit[BACKGROUND], noise, plan.plateau, matrix, vector
-    )
+    amount, base = fit[INTENSITY], fit[BACKGROUND]
+    normal_equations(scratch.patch[0], known, use, template, amount, base, noise, plan.plateau, matrix, vector)
     _add_tile(plan, scratch, fit)
     if not solve(matrix, vector, 4):
         return False
@@ -168,10 +223,10 @@ def _step(
     fit[BACKGROUND] = max(vector[3], 1e-6)
     fit[INTENSITY_VARIANCE] = variance_of(matrix, 0, 4)
     fit[POSITION_VARIANCE] = 0.5 * (variance_of(matrix, 1, 4) + variance_of(matrix, 2, 4)) / intensity**2
-    return _is_tied(plan, found_at, fit)
+    return _is_tied(plan, scratch.place[k], fit)
 
 
-@njit(cache=True, nogil=True)
+@part()
 def _is_tied(plan: Plan, found_at: NDArray[np.float64], fit: NDArray[np.float64]) -> bool:  # pragma: no cover
     """Whether the disk lies in the frame and near where it was found."""
     rows, cols = plan.clean.shape
@@ -180,7 +235,7 @@ def _is_tied(plan: Plan, found_at: NDArray[np.float64], fit: NDArray[np.float64]
     return bool(inside and square <= plan.leash**2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
 def _add_tile(plan: Plan, scratch: Scratch, fit: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
     """The tile's background is one more measurement of the disk's."""
     i, j = _tile(plan, scratch, fit[ROW], fit[COL])
@@ -190,16 +245,18 @@ def _add_tile(plan: Plan, scratch: Scratch, fit: NDArray[np.float64]) -> None:  
     scratch.vector[3] += area * scratch.trust[i, j] / variance
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
 def _significance(
-    plan: Plan, scratch: Scratch, alone: bool, fit: NDArray[np.float64]
+    plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]
 ) -> float:  # pragma: no cover - compiled
-    """Significance of a fitted disk beside the disks modelled already."""
+    """Significance of a fitted disk beside the other disks."""
     pixel_row, phase_row, _ = phase_of(fit[ROW])
     pixel_col, phase_col, _ = phase_of(fit[COL])
-    pixels, known, use = _gather(plan, scratch, pixel_row, pixel_col, alone)
+    known, use = _gather(plan, scratch, k, pixel_row, pixel_col)
     inside = plan.templates[phase_row * PHASES + phase_col, 3]
-    on, off, known_on, known_off, area_on, area_off = aperture_sums(pixels, known, use, inside, plan.outside)
+    on, off, known_on, known_off, area_on, area_off = aperture_sums(
+        scratch.patch[0], known, use, inside, plan.outside
+    )
     i, j = _tile(plan, scratch, fit[ROW], fit[COL])
     trust = scratch.trust[i, j]
     area_off += trust / scratch.level[i, j]
@@ -207,13 +264,17 @@ def _significance(
     if not (area_on > 0.0 and area_off > 0.0):
         return 0.0
     noise_on, noise_off, ratio = scratch.noise[1] * area_on, scratch.noise[1] * area_off, area_on / area_off
-    root = root_deviance(on + known_on + noise_on, off + known_off + noise_off, ratio, known_on, known_off)
-    variance = max(on + known_on, 1.0) + noise_on
+    counts = on + known_on
+    variance = max(counts, 1.0) + noise_on
     wrong = (SYSTEMATIC * known_on) ** 2 + (UNEVEN * max(off, 0.0) * ratio) ** 2
+    simple = (on - ratio * off) / math.sqrt(variance + wrong)
+    if simple > 2.0 * plan.threshold:  # no need to know it better
+        return simple
+    root = root_deviance(counts + noise_on, off + known_off + noise_off, ratio, known_on, known_off)
     return root / math.sqrt(1.0 + wrong / variance)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
 def _mended(plan: Plan, scratch: Scratch, fit: NDArray[np.float64]) -> bool:  # pragma: no cover - compiled
     """Whether the disk was one hot pixel, which is then replaced. `_significance` has left the disk's patch."""
     pixel_row, phase_row, _ = phase_of(fit[ROW])
@@ -225,38 +286,28 @@ def _mended(plan: Plan, scratch: Scratch, fit: NDArray[np.float64]) -> bool:  # 
         return False
     rows, cols = plan.clean.shape
     row, col = min(max(pixel_row, 0), rows - 1), min(max(pixel_col, 0), cols - 1)
-    return bool(replace_hot_pixel(scratch.image, plan.weight, plan.pad, row, col, plan.reach, plan.peakedness))
+    return bool(
+        replace_hot_pixel(scratch.image, plan.weight, plan.pad, row, col, int(plan.spacing), plan.peakedness)
+    )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _put(
-    plan: Plan, scratch: Scratch, fit: NDArray[np.float64], sign: float
-) -> None:  # pragma: no cover - compiled
-    """Put a disk into the model, or (`sign` -1) take it out."""
-    pixel_row, phase_row, rest_row = phase_of(fit[ROW])
-    pixel_col, phase_col, rest_col = phase_of(fit[COL])
-    template = plan.templates[phase_row * PHASES + phase_col]
-    corner = _corner(plan, scratch, pixel_row, pixel_col)
-    model = scratch.model.reshape(-1)
-    add_disk(template, plan.patch, corner, sign * fit[INTENSITY], rest_row, rest_col, model)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
 def refit(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
-    """One step of a disk of the model among its neighbours."""
-    _put(plan, scratch, fit, -1.0)
-    place = scratch.place[k]
+    """One step of a disk among its neighbours."""
+    scratch.where[0] = -1
     old_row, old_col = fit[ROW], fit[COL]
-    if not _step(plan, scratch, place, False, fit):
+    if not _step(plan, scratch, k, fit):
         fit[ROW], fit[COL] = old_row, old_col
-    place[0], place[1] = fit[ROW], fit[COL]
-    _put(plan, scratch, fit, 1.0)
+    _renew(plan, scratch, k, fit)
 
 
-@njit(cache=True, nogil=True)
-def remove_from_model(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: no cover - compiled
+@part()
+def wipe_model(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: no cover - compiled
     """Zero the model where candidate `k` is, and as far around as it may have wandered."""
     margin = plan.reach + int(plan.leash) + 2
     row, col = int(scratch.place[k, 0]) + plan.pad, int(scratch.place[k, 1]) + plan.pad
-    top, left = max(row - margin, 0), max(col - margin, 0)
-    scratch.model[top : row + margin + 2, left : col + margin + 2] = 0.0
+    rows, cols = scratch.model.shape
+    for r in range(max(row - margin, 0), min(row + margin + 2, rows)):
+        line = scratch.model[r, max(col - margin, 0) : min(col + margin + 2, cols)]
+        for c in range(line.size):
+            line[c] = 0.0

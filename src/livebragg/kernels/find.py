@@ -1,18 +1,18 @@
-"""Find and measure the disks of one frame: sums, background, excess, maxima; then each candidate's fit and test."""
+"""Find and measure the disks of one frame: sums, background, excess, maxima; then fit and test of each."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from livebragg.kernels.background import cell_sums, tile_background
-from livebragg.kernels.candidate import HOT, TAKEN, fit_candidate, refit, remove_from_model
+from livebragg.kernels.candidate import HOT, TAKEN, expect_candidate, fit_candidate, refit, wipe_model
+from livebragg.kernels.compiled import kernel, part
 from livebragg.kernels.maxima import find_maxima, sort_descending
-from livebragg.kernels.near import MODELLED, list_candidates, nearest
-from livebragg.kernels.plan import COL, INTENSITY, INTENSITY_VARIANCE, OWNER, ROW, Plan, Scratch
+from livebragg.kernels.near import ALONE, OVERLAPPED, list_candidates, nearest_disk
+from livebragg.kernels.plan import INTENSITY, INTENSITY_VARIANCE, OWNER, Plan, Scratch
 from livebragg.kernels.score import excess_map
 from livebragg.kernels.sums import column_prefix, window_sums
 
@@ -29,7 +29,7 @@ _MAX_RESTARTS = 4
 """Times a frame is searched again because a hot pixel had posed as a disk."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def find_disks(
     plan: Plan, scratch: Scratch, top: float, out_fit: NDArray[np.float64], out_health: NDArray[np.int64]
 ) -> int:  # pragma: no cover - compiled
@@ -56,7 +56,7 @@ def find_disks(
     for turn in range(_MAX_RESTARTS + 1):
         unit = _sum_up(plan, scratch, top)
         count = _candidates(plan, scratch, unit)
-        found, hot = _take_candidates(plan, scratch, count, unit, turn < _MAX_RESTARTS, out_fit, out_health)
+        found, hot = _take_candidates(plan, scratch, count, turn < _MAX_RESTARTS, out_fit, out_health)
         if hot == 0:
             break
         out_health[2] += hot
@@ -66,7 +66,7 @@ def find_disks(
     return _drop_faded(plan, found, out_fit)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
 def _sum_up(plan: Plan, scratch: Scratch, top: float) -> float:  # pragma: no cover - compiled
     """Prefix sums, window sums and background tiles; returns electrons per unit of the sums."""
     area = plan.whole_disk + plan.whole_ring
@@ -74,14 +74,15 @@ def _sum_up(plan: Plan, scratch: Scratch, top: float) -> float:  # pragma: no co
     scale = min(scale, _FINEST)
     unit = 1.0 / scale
     column_prefix(scratch.image, plan.pad, plan.binning, plan.margin, scale, scratch.prefix)
-    cell_sums(scratch.prefix, plan.margin, plan.cell, unit, scratch.cells)
-    tile_background(scratch.cells, plan.cell_area, scratch.noise[1], scratch.level, scratch.trust)
+    cell_sums(scratch.prefix, plan.margin, plan.cell, unit, scratch.lines[0], scratch.cells)
+    tile_background(
+        scratch.cells, plan.cell_area, scratch.noise[1], scratch.cell_lines, scratch.level, scratch.trust
+    )
     window_sums(
         scratch.prefix,
         plan.disk[0],
         plan.disk[1],
-        plan.box[0],
-        plan.box[1],
+        plan.box,
         plan.margin,
         scratch.lines,
         scratch.disk,
@@ -90,7 +91,7 @@ def _sum_up(plan: Plan, scratch: Scratch, top: float) -> float:  # pragma: no co
     return unit
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
 def _candidates(plan: Plan, scratch: Scratch, unit: float) -> int:  # pragma: no cover - compiled
     """Maxima of the excess, where they are to a fraction of a bin; returns their number."""
     excess_map(
@@ -107,37 +108,40 @@ def _candidates(plan: Plan, scratch: Scratch, unit: float) -> int:  # pragma: no
         scratch.tile_lines,
         scratch.excess,
     )
-    count = find_maxima(scratch.excess, scratch.bin_row, scratch.bin_col, scratch.height)
+    count = find_maxima(scratch.excess, scratch.marks, scratch.bin_row, scratch.bin_col, scratch.height)
     count = min(count, scratch.bin_row.size)
     sort_descending(scratch.height, count, scratch.order)
     for k in range(count):
         _locate(plan, scratch, unit, k)
     list_candidates(plan, scratch, count)
+    for k in range(count):
+        expect_candidate(plan, scratch, k)
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
 def _locate(plan: Plan, scratch: Scratch, unit: float, k: int) -> None:  # pragma: no cover - compiled
     """Place of a candidate, from how the sums of its neighbours differ."""
     r, c = scratch.bin_row[k] + plan.margin, scratch.bin_col[k] + plan.margin
     sums = scratch.disk
-    per_unit = unit * plan.slope / max(scratch.height[k], np.float32(1.0))
-    d_row = min(max(np.float32(sums[r + 1, c] - sums[r - 1, c]) * per_unit, -0.75), 0.75)
-    d_col = min(max(np.float32(sums[r, c + 1] - sums[r, c - 1]) * per_unit, -0.75), 0.75)
-    middle = 0.5 * (plan.binning - 1)
+    per_unit = unit / max(scratch.height[k], np.float32(1.0))
+    d_row = np.float32(sums[r + 1, c] - sums[r - 1, c]) * per_unit * plan.slope[0]
+    d_col = np.float32(sums[r, c + 1] - sums[r, c - 1]) * per_unit * plan.slope[1]
     rows, cols = plan.clean.shape
-    row = plan.binning * (r - plan.margin + d_row) + middle
-    col = plan.binning * (c - plan.margin + d_col) + middle
+    tall, wide = plan.binning
+    row = tall * (r - plan.margin + min(max(d_row, -0.75), 0.75)) + 0.5 * (tall - 1)
+    col = wide * (c - plan.margin + min(max(d_col, -0.75), 0.75)) + 0.5 * (wide - 1)
     scratch.place[k, 0] = min(max(row, 0.0), rows - 1.0)
     scratch.place[k, 1] = min(max(col, 0.0), cols - 1.0)
+    scratch.amount[k] = max(scratch.height[k] / plan.captured, 1.0)
+    scratch.ground[k] = sums[r, c] * unit - scratch.height[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
 def _take_candidates(
     plan: Plan,
     scratch: Scratch,
     count: int,
-    unit: float,
     mend: bool,
     out_fit: NDArray[np.float64],
     out_health: NDArray[np.int64],
@@ -149,7 +153,7 @@ def _take_candidates(
     found = hot = 0
     room = out_fit.shape[0] - 1
     for n in range(count):
-        verdict = fit_candidate(plan, scratch, scratch.order[n], unit, mend, out_fit[found])
+        verdict = fit_candidate(plan, scratch, scratch.order[n], mend, out_fit[found])
         if verdict == HOT:
             hot += 1
         elif verdict == TAKEN and found == room:
@@ -160,34 +164,33 @@ def _take_candidates(
     return found, hot
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
 def _fit_jointly(
     plan: Plan, scratch: Scratch, found: int, out_fit: NDArray[np.float64]
 ) -> None:  # pragma: no cover - compiled
-    """One more step for every disk that was fitted before a neighbour was known, several where disks overlap."""
-    for turn in range(_JOINT_ROUNDS):
-        limit = plan.touch if turn == 0 else plan.overlap
+    """More steps for disks that overlap, each beside the latest picture of the others."""
+    for _ in range(_JOINT_ROUNDS):
         again = False
         for i in range(found):
             k = int(out_fit[i, OWNER])
-            if scratch.taken[k] != MODELLED:
+            if scratch.crowded[k] < OVERLAPPED:
                 continue
-            if nearest(plan, scratch, out_fit[i, ROW], out_fit[i, COL], k)[0] <= limit:
+            if nearest_disk(plan, scratch, scratch.place[k, 0], scratch.place[k, 1], k) <= plan.overlap**2:
                 refit(plan, scratch, k, out_fit[i])
                 again = True
         if not again:
             break
 
 
-@njit(cache=True, nogil=True)
+@part()
 def _forget(plan: Plan, scratch: Scratch, count: int) -> None:  # pragma: no cover - compiled
     """Empty the model for the next frame."""
     for k in range(count):
-        if scratch.taken[k] == MODELLED:
-            remove_from_model(plan, scratch, k)
+        if scratch.crowded[k] != ALONE:
+            wipe_model(plan, scratch, k)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@part()
 def _drop_faded(plan: Plan, found: int, out_fit: NDArray[np.float64]) -> int:  # pragma: no cover - compiled
     """Close the gaps left by disks whose light turned out to be their neighbours'."""
     kept = 0
@@ -195,6 +198,7 @@ def _drop_faded(plan: Plan, found: int, out_fit: NDArray[np.float64]) -> int:  #
         fit = out_fit[i]
         error = math.sqrt(fit[INTENSITY_VARIANCE])
         if fit[INTENSITY] > 0.5 * plan.threshold * error:
-            out_fit[kept] = fit
+            for j in range(fit.size):
+                out_fit[kept, j] = fit[j]
             kept += 1
     return kept

@@ -15,10 +15,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-PHASES = 8
+from livebragg.kernels.compiled import fast_sums, kernel
+
+_PHASE_BITS = 3
+
+PHASES = 1 << _PHASE_BITS
 """Sub-pixel phases of the template along each axis."""
 
 ROUGHNESS = 0.05
@@ -29,16 +32,16 @@ MISFIT = 0.01
 """Standard deviation of the template's error anywhere in the patch, relative to the disk's plateau."""
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def phase_of(position: float) -> tuple[int, int, float]:  # pragma: no cover - compiled
     """Pixel, phase and the remaining distance of a position: ``pixel + phase / PHASES + rest``."""
     steps = math.floor(position * PHASES + 0.5)
-    pixel = steps // PHASES
-    phase = steps - pixel * PHASES
-    return int(pixel), int(phase), position - steps / PHASES
+    pixel = int(steps) >> _PHASE_BITS
+    phase = int(steps) & (PHASES - 1)
+    return pixel, phase, position - steps * (1.0 / PHASES)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def gather(
     image: NDArray[np.float32], corner: int, patch: NDArray[np.uint32], out_line: NDArray[np.float32]
 ) -> None:  # pragma: no cover - compiled
@@ -59,7 +62,7 @@ def gather(
         out_line[k] = image[start + np.uint64(patch[k])]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+@fast_sums()
 def add_disk(
     template: NDArray[np.float32],
     patch: NDArray[np.uint32],
@@ -86,7 +89,38 @@ def add_disk(
         out_model[start + np.uint64(patch[k])] += amount * shape[k] + by_row * d_row[k] + by_col * d_col[k]
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
+@fast_sums()
+def take_out(
+    template: NDArray[np.float32],
+    intensity: float,
+    rest_row: float,
+    rest_col: float,
+    out_line: NDArray[np.float32],
+) -> None:  # pragma: no cover - compiled
+    """Take a disk out of a line of the modelled image that was gathered about the disk's own pixel."""
+    shape, d_row, d_col = template[0], template[1], template[2]
+    amount, by_row = np.float32(intensity), np.float32(intensity * rest_row)
+    by_col = np.float32(intensity * rest_col)
+    for k in range(out_line.size):
+        out_line[k] -= amount * shape[k] + by_row * d_row[k] + by_col * d_col[k]
+
+
+@kernel()
+def subtract(known: NDArray[np.float32], out_pixels: NDArray[np.float32]) -> None:  # pragma: no cover - compiled
+    """Take known disks out of the pixels; what of them is below 0 becomes 0, it is rounding."""
+    for i in range(known.size):
+        known[i] = max(known[i], np.float32(0.0))
+        out_pixels[i] -= known[i]
+
+
+@kernel()
+def multiply(factor: NDArray[np.float32], out_line: NDArray[np.float32]) -> None:  # pragma: no cover - compiled
+    """Multiply one line by another."""
+    for i in range(factor.size):
+        out_line[i] *= factor[i]
+
+
+@fast_sums()
 def normal_equations(
     pixels: NDArray[np.float32],
     known: NDArray[np.float32],
@@ -146,10 +180,8 @@ def normal_equations(
     out_vector[0], out_vector[1], out_vector[2], out_vector[3] = v0, v1, v2, v3
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def solve(
-    matrix: NDArray[np.float64], vector: NDArray[np.float64], n: int
-) -> bool:  # pragma: no cover - compiled
+@kernel()
+def solve(matrix: NDArray[np.float64], vector: NDArray[np.float64], n: int) -> bool:  # pragma: no cover - compiled
     """Solve a small positive system by Cholesky's method.
 
     Parameters
@@ -182,7 +214,7 @@ def solve(
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _invert_factor(matrix: NDArray[np.float64], n: int) -> None:  # pragma: no cover - compiled
     """Invert a lower triangle whose diagonal is inverted already."""
     for j in range(n):
@@ -193,7 +225,7 @@ def _invert_factor(matrix: NDArray[np.float64], n: int) -> None:  # pragma: no c
             matrix[i, j] = -total * matrix[i, i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _apply_inverse(
     factor: NDArray[np.float64], vector: NDArray[np.float64], n: int
 ) -> None:  # pragma: no cover - compiled
@@ -210,7 +242,7 @@ def _apply_inverse(
         vector[i] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def variance_of(factor: NDArray[np.float64], unknown: int, n: int) -> float:  # pragma: no cover - compiled
     """Variance of one unknown after `solve`: a diagonal element of the inverse matrix."""
     total = 0.0
@@ -219,7 +251,7 @@ def variance_of(factor: NDArray[np.float64], unknown: int, n: int) -> float:  # 
     return total
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
+@fast_sums()
 def aperture_sums(
     pixels: NDArray[np.float32],
     known: NDArray[np.float32],
@@ -240,7 +272,7 @@ def aperture_sums(
     return on, off, known_on, known_off, area_on, area_off
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def brightest(
     pixels: NDArray[np.float32], inside: NDArray[np.float32], out_line: NDArray[np.float32]
 ) -> float:  # pragma: no cover - compiled

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from livebragg.kernels.compiled import kernel
 
-@njit(cache=True, nogil=True, error_model="numpy")
+
+@kernel()
 def replace_hot_pixel(
     image: NDArray[np.float32],
     weight: NDArray[np.float32],
@@ -49,7 +50,7 @@ def replace_hot_pixel(
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _neighbours(
     image: NDArray[np.float32], weight: NDArray[np.float32], row: int, col: int
 ) -> tuple[float, float]:  # pragma: no cover - compiled

@@ -6,11 +6,15 @@ Kernels get a frame as its bytes and a number for its pixel type, so that everyt
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from livebragg.kernels.compiled import kernel
 
 PIXEL_TYPES = ("u1", "u2", "u4", "i2", "i4", "f4", "f8")
 """Pixel types that are read as they are, in the byte order of this machine; the index is the kernels' number."""
+
+_UNSIGNED = 3
+"""How many of these types, the first ones, hold no negative and no odd numbers."""
 
 _LARGEST_FINITE = 0x7F7FFFFF
 """Bit pattern of the largest finite single-precision number."""
@@ -19,7 +23,7 @@ _LOWEST_FINITE = 0xFF7FFFFF
 """Bit pattern, read without sign, of the lowest one; above are minus infinity and negative NaN."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def load_frame(
     frame: NDArray[np.uint8],
     pixel_type: int,
@@ -52,22 +56,23 @@ def load_frame(
     before = out_health[0] + out_health[1]
     limit = _LOWEST_FINITE if keep_negative else _LARGEST_FINITE
     flat, next_bad, top = out_image.reshape(-1), 0, 0
+    counts = pixel_type < _UNSIGNED and offset <= 0.0  # nothing can be odd
     for r in range(frame.shape[0]):
         target = out_image[r + pad, pad : width - pad]
         _load_row(frame[r], pixel_type, np.float32(offset), target)
         while next_bad < bad.size and bad[next_bad] < (r + pad + 1) * width:
             flat[bad[next_bad]] = 0.0
             next_bad += 1
-        high, highest = _row_bounds(target)
-        if high > _LARGEST_FINITE or highest > limit:
+        high, highest = _row_bounds(target, counts)
+        if highest > limit or high > _LARGEST_FINITE:
             _repair_row(keep_negative, target, out_health)
-            high, _ = _row_bounds(target)
+            high, _ = _row_bounds(target, True)
         top = max(top, high)
     out_health[4] += out_health[0] + out_health[1] > before
     return _number_of(top)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _load_row(
     row: NDArray[np.uint8], pixel_type: int, offset: np.float32, out: NDArray[np.float32]
 ) -> None:  # pragma: no cover - compiled
@@ -101,23 +106,24 @@ def _load_row(
             out[c] = np.float32(double[c]) - offset
 
 
-@njit(cache=True, nogil=True)
-def _row_bounds(row: NDArray[np.float32]) -> tuple[int, int]:  # pragma: no cover - compiled
+@kernel()
+def _row_bounds(row: NDArray[np.float32], counts: bool) -> tuple[int, int]:  # pragma: no cover - compiled
     """Largest bit pattern read with a sign (the largest number) and without (odd numbers come highest).
 
     Bit patterns rise from 0 to infinity and NaN, and without sign then come the negative numbers. Integer
-    maxima vectorise, maxima of floating-point numbers do not.
+    maxima vectorise, maxima of floating-point numbers do not. With `counts` the second is not looked for.
     """
     signed, plain = row.view(np.int32), row.view(np.uint32)
     high, highest = np.int32(0), np.uint32(0)
     for i in range(signed.size):
         high = max(high, signed[i])
-    for i in range(plain.size):
-        highest = max(highest, plain[i])
+    if not counts:
+        for i in range(plain.size):
+            highest = max(highest, plain[i])
     return int(high), int(highest)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _number_of(bits: int) -> float:  # pragma: no cover - compiled
     """The non-negative single-precision number of a bit pattern."""
     exponent, fraction = bits >> 23, bits & 0x7FFFFF
@@ -126,7 +132,7 @@ def _number_of(bits: int) -> float:  # pragma: no cover - compiled
     return float((1.0 + fraction / 8388608.0) * 2.0 ** (exponent - 127))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def scale_image(factor: float, pad: int, out_image: NDArray[np.float32]) -> None:  # pragma: no cover - compiled
     """Multiply the frame in the middle of a padded image."""
     scale = np.float32(factor)
@@ -136,20 +142,22 @@ def scale_image(factor: float, pad: int, out_image: NDArray[np.float32]) -> None
             row[c] *= scale
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def drop_negative(pad: int, out_image: NDArray[np.float32], out_health: NDArray[np.int64]) -> None:  # pragma: no cover
+@kernel()
+def drop_negative(
+    pad: int, out_image: NDArray[np.float32], out_health: NDArray[np.int64]
+) -> None:  # pragma: no cover
     """Turn negative pixels into 0, and count them, once it is known that they are not noise."""
     width = out_image.shape[1]
     before = out_health[1]
     for r in range(pad, out_image.shape[0] - pad):
         row = out_image[r, pad : width - pad]
-        _, highest = _row_bounds(row)
+        _, highest = _row_bounds(row, False)
         if highest > _LARGEST_FINITE:
             _repair_row(False, row, out_health)
     out_health[4] += out_health[1] > before
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _repair_row(
     keep_negative: bool, target: NDArray[np.float32], out_health: NDArray[np.int64]
 ) -> None:  # pragma: no cover - compiled

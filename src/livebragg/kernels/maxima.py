@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-_CHUNK = 64
+from livebragg.kernels.compiled import kernel
+
+CHUNK = 32
 """Places looked at together: one vectorised test tells whether any of them is worth a closer look."""
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def find_maxima(
     excess: NDArray[np.float32],
+    marks: NDArray[np.uint32],
     out_rows: NDArray[np.int32],
     out_cols: NDArray[np.int32],
     out_heights: NDArray[np.float32],
@@ -21,32 +23,57 @@ def find_maxima(
 
     Parameters
     ----------
-    excess : NDArray[np.float32], shape (rows, cols)
-        Nowhere below 0.
+    excess : NDArray[np.float32], shape (rows + 2, cols + 2)
+        Nowhere below 0, and 0 along its border, which rows and columns are counted without.
+    marks : NDArray[np.uint32], shape (CHUNK,)
+        Scratch.
 
     Returns
     -------
     int
         Number of maxima there are; only the first ``out_rows.size`` of them were written.
     """
-    rows, cols = excess.shape
+    rows, cols = excess.shape[0] - 2, excess.shape[1] - 2
     found = 0
     for r in range(rows):
-        bits = excess[r].view(np.uint32)
-        for start in range(0, cols, _CHUNK):
-            if not _any(bits[start : start + _CHUNK]):
+        bits = excess[r + 1].view(np.uint32)
+        for start in range(1, cols + 1, CHUNK):
+            n = min(CHUNK, cols + 1 - start)
+            if not _any(bits[start : start + n]):
                 continue
-            for c in range(start, min(start + _CHUNK, cols)):
-                if excess[r, c] > 0.0 and _is_maximum(excess, r, c):
+            _mark(excess[r], excess[r + 1], excess[r + 2], start, marks[:n])
+            if not _any(marks[:n]):
+                continue
+            for i in range(n):
+                if marks[i] != 0:
                     if found < out_rows.size:
-                        out_rows[found] = r
-                        out_cols[found] = c
-                        out_heights[found] = excess[r, c]
+                        out_rows[found], out_cols[found] = r, start + i - 1
+                        out_heights[found] = excess[r + 1, start + i]
                     found += 1
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel()
+def _mark(
+    above: NDArray[np.float32],
+    here: NDArray[np.float32],
+    below: NDArray[np.float32],
+    start: int,
+    out_marks: NDArray[np.uint32],
+) -> None:  # pragma: no cover - compiled
+    """Set 1 at the maxima of a piece of a line, else 0: all comparisons of all places at once."""
+    n = out_marks.size
+    a, b, c = above[start - 1 : start - 1 + n], above[start : start + n], above[start + 1 : start + 1 + n]
+    d, e, f = here[start - 1 : start - 1 + n], here[start : start + n], here[start + 1 : start + 1 + n]
+    g, h, k = below[start - 1 : start - 1 + n], below[start : start + n], below[start + 1 : start + 1 + n]
+    for i in range(n):
+        v = e[i]
+        before = (v >= a[i]) & (v >= b[i]) & (v >= c[i]) & (v >= d[i])
+        after = (v > f[i]) & (v > g[i]) & (v > h[i]) & (v > k[i])
+        out_marks[i] = np.uint32(1) if before & after & (v > np.float32(0.0)) else np.uint32(0)
+
+
+@kernel()
 def _any(bits: NDArray[np.uint32]) -> bool:  # pragma: no cover - compiled
     """Whether any bit is set: vectorises, where a test for each would not."""
     total = np.uint32(0)
@@ -55,21 +82,7 @@ def _any(bits: NDArray[np.uint32]) -> bool:  # pragma: no cover - compiled
     return total != 0
 
 
-@njit(cache=True, nogil=True)
-def _is_maximum(excess: NDArray[np.float32], r: int, c: int) -> bool:  # pragma: no cover - compiled
-    rows, cols = excess.shape
-    here = excess[r, c]
-    for dr in range(-1, 2):
-        for dc in range(-1, 2):
-            y, x = r + dr, c + dc
-            if 0 <= y < rows and 0 <= x < cols:
-                other = excess[y, x]
-                if other > here or (other == here and (dr > 0 or (dr == 0 and dc > 0))):
-                    return False
-    return True
-
-
-@njit(cache=True, nogil=True)
+@kernel()
 def sort_descending(
     keys: NDArray[np.float32], count: int, out_order: NDArray[np.int32]
 ) -> None:  # pragma: no cover - compiled

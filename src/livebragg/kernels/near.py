@@ -2,55 +2,75 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
+from livebragg.kernels.compiled import part
 from livebragg.kernels.plan import Plan, Scratch
 
-WAITS, DISK, MODELLED, NONE = 0, 1, 2, -1
+WAITS, DISK, NONE = 0, 1, -1
+"""What became of a candidate."""
+
+ALONE, TOUCHED, OVERLAPPED, DEPENDENT = 0, 1, 2, 3
+"""What is near a candidate: nothing; light of another in its patch; in its disk, of a lower one; or of a higher one."""
 
 
-@njit(cache=True, nogil=True)
+@part()
 def list_candidates(plan: Plan, scratch: Scratch, count: int) -> None:  # pragma: no cover - compiled
     """Put the first `count` candidates, all of which wait, into the lists of their squares."""
-    scratch.head[:] = -1
+    head = scratch.head
+    for i in range(head.shape[0]):
+        for j in range(head.shape[1]):
+            head[i, j] = -1
     for k in range(count):
-        i, j = square_of(plan, scratch, scratch.place[k, 0], scratch.place[k, 1])
-        scratch.link[k] = scratch.head[i, j]
-        scratch.head[i, j] = k
-        scratch.taken[k] = WAITS
+        i, j = _square_of(plan, scratch, scratch.place[k, 0], scratch.place[k, 1])
+        scratch.link[k] = head[i, j]
+        head[i, j] = k
+        scratch.state[k] = WAITS
 
 
-@njit(cache=True, nogil=True)
-def square_of(plan: Plan, scratch: Scratch, row: float, col: float) -> tuple[int, int]:  # pragma: no cover
+@part()
+def _square_of(
+    plan: Plan, scratch: Scratch, row: float, col: float
+) -> tuple[int, int]:  # pragma: no cover - compiled
     """Square of a place; what lies outside the frame belongs to the nearest."""
-    size = plan.touch + 2.0 * plan.leash + 1.0
-    i, j = int(max(row, 0.0) / size), int(max(col, 0.0) / size)
+    i, j = int(max(row, 0.0) * plan.per_square), int(max(col, 0.0) * plan.per_square)
     return min(i, scratch.head.shape[0] - 1), min(j, scratch.head.shape[1] - 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def nearest(
-    plan: Plan, scratch: Scratch, row: float, col: float, itself: int
-) -> tuple[float, float]:  # pragma: no cover - compiled
-    """Distances of the nearest disk, and of the nearest candidate that is or may become one.
+@part()
+def surroundings(plan: Plan, scratch: Scratch, k: int) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Squared distances of candidate `k` to the nearest other one, and to the nearest higher one.
 
-    Infinite when there is none within ``plan.touch``; `itself` is left out.
+    Infinite when there is none about as near as ``plan.touch``.
     """
-    i, j = square_of(plan, scratch, row, col)
-    disk = other = np.inf
+    row, col, height = scratch.place[k, 0], scratch.place[k, 1], scratch.height[k]
+    i, j = _square_of(plan, scratch, row, col)
+    other = higher = np.inf
     for a in range(max(i - 1, 0), min(i + 2, scratch.head.shape[0])):
         for b in range(max(j - 1, 0), min(j + 2, scratch.head.shape[1])):
-            k = scratch.head[a, b]
-            while k >= 0:
-                state = scratch.taken[k]
-                if k != itself and state != NONE:
-                    square = (scratch.place[k, 0] - row) ** 2 + (scratch.place[k, 1] - col) ** 2
+            n = scratch.head[a, b]
+            while n >= 0:
+                if n != k:
+                    square = (scratch.place[n, 0] - row) ** 2 + (scratch.place[n, 1] - col) ** 2
                     other = min(other, square)
-                    if state != WAITS:
-                        disk = min(disk, square)
-                k = scratch.link[k]
-    return math.sqrt(disk), math.sqrt(other)
+                    if scratch.height[n] > height or (scratch.height[n] == height and n < k):
+                        higher = min(higher, square)
+                n = scratch.link[n]
+    return other, higher
+
+
+@part()
+def nearest_disk(
+    plan: Plan, scratch: Scratch, row: float, col: float, itself: int
+) -> float:  # pragma: no cover - compiled
+    """Squared distance of the nearest disk other than `itself`; infinite as in `surroundings`."""
+    i, j = _square_of(plan, scratch, row, col)
+    best = np.inf
+    for a in range(max(i - 1, 0), min(i + 2, scratch.head.shape[0])):
+        for b in range(max(j - 1, 0), min(j + 2, scratch.head.shape[1])):
+            n = scratch.head[a, b]
+            while n >= 0:
+                if n != itself and scratch.state[n] == DISK:
+                    best = min(best, (scratch.place[n, 0] - row) ** 2 + (scratch.place[n, 1] - col) ** 2)
+                n = scratch.link[n]
+    return best

@@ -7,11 +7,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.kernels.maxima import CHUNK
 from livebragg.kernels.noise import SEGMENTS
 from livebragg.kernels.sums import BLOCK
 
 FIT_COLUMNS = (
-    "row", "col", "intensity", "background", "intensity_variance", "position_variance", "significance",
+    "row",
+    "col",
+    "intensity",
+    "background",
+    "intensity_variance",
+    "position_variance",
+    "significance",
     "owner",
 )
 """Columns of a table of fitted disks, in electrons and pixels; the background is per pixel, the owner is the
@@ -28,16 +35,16 @@ class Plan(NamedTuple):
 
     pad: int
     """Width of the padding around image, model and weight, in pixels."""
-    binning: int
-    """Pixels along the side of a bin of the grid on which disks are looked for."""
+    binning: tuple[int, int]
+    """Rows and columns of pixels in a bin of the grid on which disks are looked for."""
     margin: int
     """Width of the padding of that grid, in bins."""
     disk: tuple[NDArray[np.int64], NDArray[np.int64]]
     """Spans of the disk the counts are summed over, in bins."""
-    box: tuple[int, int]
-    """Odd factors of the side of the box about it, in bins."""
-    cell: int
-    """Side of a cell of the coarse background, in bins."""
+    box: tuple[int, int, int]
+    """The box about it, in bins, as in `box_sums`."""
+    cell: tuple[int, int]
+    """Rows and columns of bins in a cell of the coarse background."""
     cell_area: NDArray[np.float32]
     """(cell rows, cell cols): usable pixels of each cell."""
     disk_area: NDArray[np.float32]
@@ -48,8 +55,8 @@ class Plan(NamedTuple):
     """Pixels of a whole disk."""
     whole_ring: float
     """Pixels of the rest of a whole box."""
-    slope: float
-    """Bins a disk is off, per difference of the two neighbours' sums over the excess."""
+    slope: tuple[float, float]
+    """Bins a disk is off along rows and columns, per difference of the two neighbours' sums over the excess."""
     captured: float
     """Part of a disk's light in the summed disk."""
     templates: NDArray[np.float32]
@@ -57,6 +64,8 @@ class Plan(NamedTuple):
     the aperture, on the pixels of the patch at each sub-pixel phase."""
     patch: NDArray[np.uint32]
     """(n,): the pixels of the round patch, as steps in the flat padded image from the corner of its square."""
+    lit: int
+    """Pixels of the patch, the first ones, on which light of a disk in the middle falls."""
     inside_patch: NDArray[np.float32]
     """(n,): 1, and 0 for what only fills up the vectors."""
     outside: NDArray[np.float32]
@@ -81,6 +90,8 @@ class Plan(NamedTuple):
     """Distance within which two disks share pixels, in pixels."""
     touch: float
     """Distance within which a disk reaches into another's patch, in pixels."""
+    per_square: float
+    """Squares per pixel, of the lists by which neighbours are found."""
     plateau: float
     """Brightest pixel of the template of unit sum."""
     peakedness: float
@@ -103,9 +114,13 @@ class Scratch(NamedTuple):
     lines: NDArray[np.int32]
     """Sums over parts of boxes."""
     excess: NDArray[np.float32]
-    """Excess in the disk about every bin where it is significant."""
+    """Excess in the disk about every bin where it is significant, with a border of zeros."""
+    marks: NDArray[np.uint32]
+    """Which of some bins are maxima."""
     cells: NDArray[np.float32]
     """Electrons of each cell of the coarse background."""
+    cell_lines: NDArray[np.float32]
+    """(3, cell cols): limit, counts and area of columns of cells."""
     level: NDArray[np.float64]
     """Background of each tile, electrons per pixel."""
     trust: NDArray[np.float64]
@@ -126,14 +141,24 @@ class Scratch(NamedTuple):
     """Next candidate of the same square."""
     place: NDArray[np.float64]
     """(candidates, 2): where each candidate is, in pixels."""
-    taken: NDArray[np.int8]
-    """What became of each candidate: 0 waits, 1 a disk, 2 a disk in the model, -1 none."""
+    amount: NDArray[np.float64]
+    """(candidates,): its electrons."""
+    ground: NDArray[np.float64]
+    """(candidates,): electrons of the background in its disk of bins."""
+    modelled: NDArray[np.bool_]
+    """Whether the model holds a disk at that place with those electrons."""
+    crowded: NDArray[np.int8]
+    """What is near each candidate: `ALONE`, `TOUCHED`, `OVERLAPPED` or `DEPENDENT`."""
+    where: NDArray[np.int64]
+    """(3,): candidate whose surroundings are in `patch`, and the pixel about which they were taken."""
+    state: NDArray[np.int8]
+    """What became of each candidate: `WAITS`, `DISK` or `NONE`."""
     segments: NDArray[np.float32]
     """Brightness and noise of parts of the frame."""
     noise: NDArray[np.float64]
     """Gain in counts per electron, and read-noise variance of a pixel in electrons squared, of this frame."""
     patch: NDArray[np.float32]
-    """(4, n): image without known disks, known disks, usability, and a line to work in."""
+    """(5, n): pixels, known disks, usability, and two lines to work in."""
     nothing: NDArray[np.float32]
     """(n,) zeros."""
     matrix: NDArray[np.float64]
@@ -153,9 +178,8 @@ def allocate_scratch(plan: Plan, max_candidates: int) -> Scratch:
     """
     bins = plan.ratio.shape
     padded = (bins[0] + 2 * plan.margin, bins[1] + 2 * plan.margin)
-    square = plan.touch + 2.0 * plan.leash + 1.0
     tiles = (max(plan.cell_area.shape[0] // _TILE, 1), max(plan.cell_area.shape[1] // _TILE, 1))
-    squares = (int(plan.clean.shape[0] // square) + 1, int(plan.clean.shape[1] // square) + 1)
+    squares = [int(size * plan.per_square) + 1 for size in plan.clean.shape]
     n = plan.patch.size
     return Scratch(
         image=np.zeros(plan.weight.shape, np.float32),
@@ -164,8 +188,10 @@ def allocate_scratch(plan: Plan, max_candidates: int) -> Scratch:
         disk=np.zeros(padded, np.int32),
         box=np.zeros(padded, np.int32),
         lines=np.zeros((2, BLOCK + 4 * padded[1]), np.int32),
-        excess=np.zeros(bins, np.float32),
+        excess=np.zeros((bins[0] + 2, bins[1] + 2), np.float32),
+        marks=np.zeros(CHUNK, np.uint32),
         cells=np.zeros(plan.cell_area.shape, np.float32),
+        cell_lines=np.zeros((3, plan.cell_area.shape[1]), np.float32),
         level=np.zeros(tiles),
         trust=np.zeros(tiles),
         tile_lines=np.zeros((2, bins[1]), np.float32),
@@ -176,10 +202,15 @@ def allocate_scratch(plan: Plan, max_candidates: int) -> Scratch:
         head=np.full(squares, -1, np.int32),
         link=np.zeros(max_candidates, np.int32),
         place=np.zeros((max_candidates, 2)),
-        taken=np.zeros(max_candidates, np.int8),
+        amount=np.zeros(max_candidates),
+        ground=np.zeros(max_candidates),
+        modelled=np.zeros(max_candidates, bool),
+        crowded=np.zeros(max_candidates, np.int8),
+        where=np.full(3, -1, np.int64),
+        state=np.zeros(max_candidates, np.int8),
         segments=np.zeros((3, SEGMENTS), np.float32),
         noise=np.array([1.0, 0.0]),
-        patch=np.zeros((4, n), np.float32),
+        patch=np.zeros((5, n), np.float32),
         nothing=np.zeros(n, np.float32),
         matrix=np.zeros((4, 4)),
         vector=np.zeros(4),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from livebragg.kernels.compiled import kernel
 
 FEW = 0.5
 """Variance added to that of the background: a disk of three electrons on an empty background is worth a look,
@@ -16,7 +17,7 @@ _UNEVEN = 0.005
 """What the background of the surroundings may be wrong by inside the disk."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def excess_map(
     disk: NDArray[np.int32],
     box: NDArray[np.int32],
@@ -51,9 +52,10 @@ def excess_map(
         Standard deviations that are worth a closer look.
     tile_lines : NDArray[np.float32], shape (2, bin_cols)
         Scratch.
-    out_excess : NDArray[np.float32], shape (bin_rows, bin_cols)
+    out_excess : NDArray[np.float32], shape (bin_rows + 2, bin_cols + 2)
+        With a border, which is not touched.
     """
-    rows = out_excess.shape[0]
+    rows, cols = ratio.shape
     for i in range(level.shape[0]):
         _spread_tiles(level[i], trust[i], ring_area, tile_lines)
         top, bottom = i * rows // level.shape[0], (i + 1) * rows // level.shape[0]
@@ -66,11 +68,11 @@ def excess_map(
                 np.float32(FEW + floor_variance),
                 np.float32(threshold**2),
                 tile_lines,
-                out_excess[r],
+                out_excess[r + 1, 1 : cols + 1],
             )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _spread_tiles(
     level: NDArray[np.float64], trust: NDArray[np.float64], ring_area: float, out_lines: NDArray[np.float32]
 ) -> None:  # pragma: no cover - compiled
@@ -82,7 +84,7 @@ def _spread_tiles(
         out_lines[1, left:right] = ring_area / (ring_area + trust[j] / level[j])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _excess_row(
     disk: NDArray[np.int32],
     box: NDArray[np.int32],
@@ -103,7 +105,7 @@ def _excess_row(
         out[c] = above if (above > zero and above * above > square * variance) else zero
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def root_deviance(
     n_on: float, n_off: float, ratio: float, known_on: float, known_off: float
 ) -> float:  # pragma: no cover - compiled
@@ -132,7 +134,7 @@ def root_deviance(
     return math.sqrt(2.0 * max(deviance, 0.0))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _term(count: float, null: float, best: float) -> float:  # pragma: no cover - compiled
     if count <= 0.0:
         return null - best
@@ -141,7 +143,7 @@ def _term(count: float, null: float, best: float) -> float:  # pragma: no cover 
     return null - best + count * math.log(best / null)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel()
 def _common_background(
     n_on: float, n_off: float, ratio: float, known_on: float, known_off: float
 ) -> float:  # pragma: no cover - compiled

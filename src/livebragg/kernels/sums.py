@@ -11,44 +11,52 @@ the padding is never read.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from livebragg.kernels.compiled import kernel
 
 BLOCK = 4096
 """Bins worked on together, so that they stay in the fastest cache."""
 
 
-def disk_spans(radius: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def disk_spans(radius: float, binning: tuple[int, int] = (1, 1)) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Columns of a disk about a bin's centre.
 
     Parameters
     ----------
     radius : float
-        Radius in bins; a bin belongs to the disk when its centre does.
+        Radius in pixels; a bin belongs to the disk when its centre does.
+    binning : tuple of int
+        Rows and columns of pixels in a bin.
 
     Returns
     -------
-    offsets, halves : NDArray[np.int64], shape (2 * floor(radius) + 1,)
-        Column ``offsets[i]`` reaches from row ``-halves[i]`` to row ``halves[i]``, both included.
+    offsets, halves : NDArray[np.int64]
+        Column ``offsets[i]`` reaches from row ``-halves[i]`` to row ``halves[i]``, both included; in bins.
     """
-    reach = int(np.floor(radius))
+    reach = int(np.floor(radius / binning[1]))
     offsets = np.arange(-reach, reach + 1, dtype=np.int64)
-    halves = np.floor(np.sqrt(np.maximum(radius**2 - offsets.astype(np.float64) ** 2, 0.0))).astype(np.int64)
-    return offsets, halves
+    rise = np.sqrt(np.maximum(radius**2 - (binning[1] * offsets.astype(np.float64)) ** 2, 0.0))
+    return offsets, np.floor(rise / binning[0]).astype(np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def column_prefix(
-    image: NDArray[np.float32], pad: int, binning: int, margin: int, scale: float, out_prefix: NDArray[np.int32]
+    image: NDArray[np.float32],
+    pad: int,
+    binning: tuple[int, int],
+    margin: int,
+    scale: float,
+    out_prefix: NDArray[np.int32],
 ) -> None:  # pragma: no cover - compiled
     """Sum the columns of the binned image from the top, as integers modulo 2**32.
 
     Parameters
     ----------
     image : NDArray[np.float32]
-        Frame with `pad` pixels of padding, at least `binning` of them zero.
-    binning : int
-        Pixels along the side of a bin: 1, 2 or 4.
+        Frame with `pad` pixels of padding, at least a bin of them zero.
+    binning : tuple of int
+        Rows and columns of pixels in a bin: 1, 2 or 4; fewer columns only as 2 rows and 1 column.
     margin : int
         Bins of padding of the result.
     scale : float
@@ -57,24 +65,50 @@ def column_prefix(
         Row ``r`` holds the sum of all bins above ``r``. The left and right margins must be zero, and stay so.
     """
     rows, cols = out_prefix.shape[0] - 2 * margin - 1, out_prefix.shape[1] - 2 * margin
-    factor = np.float32(scale)
+    factor, tall, wide = np.float32(scale), binning[0], binning[1]
     for r in range(rows):
         above = out_prefix[r + margin, margin : margin + cols]
         below = out_prefix[r + margin + 1, margin : margin + cols]
-        first = pad + binning * r
-        if binning == 1:
-            pixels = image[first, pad : pad + cols]
-            for c in range(cols):
-                below[c] = above[c] + np.int32(pixels[c] * factor)
-        elif binning == 2:
-            _add_pairs(image[first, pad:], image[first + 1, pad:], factor, above, below)
+        lines = image[pad + tall * r : pad + tall * (r + 1), pad:]
+        if tall == 1:
+            _add_line(lines[0], factor, above, below)
+        elif wide == 1:
+            _add_two_lines(lines[0], lines[1], factor, above, below)
+        elif tall == 2:
+            _add_pairs(lines[0], lines[1], factor, above, below)
         else:
-            _add_fours(image[first : first + 4, pad:], factor, above, below)
+            _add_fours(lines, factor, above, below)
     for r in range(rows + margin + 1, rows + 2 * margin + 1):
-        out_prefix[r] = out_prefix[rows + margin]
+        _copy(out_prefix[rows + margin], out_prefix[r])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
+def _copy(source: NDArray[np.int32], out: NDArray[np.int32]) -> None:  # pragma: no cover - compiled
+    for i in range(out.size):
+        out[i] = source[i]
+
+
+@kernel()
+def _add_line(
+    a: NDArray[np.float32], factor: np.float32, above: NDArray[np.int32], below: NDArray[np.int32]
+) -> None:  # pragma: no cover - compiled
+    for c in range(below.size):
+        below[c] = above[c] + np.int32(a[c] * factor)
+
+
+@kernel()
+def _add_two_lines(
+    a: NDArray[np.float32],
+    b: NDArray[np.float32],
+    factor: np.float32,
+    above: NDArray[np.int32],
+    below: NDArray[np.int32],
+) -> None:  # pragma: no cover - compiled
+    for c in range(below.size):
+        below[c] = above[c] + np.int32((a[c] + b[c]) * factor)
+
+
+@kernel()
 def _add_pairs(
     a: NDArray[np.float32],
     b: NDArray[np.float32],
@@ -87,7 +121,7 @@ def _add_pairs(
         below[c] = above[c] + np.int32(total * factor)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _add_fours(
     lines: NDArray[np.float32], factor: np.float32, above: NDArray[np.int32], below: NDArray[np.int32]
 ) -> None:  # pragma: no cover - compiled
@@ -99,7 +133,7 @@ def _add_fours(
         below[c] = above[c] + np.int32(total * factor)
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def disk_sums(
     prefix: NDArray[np.int32],
     offsets: NDArray[np.int64],
@@ -136,31 +170,31 @@ def disk_sums(
             target[i] += (a[i] - b[i]) + (c[i] - d[i])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def box_sums(
     prefix: NDArray[np.int32],
-    fine: int,
-    coarse: int,
+    box: tuple[int, int, int],
     first: int,
     count: int,
     width: int,
     scratch: NDArray[np.int32],
     out_sums: NDArray[np.int32],
 ) -> None:  # pragma: no cover - compiled
-    """Sum over a square box of ``fine * coarse`` bins about every bin of a stretch.
+    """Sum over a box of bins about every bin of a stretch.
 
     Parameters
     ----------
-    fine, coarse : int
-        Odd factors of the box's side: `fine` neighbouring columns are summed first, then `coarse` such sums.
-    scratch : NDArray[np.int32], shape (2, more than count + side of the box)
-        Sums of columns, and of `fine` columns.
+    box : tuple of int
+        Rows above and below the middle one, and two odd factors of the number of columns: as many neighbouring
+        columns as the first says are summed, then as many such sums as the second says.
+    scratch : NDArray[np.int32], shape (2, more than count + columns of the box)
+        Sums of columns, and of some columns.
     """
-    half = fine * coarse // 2
-    reach = fine // 2
+    tall, fine, coarse = box
+    half, reach = fine * coarse // 2, fine // 2
     start, n = first - half, count + 2 * half
     column = scratch[0, :n]
-    low, high = start + (half + 1) * width, start - half * width
+    low, high = start + (tall + 1) * width, start - tall * width
     a, b = prefix[low : low + n], prefix[high : high + n]
     for i in range(n):
         column[i] = a[i] - b[i]
@@ -168,7 +202,7 @@ def box_sums(
     _slide(scratch[1, : n - 2 * reach], coarse, fine, out_sums[first : first + count])
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def _slide(
     values: NDArray[np.int32], terms: int, step: int, out: NDArray[np.int32]
 ) -> None:  # pragma: no cover - compiled
@@ -188,13 +222,12 @@ def _slide(
             out[i] += b[i] + c[i]
 
 
-@njit(cache=True, nogil=True)
+@kernel()
 def window_sums(
     prefix: NDArray[np.int32],
     offsets: NDArray[np.int64],
     halves: NDArray[np.int64],
-    fine: int,
-    coarse: int,
+    box: tuple[int, int, int],
     margin: int,
     scratch: NDArray[np.int32],
     out_disk: NDArray[np.int32],
@@ -212,10 +245,10 @@ def window_sums(
     """
     width = prefix.shape[1]
     rows, cols = prefix.shape[0] - 2 * margin - 1, width - 2 * margin
-    flat, disk, box = prefix.reshape(-1), out_disk.reshape(-1), out_box.reshape(-1)
+    flat, disks, boxes = prefix.reshape(-1), out_disk.reshape(-1), out_box.reshape(-1)
     step = max(BLOCK // width, 1)
     for r in range(0, rows, step):
         first = (r + margin) * width + margin
         count = (min(r + step, rows) - r - 1) * width + cols
-        disk_sums(flat, offsets, halves, first, count, width, disk)
-        box_sums(flat, fine, coarse, first, count, width, scratch, box)
+        disk_sums(flat, offsets, halves, first, count, width, disks)
+        box_sums(flat, box, first, count, width, scratch, boxes)

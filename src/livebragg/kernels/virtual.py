@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from livebragg.kernels.compiled import fast_sums
 
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+
+@fast_sums()
 def collect(
     image: NDArray[np.float32],
     pad: int,
