@@ -142,7 +142,7 @@ def build_plan(
         loose=_LOOSE * threshold,
         spacing=spacing,
         leash=leash,
-        overlap=2.0 * edge,
+        overlap=2.0 * (probe.radius + probe.edge_width),
         touch=touch,
         per_square=1.0 / (touch + 2.0 * leash + 1.0),
         plateau=float(templates[:, 0].max()),

@@ -292,13 +292,14 @@ def _mended(plan: Plan, scratch: Scratch, fit: NDArray[np.float64]) -> bool:  # 
 
 
 @part()
-def refit(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
-    """One step of a disk among its neighbours."""
+def refit(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> float:  # pragma: no cover - compiled
+    """One step of a disk among its neighbours; returns how far it moved, in pixels."""
     scratch.where[0] = -1
     old_row, old_col = fit[ROW], fit[COL]
     if not _step(plan, scratch, k, fit):
         fit[ROW], fit[COL] = old_row, old_col
     _renew(plan, scratch, k, fit)
+    return max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col))
 
 
 @part()

@@ -19,6 +19,9 @@ from livebragg.kernels.sums import column_prefix, window_sums
 _JOINT_ROUNDS = 4
 """Rounds over disks that overlap: each is fitted beside the latest picture of the others."""
 
+_SETTLED = 0.03
+"""Largest move in a round, in pixels, after which another would change nothing that matters."""
+
 _LARGEST_SUM = 2.0**29
 """Sums over a box stay below this, so that 32-bit differences are exact."""
 
@@ -170,15 +173,14 @@ def _fit_jointly(
 ) -> None:  # pragma: no cover - compiled
     """More steps for disks that overlap, each beside the latest picture of the others."""
     for _ in range(_JOINT_ROUNDS):
-        again = False
+        largest = 0.0
         for i in range(found):
             k = int(out_fit[i, OWNER])
             if scratch.crowded[k] < OVERLAPPED:
                 continue
             if nearest_disk(plan, scratch, scratch.place[k, 0], scratch.place[k, 1], k) <= plan.overlap**2:
-                refit(plan, scratch, k, out_fit[i])
-                again = True
-        if not again:
+                largest = max(largest, refit(plan, scratch, k, out_fit[i]))
+        if largest < _SETTLED:
             break
 
 

@@ -69,15 +69,15 @@ def column_prefix(
     for r in range(rows):
         above = out_prefix[r + margin, margin : margin + cols]
         below = out_prefix[r + margin + 1, margin : margin + cols]
-        lines = image[pad + tall * r : pad + tall * (r + 1), pad:]
+        first = pad + tall * r
         if tall == 1:
-            _add_line(lines[0], factor, above, below)
+            _add_line(image[first, pad:], factor, above, below)
         elif wide == 1:
-            _add_two_lines(lines[0], lines[1], factor, above, below)
+            _add_two_lines(image[first, pad:], image[first + 1, pad:], factor, above, below)
         elif tall == 2:
-            _add_pairs(lines[0], lines[1], factor, above, below)
+            _add_pairs(image[first, pad:], image[first + 1, pad:], factor, above, below)
         else:
-            _add_fours(lines, factor, above, below)
+            _add_fours(image[first : first + 4], pad, factor, above, below)
     for r in range(rows + margin + 1, rows + 2 * margin + 1):
         _copy(out_prefix[rows + margin], out_prefix[r])
 
@@ -123,13 +123,17 @@ def _add_pairs(
 
 @kernel()
 def _add_fours(
-    lines: NDArray[np.float32], factor: np.float32, above: NDArray[np.int32], below: NDArray[np.int32]
+    lines: NDArray[np.float32],
+    pad: int,
+    factor: np.float32,
+    above: NDArray[np.int32],
+    below: NDArray[np.int32],
 ) -> None:  # pragma: no cover - compiled
+    p, q, s, t = lines[0, pad:], lines[1, pad:], lines[2, pad:], lines[3, pad:]
     for c in range(below.size):
         total = np.float32(0.0)
         for k in range(4):
-            line = lines[k]
-            total += (line[4 * c] + line[4 * c + 1]) + (line[4 * c + 2] + line[4 * c + 3])
+            total += (p[4 * c + k] + q[4 * c + k]) + (s[4 * c + k] + t[4 * c + k])
         below[c] = above[c] + np.int32(total * factor)
 
 
