@@ -72,8 +72,9 @@ def _synthetic(peer: Peer, size: int, quick: bool) -> None:
     for radius, dose in itertools.product(radii, doses):
         test = _scenes(TEST_SEED, n, size, radius, dose)
         bounds = bounds_of(test, radius, EDGE_WIDTH)
-        ours, r98 = _ours(test, radius)
-        print(_row(radius, dose, "livebragg", score(test, ours.positions, radius, bounds), r98, ours.milliseconds))
+        ours, r98, f1 = _ours(test, radius)
+        line = _row(radius, dose, "livebragg", score(test, ours.positions, radius, bounds), r98, ours.milliseconds)
+        print(f"{line}  best F1 of the setting {f1:.3f}")
         theirs, r98, how = _tuned(peer, _scenes(TRAINING_SEED, n // 2, size, radius, dose), test, radius)
         line = _row(
             radius, dose, "py4DSTEM", score(test, theirs.positions, radius, bounds), r98, theirs.milliseconds
@@ -98,19 +99,19 @@ def _places(peaks: BraggPeaks) -> list[NDArray[np.float64]]:
     return np.split(both, peaks.offsets[1:-1])
 
 
-def _ours(scenes: list[Scene], radius: int) -> tuple[Found, float]:
-    """The one setting, and the recall at precision .98 over that setting."""
+def _ours(scenes: list[Scene], radius: int) -> tuple[Found, float, float]:
+    """Disks at the one setting; recall at precision .98 and best F1 over that setting."""
     frames = np.stack([scene.frame for scene in scenes])
     probe = ProbeTemplate.disk(radius, EDGE_WIDTH)
-    best = 0.0
+    swept = []
     for false in SWEEP:
         found = _places(DiskDetector(probe, frames.shape[1:], float(false)).detect_many(frames))
-        at = score(scenes, found, radius, [np.ones(len(s.positions)) for s in scenes])
-        best = max(best, at.recall if at.precision >= 0.98 else 0.0)
+        swept.append(score(scenes, found, radius, [np.ones(len(s.positions)) for s in scenes]))
+    strict = max((s.recall for s in swept if s.precision >= 0.98), default=0.0)
     detector = DiskDetector(probe, frames.shape[1:], FALSE_DISKS)
     peaks = detector.detect_many(frames)
     ms = _median_ms(detector.detect, frames)
-    return Found(positions=_places(peaks), intensities=[], milliseconds=ms), best
+    return Found(positions=_places(peaks), intensities=[], milliseconds=ms), strict, max(s.f1 for s in swept)
 
 
 def _median_ms(call: Callable[[NDArray[np.generic]], object], frames: NDArray[np.generic]) -> float:
@@ -201,7 +202,9 @@ def _residuals(places: NDArray[np.float64], near: NDArray[np.float64], radius: f
     except TooFewPeaksError:
         pairs = f"{'-':>5} {'-':>7}"
     try:
-        lattice = lattice_residual(places, least_spacing=1.5 * radius)
+        # The lens distorts these patterns by several pixels at the edge of the frame: hence the third order.
+        tolerance = max(2.0, 0.3 * radius)
+        lattice = lattice_residual(places, tolerance=tolerance, least_spacing=1.5 * radius, order=3)
         return f"{pairs} {lattice.indexed:5d} {lattice.residual:7.3f}"
     except TooFewPeaksError:
         return f"{pairs} {'-':>5} {'-':>7}"

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from drawing import Panel, beside, draw
+from drawing import Panel, beside, compact, draw
 from numpy.typing import NDArray
 from real_frames import FrameSet, Loaded, available, load
 from symmetry import TooFewPeaksError, lattice_residual
@@ -107,7 +107,7 @@ def _save_sheets(panels: dict[str, Panel], folder: Path) -> None:
     for name, members in SHEETS.items():
         if all(m in panels for m in members):
             pictures = [draw(panels[m], 2 * SHEET_PANEL) for m in members]
-            beside(pictures, width=SHEET_PANEL).quantize(128).save(folder / name, optimize=True)
+            compact(beside(pictures, width=SHEET_PANEL)).save(folder / name, optimize=True)
 
 
 def _counts(item: FrameSet, loaded: Loaded, peaks: BraggPeaks) -> str:
@@ -137,7 +137,9 @@ def _masked(places: NDArray[np.float64], radius: float, bad_pixels: NDArray[np.b
 
 def _off_lattice(places: NDArray[np.float64], radius: float) -> str:
     try:
-        return str(len(places) - lattice_residual(places, least_spacing=1.5 * radius).indexed)
+        tolerance = max(2.0, 0.3 * radius)
+        fit = lattice_residual(places, tolerance=tolerance, least_spacing=1.5 * radius, order=3)
+        return str(len(places) - fit.indexed)
     except TooFewPeaksError:
         return "-"
 

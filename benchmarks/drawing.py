@@ -59,6 +59,15 @@ def beside(pictures: list[Image.Image], gap: int = 12, width: int | None = None)
     return sheet
 
 
+def compact(picture: Image.Image) -> Image.Image:
+    """The picture in greys, the circles' colours and the mask's, for a small file."""
+    colours = [*(colour for _, colour in COLOURS), MASKED]
+    greys = [(g, g, g) for g in np.linspace(0, 255, 64).round().astype(int).tolist()]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([value for colour in [*greys, *colours] for value in colour])
+    return picture.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
+
+
 def _shades(frame: NDArray[np.float64], bad_pixels: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     """Logarithmic, from the darkest hundredth to white at the brightest thousandth."""
     usable = np.isfinite(frame) if bad_pixels is None else np.isfinite(frame) & ~bad_pixels

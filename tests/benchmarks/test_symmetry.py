@@ -56,6 +56,22 @@ def test_an_elliptical_distortion_is_no_residual():
     assert lattice_residual(stretched).residual == pytest.approx(0.05, rel=0.25)
 
 
+@pytest.mark.parametrize("outliers", [0.0, 0.3])
+def test_a_smooth_distortion_is_no_residual_of_third_order(outliers):
+    points = lattice(0.05, outliers, 1) - CENTER
+    radius = np.hypot(*points.T)[:, None]
+    distorted = points * (1.0 + 0.03 * (radius / 110) ** 2) + CENTER
+    assert lattice_residual(distorted).residual > 0.2
+    fit = lattice_residual(distorted, order=3)
+    assert fit.residual == pytest.approx(0.05, rel=0.25)
+    assert fit.indexed >= 0.98 * len(lattice(0.05))
+
+
+def test_the_edges_of_the_cell_are_the_shortest():
+    lengths = np.hypot(*lattice_residual(lattice(0.05)).vectors.T)
+    assert sorted(lengths) == pytest.approx(sorted(np.hypot(*VECTORS.T)), rel=0.01)
+
+
 def test_random_peaks_have_a_large_friedel_residual():
     points = np.random.default_rng(3).uniform(0, 256, (250, 2))
     assert friedel_residual(points, CENTER).residual > 0.5
