@@ -10,9 +10,10 @@ A true disk counts when its centre lies in the frame and no brighter one lies ne
 radii; the direct beam is reported apart. "Alone" are those with no other true disk of a tenth of their electrons
 within two radii and 4 pixels. A found disk is right when it is nearest to a true one within 0.6 radii + 1 pixel.
 
-Per range of expected electrons: true disks and recall; of those alone and found: mean error along rows and columns,
-rms per axis, rms of the stated error, robust standard deviation of error over stated error ("z pos"), found over
-expected electrons, median and robust standard deviation of the intensity's error over the stated one ("z int").
+Per range of expected electrons: true disks and recall; of those alone and found: mean error along rows and
+columns, rms per axis, rms of the stated error, robust standard deviation of error over stated error ("z pos"),
+found over expected electrons, median and robust standard deviation of the intensity's error over the stated one
+("z int").
 """
 
 from __future__ import annotations
@@ -96,9 +97,10 @@ def _report(scan: TrueScan, peaks: BraggPeaks) -> None:
     n = max(sum(map(len, found)), 1)
     wrong = sum(int(f.sum()) for f in false)
     print(
-        f"found {n / len(found):.1f} disks per frame; precision {1 - wrong / n:.4f}: {wrong / len(found):.3f} per"
+        f"found {n / len(found):.1f} disks per frame; precision {1 - wrong / n:.4f}: {wrong / len(found):.3f} per "
+        f"frame lie farther than {reach:.1f} px\nfrom every true disk of {TRUE_AT_LEAST:.0f} electron or more, "
+        f"{_near_beam(scan, found, false) / len(found):.3f} of them within 4 radii of the direct beam"
     )
-    print(f"frame lie farther than {reach:.1f} px from every true disk of {TRUE_AT_LEAST:.0f} electron or more")
     print(_beam_line(scan, peaks))
     for kind, pixels in scan.odd_pixels.items():
         at = sum(_near_pixels(p[f], pixels) for p, f in zip(found, false, strict=True))
@@ -160,9 +162,9 @@ def _line(every: Matched, chosen: NDArray[np.bool_]) -> str:
     error, stated = every.error[use], every.stated[use]
     pull = (every.intensity[use] - every.electrons[use]) / every.intensity_error[use]
     ratio = every.intensity[use].sum() / every.electrons[use].sum()
-    rms = [float(np.sqrt((x**2).mean())) for x in (error, stated)]
+    rms = " ".join(f"{np.sqrt((x**2).mean()):6.3f}" for x in (error, stated))
     return (
-        f"{recall} {int(use.sum()):6d} {error[:, 0].mean():7.3f} {error[:, 1].mean():7.3f} {rms[0]:6.3f} {rms[1]:6.3f} "
+        f"{recall} {int(use.sum()):6d} {error[:, 0].mean():7.3f} {error[:, 1].mean():7.3f} {rms} "
         f"{_robust(error / stated[:, None]):6.2f} {ratio:6.3f} {np.median(pull):6.2f} +-{_robust(pull):5.2f}"
     )
 
@@ -191,7 +193,8 @@ def _beam_line(scan: TrueScan, peaks: BraggPeaks) -> str:
         return "direct beam: never found within a radius"
     error, ratio, stated = np.array(rows)[:, :2], np.array(rows)[:, 2], np.array(rows)[:, 3]
     return (
-        f"direct beam: {np.sqrt((error**2).mean()):.3f} px rms per axis (stated {np.sqrt((stated**2).mean()):.3f}), "
+        f"direct beam: {np.sqrt((error**2).mean()):.3f} px rms per axis "
+        f"(stated {np.sqrt((stated**2).mean()):.3f}), "
         f"mean {error.mean(axis=0).round(3).tolist()}, electrons {np.median(ratio):.3f} of the true, "
         f"not found in {len(scan.truth) - len(rows)} of {len(scan.truth)} frames"
     )
