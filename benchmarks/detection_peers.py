@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("--peer-python", type=Path, help="interpreter of an environment with py4DSTEM")
     parser.add_argument("--data", type=Path, help="folder with real/, for the second table")
     parser.add_argument("--size", type=int, default=128, help="rows and columns of the synthetic frames")
+    parser.add_argument("--background", type=float, default=0.02, help="parts of a mean disk's plateau")
     parser.add_argument("--quick", action="store_true", help="two cells and fewer frames")
     options = parser.parse_args()
     if options.peer_python is None:
@@ -53,8 +54,8 @@ def main() -> int:
         return 0
     try:
         peer = Peer(options.peer_python)
-        print(f"py4DSTEM {peer.version}, {options.size} x {options.size}")
-        _synthetic(peer, options.size, options.quick)
+        print(f"py4DSTEM {peer.version}, {options.size} x {options.size}, background {options.background}")
+        _synthetic(peer, options.size, options.background, options.quick)
         if options.data is not None:
             _real(peer, options.data)
     except PeerError as error:
@@ -63,19 +64,20 @@ def main() -> int:
     return 0
 
 
-def _synthetic(peer: Peer, size: int, quick: bool) -> None:
+def _synthetic(peer: Peer, size: int, background: float, quick: bool) -> None:
     radii, doses, n = ((5,), (20, 1000), 8) if quick else ((3, 5, 8), (5, 20, 100, 1000), 20)
     print(
         f"{'r':>2} {'dose':>5} {'':9} {'recall':>7} {'precis':>7} {'F1':>6} {'R.98':>6} "
         f"{'rms':>6} {'/CRLB':>6} {'ms':>8}"
     )
     for radius, dose in itertools.product(radii, doses):
-        test = _scenes(TEST_SEED, n, size, radius, dose)
+        kind = {"radius": radius, "dose": dose, "background": background, "n_disks": DISKS[radius]}
+        test = _scenes(TEST_SEED, n, size, kind)
         bounds = bounds_of(test, radius, EDGE_WIDTH)
         ours, r98, f1 = _ours(test, radius)
         line = _row(radius, dose, "livebragg", score(test, ours.positions, radius, bounds), r98, ours.milliseconds)
         print(f"{line}  best F1 of the setting {f1:.3f}")
-        theirs, r98, how = _tuned(peer, _scenes(TRAINING_SEED, n // 2, size, radius, dose), test, radius)
+        theirs, r98, how = _tuned(peer, _scenes(TRAINING_SEED, n // 2, size, kind), test, radius)
         line = _row(
             radius, dose, "py4DSTEM", score(test, theirs.positions, radius, bounds), r98, theirs.milliseconds
         )
@@ -89,9 +91,8 @@ def _row(radius: int, dose: int, who: str, s: Score, r98: float, ms: float) -> s
     )
 
 
-def _scenes(seed: int, n: int, size: int, radius: int, dose: int) -> list[Scene]:
-    kind = {"radius": radius, "edge_width": EDGE_WIDTH, "dose": dose, "n_disks": DISKS[radius]}
-    return [make_scene(seed + s, frame_shape=(size, size), **kind) for s in range(n)]
+def _scenes(seed: int, n: int, size: int, kind: dict[str, float]) -> list[Scene]:
+    return [make_scene(seed + s, frame_shape=(size, size), edge_width=EDGE_WIDTH, **kind) for s in range(n)]
 
 
 def _places(peaks: BraggPeaks) -> list[NDArray[np.float64]]:

@@ -11,6 +11,9 @@ from points import TooFewPeaksError, finite, robust_sigma
 MOST_CANDIDATES = 24
 """Difference vectors tried as edges of the unit cell."""
 
+REFINED = 12
+"""Unit cells fitted to all peaks, of those tried."""
+
 CENTRAL = 40
 """Peaks in the middle of the pattern by which a unit cell is chosen, at least."""
 
@@ -74,19 +77,37 @@ def lattice_residual(
     middle = np.median(positions, axis=0)
     # Far from the middle a distorted lattice is out of step with any plain one.
     central = positions[np.argsort(np.hypot(*(positions - middle).T))][: max(CENTRAL, len(positions) // 2)]
-    best, chosen = -np.inf, None
-    edges = _common_differences(positions, tolerance, least_spacing)
+    starts = _likely_cells(
+        central, _common_differences(positions, tolerance, least_spacing), tolerance, least_spacing
+    )
+    if not starts:
+        raise TooFewPeaksError(f"the {len(positions)} peaks have no two independent spacings in common")
+    fits, problem = [], TooFewPeaksError("no lattice was tried")
+    for start in starts:
+        try:
+            fits.append(_refined(positions, start, tolerance, least_indexed, order))
+        except TooFewPeaksError as error:
+            problem = error
+    if not fits:
+        raise problem
+    return max(fits, key=lambda fit: _surprise(fit.indexed, len(positions), fit.vectors, tolerance))
+
+
+def _likely_cells(
+    central: NDArray[np.float64], edges: list[NDArray[np.float64]], tolerance: float, least_spacing: float
+) -> list[_Map]:
+    """Lattices that index most peaks of the middle, the best first."""
+    scored = []
     for i, first in enumerate(edges):
         for second in edges[i + 1 :]:
             vectors = _reduced(np.stack([first, second]))
             if _sine(vectors) < _LEAST_SINE or np.hypot(*vectors.T).min() < least_spacing:
                 continue
-            score = _surprise(central, vectors, tolerance)
-            if score > best:
-                best, chosen = score, vectors
-    if chosen is None:
-        raise TooFewPeaksError(f"the {len(positions)} peaks have no two independent spacings in common")
-    return _refined(positions, _Map.plain(_phase_origin(central, chosen), chosen), tolerance, least_indexed, order)
+            plain = _Map.plain(_phase_origin(central, vectors), vectors)
+            hits = int((np.hypot(*plain.index(central)[1].T) <= tolerance).sum())
+            scored.append((_surprise(hits, len(central), vectors, tolerance), plain))
+    scored.sort(key=lambda pair: -pair[0])
+    return [plain for _, plain in scored[:REFINED]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +181,9 @@ def _reduced(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([short, long])
 
 
-def _surprise(positions: NDArray[np.float64], vectors: NDArray[np.float64], tolerance: float) -> float:
+def _surprise(hits: int, n: int, vectors: NDArray[np.float64], tolerance: float) -> float:
     """How many more peaks are indexed than by chance, in standard deviations: dense lattices index anything."""
-    _, off = _Map.plain(_phase_origin(positions, vectors), vectors).index(positions)
-    hits = int((np.hypot(*off.T) <= tolerance).sum())
     chance = min(np.pi * tolerance**2 / abs(np.linalg.det(vectors)), 0.95)
-    n = len(positions)
     return float((hits - n * chance) / np.sqrt(n * chance * (1.0 - chance)))
 
 

@@ -52,7 +52,7 @@ def beam_stop(frame: NDArray[np.float64]) -> NDArray[np.bool_]:
     labels, n = ndimage.label(dark)
     sizes = ndimage.sum_labels(dark, labels, np.arange(1, n + 1))
     large = np.isin(labels, 1 + np.flatnonzero(sizes > 0.002 * frame.size))
-    return np.asarray(ndimage.binary_dilation(large, iterations=6))
+    return np.asarray(ndimage.binary_dilation(ndimage.binary_fill_holes(large), iterations=6))
 
 
 SETS = (
@@ -107,6 +107,21 @@ SETS = (
         dataset="amorphous512",
         probe=(4.0, 0.8),
         mask=beam_stop,
+    ),
+    FrameSet(
+        name="blo_set",
+        title="8 bit, precession spots, probe configured",
+        file="real/nanomegas_blo_2x3/data.h5",
+        probe=(2.0, 0.9),
+        has_lattice=True,
+    ),
+    FrameSet(
+        name="moo3_set",
+        title="MoO3 standard, probe configured",
+        file="real/reference_au_moo3/data.h5",
+        dataset="moo3",
+        probe=(2.5, 1.2),
+        has_lattice=True,
     ),
     FrameSet(
         name="thirdparty",
