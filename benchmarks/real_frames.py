@@ -46,13 +46,19 @@ class Loaded:
 
 
 def beam_stop(frame: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The stop and what is outside the aperture: the largest dark areas of a smoothed frame, with a margin."""
+    """The stop and what is outside the aperture: the large dark areas of a smoothed frame, with a margin."""
     smooth = ndimage.median_filter(frame, 5)
-    dark = smooth < 0.12 * np.percentile(smooth, 90)
-    labels, n = ndimage.label(dark)
-    sizes = ndimage.sum_labels(dark, labels, np.arange(1, n + 1))
-    large = np.isin(labels, 1 + np.flatnonzero(sizes > 0.002 * frame.size))
-    return np.asarray(ndimage.binary_dilation(ndimage.binary_fill_holes(large), iterations=6))
+    dark = _areas(smooth < 0.12 * np.percentile(smooth, 90), 0.002, np.inf)
+    # A hole in the stop is the stop's; the hole in the aperture's surroundings is the picture.
+    holes = _areas(ndimage.binary_fill_holes(dark) & ~dark, 0.0, 0.02)
+    return np.asarray(ndimage.binary_dilation(dark | holes, iterations=6))
+
+
+def _areas(mask: NDArray[np.bool_], least: float, most: float) -> NDArray[np.bool_]:
+    """Connected areas of a size between two parts of the frame."""
+    labels, n = ndimage.label(mask)
+    sizes = ndimage.sum_labels(mask, labels, np.arange(1, n + 1)) / mask.size
+    return np.isin(labels, 1 + np.flatnonzero((sizes > least) & (sizes <= most)))
 
 
 SETS = (
