@@ -106,8 +106,8 @@ def _save(panel: Panel, path: Path, with_plain: bool) -> None:
 def _save_sheets(panels: dict[str, Panel], folder: Path) -> None:
     for name, members in SHEETS.items():
         if all(m in panels for m in members):
-            pictures = [draw(panels[m], 2 * SHEET_PANEL) for m in members]
-            compact(beside(pictures, width=SHEET_PANEL)).save(folder / name, optimize=True)
+            pictures = [draw(panels[m], SHEET_PANEL, exact=True) for m in members]
+            compact(beside(pictures)).save(folder / name, optimize=True)
 
 
 def _counts(item: FrameSet, loaded: Loaded, peaks: BraggPeaks) -> str:

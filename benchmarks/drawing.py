@@ -32,24 +32,20 @@ class Panel:
     bad_pixels: NDArray[np.bool_] | None = None
 
 
-def draw(panel: Panel, size: int, *, circles: bool = True) -> Image.Image:
-    """Draw a panel whose frame is `size` pixels wide or, enlarged by a whole factor, a little more."""
-    zoom = max(-(-size // max(panel.frame.shape)), 1)
-    shade = _shades(panel.frame.astype(np.float64), panel.bad_pixels)
-    picture = Image.fromarray(shade).resize(
-        (shade.shape[1] * zoom, shade.shape[0] * zoom), Image.Resampling.NEAREST
-    )
+def draw(panel: Panel, size: int, *, circles: bool = True, exact: bool = False) -> Image.Image:
+    """Draw a panel `size` pixels wide, or (unless `exact`) the next whole multiple of the frame's width."""
+    shade = Image.fromarray(_shades(panel.frame.astype(np.float64), panel.bad_pixels))
+    longest = max(panel.frame.shape)
+    zoom = size / longest if exact else max(-(-size // longest), 1)
+    scaled = (round(shade.width * zoom), round(shade.height * zoom))
+    picture = shade.resize(scaled, Image.Resampling.BOX if exact else Image.Resampling.NEAREST)
     if circles:
         _circles(ImageDraw.Draw(picture), panel, zoom)
     return _with_caption(picture, panel.caption)
 
 
-def beside(pictures: list[Image.Image], gap: int = 12, width: int | None = None) -> Image.Image:
-    """Put pictures in one row; `width` shrinks each to that many pixels."""
-    if width is not None:
-        pictures = [
-            p.resize((width, round(p.height * width / p.width)), Image.Resampling.LANCZOS) for p in pictures
-        ]
+def beside(pictures: list[Image.Image], gap: int = 12) -> Image.Image:
+    """Put pictures in one row."""
     total = sum(p.width for p in pictures) + gap * (len(pictures) - 1)
     sheet = Image.new("RGB", (total, max(p.height for p in pictures)), "white")
     left = 0
@@ -82,14 +78,14 @@ def _shades(frame: NDArray[np.float64], bad_pixels: NDArray[np.bool_] | None) ->
     return shade
 
 
-def _circles(pen: ImageDraw.ImageDraw, panel: Panel, zoom: int) -> None:
+def _circles(pen: ImageDraw.ImageDraw, panel: Panel, zoom: float) -> None:
     reach = panel.radius * zoom
     # The strongest come last, over the weak ones.
     for k in np.argsort(panel.significance):
         row, col = (panel.positions[k] + 0.5) * zoom
         strength = panel.significance[k]
         colour = next(c for limit, c in COLOURS if strength < limit or limit == np.inf)
-        weight = 2 if strength < COLOURS[1][0] else 3
+        weight = 1 if strength < COLOURS[1][0] or reach < 15 else 3
         pen.ellipse((col - reach, row - reach, col + reach, row + reach), outline=colour, width=weight)
 
 
