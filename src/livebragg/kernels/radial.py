@@ -1,0 +1,254 @@
+"""Masked elliptical radial profile of a loaded frame: mean and variance of the pixels at each distance.
+
+A frame is copied into a canvas with its centre at a fixed place, the disks are blanked there, and the pixels of
+each bin are gathered from a list sorted by bin, so that the sums stay in registers: a histogram would wait for
+its own last store at every pixel. Sums are in double precision: those of whole counts are exact, and the variance
+may be a difference of sums a million times larger than itself. Scalar loads beat AVX-512 gathers here by two to
+one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from livebragg.kernels.load import load_frame
+from livebragg.kernels.radial_table import COVERED, PHASES, USABLE, RadialScratch, RadialTable
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def radial_profile(
+    image: NDArray[np.float32],
+    pad: int,
+    table: RadialTable,
+    scratch: RadialScratch,
+    center_row: float,
+    center_col: float,
+    qx: NDArray[np.float32],
+    qy: NDArray[np.float32],
+    mask_radius: float,
+    out_mean: NDArray[np.float32],
+    out_variance: NDArray[np.float32],
+    out_pixels: NDArray[np.int32],
+) -> bool:  # pragma: no cover - compiled
+    """Measure one frame.
+
+    Parameters
+    ----------
+    image : NDArray[np.float32], shape (frame_rows + 2 * pad, frame_cols + 2 * pad)
+        Loaded frame, 0 at bad pixels. Any `pad`; the padding is not read.
+    center_row, center_col : float
+        Centre of the rings on this frame, in pixels; rounded to half pixels.
+    qx, qy : NDArray[np.float32], shape (n_disks,)
+        Disks to leave out: rows and columns in pixels. Those that are NaN or off the frame cover nothing.
+    mask_radius : float
+        A pixel is left out when its centre lies no farther than this from a disk's, in pixels.
+    out_mean, out_variance : NDArray[np.float32], shape (bins,)
+        Of the pixel values in the image's unit; the variance is that of the population (divided by the number
+        of pixels). NaN where a bin has no pixel.
+    out_pixels : NDArray[np.int32], shape (bins,)
+        Usable pixels that no disk covers.
+
+    Returns
+    -------
+    bool
+        False, and a profile of NaN without pixels, when the centre is NaN or too far from the nominal one.
+    """
+    shift_row, shift_col = center_row - table.center[0], center_col - table.center[1]
+    if not (abs(shift_row) <= table.max_shift and abs(shift_col) <= table.max_shift):
+        out_mean[:] = np.nan
+        out_variance[:] = np.nan
+        out_pixels[:] = 0
+        return False
+    step_row = center_step(center_row, table.center[0], table.margin)
+    step_col = center_step(center_col, table.center[1], table.margin)
+    phase = step_row % PHASES * PHASES + step_col % PHASES
+    top, left = 2 * table.margin - step_row // PHASES, 2 * table.margin - step_col // PHASES
+    counts = scratch.counts[step_row, step_col]
+    if not scratch.known[step_row, step_col]:
+        count_pixels(scratch.state, table.bins[phase], top, left, counts)
+        scratch.known[step_row, step_col] = True
+    out_pixels[:] = counts
+    place_frame(image, pad, scratch.state.shape, top, left, scratch.canvas)
+    for i in range(qx.size):
+        cover_disk(qx[i], qy[i], mask_radius, table.bins[phase], top, left, scratch, out_pixels)
+    for i in range(qx.size):
+        uncover_square(qx[i], qy[i], mask_radius, scratch.state)
+    sum_bins(scratch.canvas.ravel(), table.order, table.starts[phase], out_pixels, out_mean, out_variance)
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def profile_batch(
+    frames: NDArray[np.float32],
+    valid: NDArray[np.float32],
+    table: RadialTable,
+    scratch: RadialScratch,
+    centers: NDArray[np.float64],
+    qx: NDArray[np.float32],
+    qy: NDArray[np.float32],
+    offsets: NDArray[np.int64],
+    mask_radius: float,
+    out_image: NDArray[np.float32],
+    out_health: NDArray[np.int64],
+    out_mean: NDArray[np.float32],
+    out_variance: NDArray[np.float32],
+    out_pixels: NDArray[np.int32],
+) -> int:  # pragma: no cover - compiled
+    """Load and measure several frames; returns how many had no usable centre.
+
+    Parameters
+    ----------
+    frames : NDArray[np.float32], shape (n, frame_rows, frame_cols)
+    valid : NDArray[np.float32], shape (frame_rows, frame_cols)
+        1, or 0 at bad pixels.
+    centers : NDArray[np.float64], shape (n, 2)
+    qx, qy : NDArray[np.float32], shape (n_disks,)
+        Disks of frame ``i`` are ``offsets[i]:offsets[i + 1]``.
+    out_image : NDArray[np.float32], shape (frame_rows, frame_cols)
+        Scratch.
+    out_health : NDArray[np.int64], shape (5,)
+        As in `load_frame`.
+    out_mean, out_variance, out_pixels : shape (n, bins)
+    """
+    missing = 0
+    for i in range(frames.shape[0]):
+        load_frame(frames[i], 1.0, 0.0, True, 0, valid, out_image, out_health)
+        first, end = offsets[i], offsets[i + 1]
+        missing += not radial_profile(
+            out_image,
+            0,
+            table,
+            scratch,
+            centers[i, 0],
+            centers[i, 1],
+            qx[first:end],
+            qy[first:end],
+            mask_radius,
+            out_mean[i],
+            out_variance[i],
+            out_pixels[i],
+        )
+    return missing
+
+
+@njit(cache=True, nogil=True)
+def center_step(center: float, nominal: float, margin: int) -> int:  # pragma: no cover - compiled
+    """Place of a centre along one axis, in whole 1 / PHASES pixels from the farthest place it may have."""
+    return int(math.floor(PHASES * center + 0.5)) - PHASES * (int(math.floor(nominal)) - margin)
+
+
+@njit(cache=True, nogil=True)
+def count_pixels(
+    state: NDArray[np.uint8], bins: NDArray[np.int16], top: int, left: int, out_counts: NDArray[np.int32]
+) -> None:  # pragma: no cover - compiled
+    """Usable pixels of each bin when the frame's first pixel lies at ``(top, left)`` of the canvas."""
+    out_counts[:] = 0
+    rows, cols = state.shape
+    for r in range(rows):
+        for c in range(cols):
+            k = bins[r + top, c + left]
+            if k >= 0 and state[r, c] != 0:
+                out_counts[k] += 1
+
+
+@njit(cache=True, nogil=True)
+def place_frame(
+    image: NDArray[np.float32],
+    pad: int,
+    frame_shape: tuple[int, int],
+    top: int,
+    left: int,
+    out_canvas: NDArray[np.float32],
+) -> None:  # pragma: no cover - compiled
+    """Copy a frame to ``(top, left)`` of the canvas and clear what lies around it."""
+    rows, cols = frame_shape
+    out_canvas[:top] = 0.0
+    out_canvas[top + rows :] = 0.0
+    for r in range(rows):
+        line = out_canvas[r + top]
+        line[:left] = 0.0
+        line[left + cols :] = 0.0
+        source, target = image[r + pad, pad : pad + cols], line[left : left + cols]
+        for c in range(cols):
+            target[c] = source[c]
+
+
+@njit(cache=True, nogil=True)
+def span(center: float, half: float, size: int) -> tuple[int, int]:  # pragma: no cover - compiled
+    """Pixels of a line within `half` of `center`, as ``(first, end)``; empty for NaN."""
+    if not (half >= 0.0 and center + half >= 0.0 and center - half <= size - 1.0):
+        return 0, 0
+    return int(math.ceil(max(center - half, 0.0))), int(math.floor(min(center + half, size - 1.0))) + 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def cover_disk(
+    row: float,
+    col: float,
+    radius: float,
+    bins: NDArray[np.int16],
+    top: int,
+    left: int,
+    scratch: RadialScratch,
+    out_pixels: NDArray[np.int32],
+) -> None:  # pragma: no cover - compiled
+    """Blank a disk on the canvas and take its pixels from the counts, once where disks overlap."""
+    rows, cols = scratch.state.shape
+    first_row, end_row = span(row, radius, rows)
+    for r in range(first_row, end_row):
+        first, end = span(col, math.sqrt(max(radius**2 - (r - row) ** 2, 0.0)), cols)
+        state = scratch.state[r, first:end]
+        pixels = scratch.canvas[r + top, first + left : end + left]
+        line = bins[r + top, first + left : end + left]
+        for c in range(end - first):
+            if state[c] == USABLE:
+                state[c] = COVERED
+                pixels[c] = 0.0
+                if line[c] >= 0:
+                    out_pixels[line[c]] -= 1
+
+
+@njit(cache=True, nogil=True)
+def uncover_square(
+    row: float, col: float, radius: float, out_state: NDArray[np.uint8]
+) -> None:  # pragma: no cover - compiled
+    """Make the pixels around a disk usable again, once all disks are counted."""
+    rows, cols = out_state.shape
+    first_row, end_row = span(row, radius, rows)
+    first, end = span(col, radius, cols)
+    for r in range(first_row, end_row):
+        state = out_state[r, first:end]
+        for c in range(end - first):
+            state[c] = min(state[c], np.uint8(USABLE))
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def sum_bins(
+    pixels: NDArray[np.float32],
+    order: NDArray[np.uint32],
+    starts: NDArray[np.int64],
+    count: NDArray[np.int32],
+    out_mean: NDArray[np.float32],
+    out_variance: NDArray[np.float32],
+) -> None:  # pragma: no cover - compiled
+    """Mean and variance of each bin; four sums of each kind, because one addition waits for the one before."""
+    for k in range(count.size):
+        s0 = s1 = s2 = s3 = q0 = q1 = q2 = q3 = 0.0
+        i, end = starts[k], starts[k + 1]
+        for _ in range((end - i) // 4):
+            v0, v1 = np.float64(pixels[order[i]]), np.float64(pixels[order[i + 1]])
+            v2, v3 = np.float64(pixels[order[i + 2]]), np.float64(pixels[order[i + 3]])
+            s0, s1, s2, s3 = s0 + v0, s1 + v1, s2 + v2, s3 + v3
+            q0, q1, q2, q3 = q0 + v0 * v0, q1 + v1 * v1, q2 + v2 * v2, q3 + v3 * v3
+            i += 4
+        for j in range(i, end):
+            v0 = np.float64(pixels[order[j]])
+            s0, q0 = s0 + v0, q0 + v0 * v0
+        n = count[k]
+        mean = (s0 + s1 + s2 + s3) / n if n > 0 else np.nan
+        out_mean[k] = mean
+        out_variance[k] = max((q0 + q1 + q2 + q3) / n - mean * mean, 0.0) if n > 0 else np.nan
