@@ -205,7 +205,11 @@ class RadialProfiler:
         if not 0.0 <= mask_radius < math.inf:
             raise FrameError(f"mask_radius is {mask_radius}; it must be a finite number of pixels, 0 or more")
         shape = (stack.shape[0], self.radii.size)
-        mean, variance, pixels = np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.int32)
+        mean, variance, pixels = (
+            np.empty(shape, np.float32),
+            np.empty(shape, np.float32),
+            np.empty(shape, np.int32),
+        )
         self._frames_without_center += profile_batch(
             stack,
             self._valid,

@@ -116,8 +116,8 @@ def bin_edges(
     end = far if outer is None else float(outer)
     if not (0.0 < bin_width < math.inf and 0.0 <= inner < end < math.inf):
         raise ConfigError(
-            f"bin_width is {bin_width}, inner_radius {inner} and outer_radius {end}; the width must be above 0 and "
-            "0 <= inner_radius < outer_radius, all finite numbers of pixels"
+            f"bin_width is {bin_width}, inner_radius {inner} and outer_radius {end}; the width must be above 0 "
+            "and 0 <= inner_radius < outer_radius, all finite numbers of pixels"
         )
     if end - inner > _MOST_BINS * bin_width:
         raise ConfigError(
@@ -147,8 +147,7 @@ def _bin_image(
     matrix: NDArray[np.float64],
     edges: NDArray[np.float64],
 ) -> NDArray[np.int16]:
-    rows, cols = np.indices(shape)
-    rows, cols = rows - center[0], cols - center[1]
+    rows, cols = np.arange(shape[0])[:, np.newaxis] - center[0], np.arange(shape[1]) - center[1]
     radius = np.hypot(matrix[0, 0] * rows + matrix[0, 1] * cols, matrix[1, 0] * rows + matrix[1, 1] * cols)
     image = np.searchsorted(edges, radius, side="right") - 1
     return np.where(image < edges.size - 1, image, -1).astype(np.int16)
