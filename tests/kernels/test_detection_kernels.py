@@ -10,6 +10,7 @@ from scipy import optimize, stats
 
 from livebragg.detect.template import ProbeTemplate
 from livebragg.detect.virtual import pack_masks
+from livebragg.errors import FrameError
 from livebragg.kernels.batch import find_beam
 from livebragg.kernels.hot import replace_hot_pixel
 from livebragg.kernels.load import load_frame
@@ -269,12 +270,11 @@ def test_an_empty_frame_has_no_centre_of_mass():
 
 
 def sensitivities():
-    """Four detectors on 20 x 27 pixels: a disk, another over it with a soft edge, speckle, and graded ones."""
+    """Four detectors on 20 x 27 pixels: a disk, one over it in two grades, speckle, and one without any pattern."""
     rows, cols = np.indices((20, 27))
     r, rng = np.hypot(rows - 9, cols - 14), np.random.default_rng(4)
-    return np.stack(
-        [r <= 6, np.clip(9.3 - r, 0, 1) * (r > 4), rng.integers(0, 2, r.shape), rng.normal(size=r.shape)]
-    )
+    graded = 0.5 * (r <= 4) + 0.25 * (r <= 3)
+    return np.stack([r <= 6, graded, rng.integers(0, 2, r.shape), rng.normal(size=r.shape)])
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 4])
@@ -293,7 +293,7 @@ def test_the_packed_virtual_detectors_equal_masked_sums(image, n):
     np.testing.assert_allclose(total, 1 + 2 * inner)
 
 
-def test_outlines_are_stored_for_plain_detectors_and_pixels_for_graded_ones():
+def test_outlines_are_stored_for_plain_detectors_and_pixels_for_irregular_ones():
     packed = pack_masks(sensitivities())
     assert packed.dense_detectors.tolist() == [2, 3]
     assert set(packed.detectors) == {0, 1}
@@ -301,7 +301,13 @@ def test_outlines_are_stored_for_plain_detectors_and_pixels_for_graded_ones():
     assert np.count_nonzero(packed.detectors == 0) == 26
 
 
-def test_a_dark_field_below_a_direct_beam_of_a_million_electrons_stays_exact():
+@pytest.mark.parametrize("masks", [np.ones((20, 27)), np.full((1, 20, 27), np.nan)])
+def test_virtual_detectors_that_are_none_are_refused(masks):
+    with pytest.raises(FrameError, match="virtual detectors"):
+        pack_masks(masks)
+
+
+def test_a_dark_field_below_a_direct_beam_of_many_million_electrons_stays_exact():
     image = np.pad(np.ones((20, 27), np.float32), PAD)
     image[PAD + 3, PAD + 4 : PAD + 20] = 9_999_999.0
     masks = np.ones((1, 20, 27), np.float32)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from livebragg.detect.radial_table import bin_edges, build_radial_table, ellipse_matrix
-from livebragg.kernels.radial import center_step, place_frame, radial_profile, span, uncover_square
+from livebragg.kernels.radial import center_step, radial_profile
+from livebragg.kernels.radial_canvas import place_frame, span, uncover_square
 from livebragg.kernels.radial_table import allocate_radial_scratch
 
 SHAPE, PAD, CENTER = (31, 24), 5, (14.3, 12.8)
