@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from livebragg.detect.radial import RadialProfiler
-from livebragg.detect.radial_table import ellipse_matrix
+from livebragg.detect import RadialProfiler, ellipse_matrix
 from livebragg.errors import ConfigError, FrameError
 from livebragg.model import BraggPeaks
 
@@ -118,6 +117,14 @@ def test_a_frame_without_a_centre_has_no_profile_and_is_counted():
 def test_no_frames_give_no_profiles():
     profiler = RadialProfiler(SHAPE, CENTER)
     assert profiler.measure_many(np.zeros((0, *SHAPE))).mean.shape == (0, profiler.radii.size)
+
+
+def test_disks_beyond_any_frame_cover_nothing():
+    profiler = RadialProfiler(SHAPE, CENTER)
+    profile = profiler.measure(
+        np.ones(SHAPE), disks=[(1e300, 3), (np.nan, np.inf), (-1e300, 1e300)], mask_radius=9
+    )
+    np.testing.assert_array_equal(profile.pixels, profiler.measure(np.ones(SHAPE)).pixels)
 
 
 def test_the_frames_are_not_changed():

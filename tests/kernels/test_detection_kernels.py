@@ -270,7 +270,7 @@ def test_an_empty_frame_has_no_centre_of_mass():
 
 
 def sensitivities():
-    """Four detectors on 20 x 27 pixels: a disk, one over it in two grades, speckle, and one without any pattern."""
+    """Four detectors on 20 x 27 pixels: a disk, one over it in two grades, speckle, and noise."""
     rows, cols = np.indices((20, 27))
     r, rng = np.hypot(rows - 9, cols - 14), np.random.default_rng(4)
     graded = 0.5 * (r <= 4) + 0.25 * (r <= 3)

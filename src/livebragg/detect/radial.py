@@ -148,7 +148,8 @@ class RadialProfiler:
                 f"the centre {place} is not within {self._table.max_shift} pixels of the nominal {self.center}; "
                 "raise max_shift or set the nominal centre nearer"
             )
-        where = np.asarray(disks, np.float32)
+        with np.errstate(over="ignore"):  # a place beyond single precision is off the frame all the same
+            where = np.asarray(disks).astype(np.float32)
         where = where.reshape(-1, 2) if where.size == 0 else where
         if where.ndim != 2 or where.shape[1] != 2:
             raise FrameError(f"disks have shape {where.shape}; give (n, 2): row and column of each")
