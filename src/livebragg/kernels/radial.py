@@ -3,7 +3,7 @@
 A frame is copied into a canvas with its centre at a fixed place, the disks are blanked there, and the pixels of
 each bin are gathered from a list sorted by bin, so that the sums stay in registers: a histogram would wait for
 its own last store at every pixel. Sums are in double precision: those of whole counts are exact, and the variance,
-a difference of sums, is good to about 1e-15 of the mean squared. Scalar loads beat AVX-512 gathers here by two to
+a difference of sums, is good to about 1e-15 of the mean squared. Scalar loads beat vector gathers here by two to
 one.
 """
 
