@@ -9,6 +9,8 @@ import pytest
 from scipy import optimize, stats
 
 from livebragg.detect.template import ProbeTemplate
+from livebragg.detect.virtual import pack_masks
+from livebragg.errors import FrameError
 from livebragg.kernels.batch import find_beam
 from livebragg.kernels.hot import replace_hot_pixel
 from livebragg.kernels.load import load_frame
@@ -17,7 +19,7 @@ from livebragg.kernels.noise import SEGMENTS, measure_noise
 from livebragg.kernels.refine import PHASES, add_disk, gather_patch, normal_equations, phase_of, solve_symmetric
 from livebragg.kernels.score import root_deviance, score_frame
 from livebragg.kernels.spans import column_prefix, disk_spans, disk_sum, row_of_disk_sums
-from livebragg.kernels.virtual import collect
+from livebragg.kernels.virtual import collect, collect_packed
 
 PAD = 9
 
@@ -263,6 +265,62 @@ def test_an_empty_frame_has_no_centre_of_mass():
         out,
         np.zeros((20, 27), np.float32),
     )
+    assert out[:2].tolist() == [0, 0]
+    assert np.isnan(out[2:]).all()
+
+
+def sensitivities():
+    """Four detectors on 20 x 27 pixels: a disk, one over it in two grades, speckle, and noise."""
+    rows, cols = np.indices((20, 27))
+    r, rng = np.hypot(rows - 9, cols - 14), np.random.default_rng(4)
+    graded = 0.5 * (r <= 4) + 0.25 * (r <= 3)
+    return np.stack([r <= 6, graded, rng.integers(0, 2, r.shape), rng.normal(size=r.shape)])
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 4])
+def test_the_packed_virtual_detectors_equal_masked_sums(image, n):
+    masks = sensitivities()[:n].astype(np.float32)
+    out, total = np.empty(n + 3, np.float32), np.ones((20, 27), np.float32)
+    packed = pack_masks(masks)
+    for _ in range(2):
+        total[:] = 1.0
+        collect_packed(image, PAD, 2.0, packed, out, total)
+    inner = image[PAD:-PAD, PAD:-PAD].astype(float)
+    rows, cols = np.indices(inner.shape)
+    expected = [*(2 * masks * inner).sum((1, 2)), 2 * inner.sum()]
+    expected += [(rows * inner).sum() / inner.sum(), (cols * inner).sum() / inner.sum()]
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(total, 1 + 2 * inner)
+
+
+def test_outlines_are_stored_for_plain_detectors_and_pixels_for_irregular_ones():
+    packed = pack_masks(sensitivities())
+    assert packed.dense_detectors.tolist() == [2, 3]
+    assert set(packed.detectors) == {0, 1}
+    assert packed.steps[packed.detectors == 0].tolist().count(1.0) == 13
+    assert np.count_nonzero(packed.detectors == 0) == 26
+
+
+@pytest.mark.parametrize("masks", [np.ones((20, 27)), np.full((1, 20, 27), np.nan)])
+def test_virtual_detectors_that_are_none_are_refused(masks):
+    with pytest.raises(FrameError, match="virtual detectors"):
+        pack_masks(masks)
+
+
+def test_a_dark_field_below_a_direct_beam_of_many_million_electrons_stays_exact():
+    image = np.pad(np.ones((20, 27), np.float32), PAD)
+    image[PAD + 3, PAD + 4 : PAD + 20] = 9_999_999.0
+    masks = np.ones((1, 20, 27), np.float32)
+    masks[0, :10] = 0
+    out = np.empty(4, np.float32)
+    collect_packed(image, PAD, 1.0, pack_masks(masks), out, np.zeros((20, 27), np.float32))
+    assert out[0] == 270
+
+
+def test_an_empty_frame_has_no_centre_of_mass_in_packed_detectors_either():
+    out = np.empty(4, np.float32)
+    whole = pack_masks(np.ones((1, 20, 27)))
+    collect_packed(np.zeros((38, 45), np.float32), PAD, 1.0, whole, out, np.zeros((20, 27), np.float32))
     assert out[:2].tolist() == [0, 0]
     assert np.isnan(out[2:]).all()
 

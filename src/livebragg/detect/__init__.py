@@ -4,6 +4,18 @@ from livebragg.detect.analyzer import FrameAnalyzer
 from livebragg.detect.detector import DiskDetector, FrameHealth
 from livebragg.detect.measure import measure_probe
 from livebragg.detect.noise import measure_gain
+from livebragg.detect.radial import RadialProfiler, RadialProfiles
+from livebragg.detect.radial_table import ellipse_matrix
 from livebragg.detect.template import ProbeTemplate
 
-__all__ = ["DiskDetector", "FrameAnalyzer", "FrameHealth", "ProbeTemplate", "measure_gain", "measure_probe"]
+__all__ = [
+    "DiskDetector",
+    "FrameAnalyzer",
+    "FrameHealth",
+    "ProbeTemplate",
+    "RadialProfiler",
+    "RadialProfiles",
+    "ellipse_matrix",
+    "measure_gain",
+    "measure_probe",
+]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from livebragg.config.detection import DetectionConfig, VirtualConfig
 from livebragg.detect.detector import DiskDetector, FrameHealth
 from livebragg.detect.template import ProbeTemplate
-from livebragg.detect.virtual import virtual_masks
+from livebragg.detect.virtual import pack_masks, virtual_masks
 from livebragg.errors import ConfigError, FrameError
 from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, DetectedBatch, ProbeShape
 
@@ -65,7 +65,8 @@ class FrameAnalyzer:
             read_noise=config.read_noise,
             bad_pixels=bad_pixel_mask(config.bad_pixels, self.frame_shape),
         )
-        self._masks = virtual_masks(probe_shape, self.frame_shape, VirtualConfig() if virtual is None else virtual)
+        masks = virtual_masks(probe_shape, self.frame_shape, VirtualConfig() if virtual is None else virtual)
+        self._masks = pack_masks(masks)
         self._frames_masked = 0
         radius = config.beam_search_radius
         self._search_radius = max(2.0 * probe_shape.radius, 8.0) if radius is None else float(radius)

@@ -13,6 +13,7 @@ from livebragg.detect.template import ProbeTemplate
 from livebragg.errors import ConfigError
 from livebragg.kernels.batch import analyze_batch, detect_batch
 from livebragg.kernels.plan import FIT_COLUMNS, allocate_scratch
+from livebragg.kernels.virtual import VirtualMasks
 from livebragg.model import BraggPeaks
 
 _CANDIDATES = 8192
@@ -154,7 +155,7 @@ class DiskDetector:
     def analyze_into(
         self,
         frames: NDArray[np.generic],
-        masks: NDArray[np.float32],
+        masks: VirtualMasks,
         center: tuple[float, float],
         search_radius: float,
         out_beam: NDArray[np.float32],

@@ -12,7 +12,7 @@ from livebragg.kernels.find import find_disks
 from livebragg.kernels.load import drop_negative, load_frame, scale_image
 from livebragg.kernels.noise import measure_noise
 from livebragg.kernels.plan import COL, INTENSITY, INTENSITY_VARIANCE, POSITION_VARIANCE, ROW, Plan, Scratch
-from livebragg.kernels.virtual import collect
+from livebragg.kernels.virtual import VirtualMasks, collect
 
 
 @kernel()
@@ -96,7 +96,7 @@ def analyze_batch(
     plan: Plan,
     scratch: Scratch,
     fit_scratch: NDArray[np.float64],
-    masks: NDArray[np.float32],
+    masks: VirtualMasks,
     center: tuple[float, float],
     search_radius: float,
     out_columns: NDArray[np.float32],
@@ -110,8 +110,8 @@ def analyze_batch(
 
     Parameters
     ----------
-    masks : NDArray[np.float32], shape (k, frame_rows, frame_cols)
-        Virtual detectors.
+    masks : VirtualMasks
+        ``k`` virtual detectors.
     center : tuple of float
         Where the direct beam is expected, in pixels.
     search_radius : float
