@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from livebragg.kernels.refine import PHASES, add_disk, gather_patch, normal_equations, phase_of, solve_symmetric
+from livebragg.kernels.spans import column_prefix, disk_spans, disk_sum, row_of_disk_sums
 from scipy import optimize, stats
 
 from livebragg.detect.template import ProbeTemplate
@@ -16,9 +18,7 @@ from livebragg.kernels.hot import replace_hot_pixel
 from livebragg.kernels.load import load_frame
 from livebragg.kernels.maxima import find_maxima, sort_descending
 from livebragg.kernels.noise import SEGMENTS, measure_noise
-from livebragg.kernels.refine import PHASES, add_disk, gather_patch, normal_equations, phase_of, solve_symmetric
 from livebragg.kernels.score import root_deviance, score_frame
-from livebragg.kernels.spans import column_prefix, disk_spans, disk_sum, row_of_disk_sums
 from livebragg.kernels.virtual import collect, collect_packed
 
 PAD = 9

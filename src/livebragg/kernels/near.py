@@ -11,7 +11,7 @@ WAITS, DISK, NONE = 0, 1, -1
 """What became of a candidate."""
 
 ALONE, TOUCHED, OVERLAPPED, DEPENDENT = 0, 1, 2, 3
-"""What is near a candidate: nothing; light of another in its patch, or in its disk; or of a higher one in its disk."""
+"""What is near a candidate: nothing; light of another in its patch; in its disk; of a higher one in its disk."""
 
 
 @part()

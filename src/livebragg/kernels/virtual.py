@@ -1,9 +1,9 @@
 """Any number of virtual detectors and the sum pattern, in one pass over a loaded frame.
 
-While the frame is read row by row, a running sum of every column is kept. A detector's counts are sums along columns,
-and those are differences of the running sum where the sensitivity changes: a detector of full and no sensitivity
-costs its outline, not its area, and a soft edge costs the pixels of the edge. The running sums are in double
-precision, because a dark field may be the difference of columns that hold the direct beam.
+While the frame is read row by row, a running sum of every column is kept. A detector's counts are sums along
+columns, and those are differences of the running sum where the sensitivity changes: a detector of full and no
+sensitivity costs its outline, not its area, and a soft edge costs the pixels of the edge. The running sums are in
+double precision, because a dark field may be the difference of columns that hold the direct beam.
 """
 
 from __future__ import annotations
