@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from livebragg.detect.aperture import Aperture, aperture_pixels, best_aperture
 from livebragg.detect.template import ProbeTemplate
-from livebragg.detect.threshold import significance_for
+from livebragg.detect.threshold import independent_places, significance_for
 from livebragg.errors import FrameError
 from livebragg.kernels.background import cell_sums
 from livebragg.kernels.fit import PHASES
@@ -58,6 +58,12 @@ _MIN_RING_FRACTION = 0.25
 _LOOSE = 0.75
 """Excess worth a closer look, relative to the significance needed: it is a rougher measure."""
 
+_SURE = 0.1
+"""False disks per frame of the disks that are kept in any case, unless their number is asked for."""
+
+_MOST = 6.0
+"""False disks per frame of the weakest disks that are considered then."""
+
 _UNSEEN = 1e9
 """Ratio of areas where no disk is looked for: whatever is in the disk is less than the background."""
 
@@ -75,7 +81,7 @@ def build_plan(
     probe: ProbeTemplate,
     frame_shape: tuple[int, int],
     *,
-    false_disks_per_frame: float,
+    false_disks_per_frame: float | None,
     min_spacing: float | None,
     bad_pixels: NDArray[np.bool_] | None,
 ) -> Plan:
@@ -111,8 +117,10 @@ def build_plan(
             f"no pixel of a frame of {frame_shape} pixels has half a disk of radius {probe.radius} px and some "
             "background around it; mask fewer pixels or set a smaller probe.radius"
         )
-    threshold = significance_for(false_disks_per_frame, int(good.sum()), aperture.radius)
     templates, patch, lit, inside_patch, distance = _tables(probe, patch_radius, reach, weight.shape[1])
+    places = independent_places(int(good.sum()), float(templates[0, 3].sum()))
+    sure = significance_for(_SURE if false_disks_per_frame is None else false_disks_per_frame, places)
+    threshold = significance_for(_MOST, places) if false_disks_per_frame is None else sure
     edge = probe.radius + 2.0 * probe.edge_width
     touch = patch_radius + edge
     return Plan(
@@ -138,6 +146,8 @@ def build_plan(
         weight=weight,
         clean=_clean(good, patch_radius),
         bad=np.flatnonzero((weight == 0) & (np.pad(np.ones(frame_shape), pad) > 0)).astype(np.int64),
+        places=places,
+        sure=sure,
         threshold=threshold,
         loose=_LOOSE * threshold,
         spacing=spacing,

@@ -40,6 +40,13 @@ from livebragg.kernels.score import root_deviance
 
 REFUSED, TAKEN, HOT = 0, 1, 2
 
+_SURE = 6.0
+"""Excess, in standard deviations of the background, from which a candidate is taken for a disk before its fit. A
+weaker one may be noise, and if not is too weak to matter to its neighbours."""
+
+_PLAIN = 8.0
+"""Significance above which it need not be known exactly."""
+
 _STEPS = 3
 """Fisher-scoring steps of a disk's fit; the first usually lands within a hundredth of a pixel."""
 
@@ -69,7 +76,8 @@ def expect_candidate(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: n
         scratch.crowded[k] = DEPENDENT
     else:
         scratch.crowded[k] = OVERLAPPED if other <= plan.overlap**2 else TOUCHED
-        _put(plan, scratch, k, True)
+        if scratch.height[k] > _SURE * math.sqrt(scratch.ground[k] + 1.0):
+            _put(plan, scratch, k, True)
 
 
 @part()
@@ -101,14 +109,20 @@ def fit_candidate(
     scratch.where[0] = -1
     verdict = _try(plan, scratch, k, mend, fit)
     if verdict != TAKEN:
-        scratch.state[k] = NONE
-        _put(plan, scratch, k, False)
+        dismiss(plan, scratch, k)
         return verdict
     scratch.state[k] = DISK
     fit[OWNER] = k
     if scratch.crowded[k] >= OVERLAPPED:
         _renew(plan, scratch, k, fit)
     return TAKEN
+
+
+@part()
+def dismiss(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: no cover - compiled
+    """Candidate `k` is none."""
+    scratch.state[k] = NONE
+    _put(plan, scratch, k, False)
 
 
 @part()
@@ -268,7 +282,7 @@ def _significance(
     variance = max(counts, 1.0) + noise_on
     wrong = (SYSTEMATIC * known_on) ** 2 + (UNEVEN * max(off, 0.0) * ratio) ** 2
     simple = (on - ratio * off) / math.sqrt(variance + wrong)
-    if simple > 2.0 * plan.threshold:  # no need to know it better
+    if simple > _PLAIN:
         return simple
     root = root_deviance(counts + noise_on, off + known_off + noise_off, ratio, known_on, known_off)
     return root / math.sqrt(1.0 + wrong / variance)

@@ -78,8 +78,12 @@ class Plan(NamedTuple):
     """(rows, cols): whether all pixels of the patch about a pixel can be used."""
     bad: NDArray[np.int64]
     """Bad pixels, as flat positions in the padded image, rising."""
+    places: float
+    """Independent places of the frame, from which follows how many disks noise makes up."""
+    sure: float
+    """Significance from which a disk is kept in any case."""
     threshold: float
-    """Significance a disk needs."""
+    """Significance a disk needs. When it is below `sure`, the frame decides what is kept in between."""
     loose: float
     """Standard deviations worth a closer look."""
     spacing: float
