@@ -117,7 +117,7 @@ class DiskDetector:
 
     @property
     def threshold(self) -> float:
-        """Significance a disk needs, in standard deviations; one that is always enough when frames are balanced."""
+        """Significance that is always enough for a disk, in standard deviations."""
         return float(self._plan.sure)
 
     @property

@@ -62,6 +62,8 @@ class Plan(NamedTuple):
     templates: NDArray[np.float32]
     """(PHASES**2, 4, n): template of unit sum, its derivatives along row and column, and which pixels belong to
     the aperture, on the pixels of the patch at each sub-pixel phase."""
+    soft: NDArray[np.float32]
+    """(4, n): the same of a blurred disk in the middle of a pixel, for first steps from farther away."""
     patch: NDArray[np.uint32]
     """(n,): the pixels of the round patch, as steps in the flat padded image from the corner of its square."""
     lit: int
