@@ -43,7 +43,7 @@ def disk_profile(r: NDArray[np.float64], radius: float, edge_width: float) -> ND
 
 
 def disk_image(
-    radius: float, edge_width: float, reach: int, shift: tuple[float, float] = (0.0, 0.0)
+    radius: float, edge_width: float, reach: int, shift: tuple[float, float] = (0.0, 0.0), steps: int = 1
 ) -> NDArray[np.float64]:
     """Disk of unit sum as pixels record it.
 
@@ -56,12 +56,14 @@ def disk_image(
         Pixels on each side of the middle one.
     shift : tuple of float
         Of the disk's centre against the middle of the middle pixel (rows, columns).
+    steps : int
+        Places per pixel along each axis: what a pixel centred at each of them would record.
 
     Returns
     -------
-    NDArray[np.float64], shape (2 * reach + 1, 2 * reach + 1)
+    NDArray[np.float64], shape (2 * reach * steps + 1, 2 * reach * steps + 1)
     """
-    axis = np.arange(-reach, reach + 1, dtype=np.float64)
+    axis = np.arange(-reach * steps, reach * steps + 1) / steps
     if edge_width >= _SMOOTH or radius > _LARGE:
         return _sampled(radius, max(edge_width, PIXEL_WIDTH), axis - shift[0], axis - shift[1])
     blur = math.sqrt(max(edge_width**2 - 1.0 / 12, _SHARPEST**2))

@@ -1,8 +1,8 @@
 """One surface from many frames, each at its own sub-pixel place.
 
-Least squares for the coefficients of a cubic B-spline finer than the pixels: every frame gives one value per pixel of
-``amount * surface(pixel - place)``. What the frames leave open, since they all lie at the same phase, a small penalty on
-third differences fills in smoothly.
+Least squares for the values on a grid finer than the pixels: every pixel of every frame tells the value at the grid
+point nearest to it, ``amount * surface(pixel - place)``. What the frames leave open, since they all lie at the same
+phase, or tell with much noise, a penalty on third differences makes smooth.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
-from livebragg.detect.picture import Picture, basis
+from livebragg.detect.picture import Picture
 
-_STIFFNESS = 0.02
-"""Weight of the penalty relative to that of the frames: it halves what is finer than two grid points."""
+_LEAST_STIFFNESS = 1e-4
+"""Weight of the penalty relative to that of the windows, however many counts they have."""
+
+_ITERATIONS = 300
+"""Of conjugate gradients, at most."""
 
 _STEPS = 3
 """Gauss-Newton steps of an alignment, from a place that is right to a pixel or so."""
@@ -37,41 +39,73 @@ class Window:
     """Counts of the whole probe."""
 
 
-def pool(windows: list[Window], oversampling: int) -> NDArray[np.float64]:
+def pool(
+    windows: list[Window], oversampling: int, stiffness: float, known: Picture | None = None
+) -> NDArray[np.float64]:
     """Values of the common surface on a grid of `oversampling` points per pixel.
+
+    Parameters
+    ----------
+    windows : list of Window
+    oversampling : int
+    stiffness : float
+        Weight of the penalty, when the weight of a pixel of a typical window is 1.
+    known : Picture, optional
+        Nearly what comes out, which tells the values between the pixels and the grid points next to them.
 
     Returns
     -------
     NDArray[np.float64], shape (m, m)
         Its middle is the probe's centre; sum about ``oversampling**2``.
     """
-    f, k = oversampling, windows[0].values.shape[0]
-    m = (k + 1) * f + 1
-    axis = np.arange(k) - k // 2
-    weights = np.array([w.amount for w in windows]) / np.mean([w.amount for w in windows])
-    parts = []
-    for window, amount in zip(windows, weights, strict=True):
-        rows, cols = (
-            sparse.csr_array(amount**0.5 * basis((axis - q) * f + m // 2, m)) for q in window.place
-        )
-        parts.append((rows, cols, window))
-    stiffness = _STIFFNESS * float((weights**2).sum()) / f**2
+    size = (windows[0].values.shape[0] + 1) * oversampling + 1
+    total = float(np.mean([w.amount for w in windows]))
+    sums, weights = np.zeros((size, size)), np.zeros((size, size))
+    for window in windows:
+        amount = window.amount / total
+        points, values = _on_grid(window, oversampling, size, known)
+        sums[points] += amount * values / total * window.good
+        weights[points] += amount**2 * window.good
 
     def normal(flat: NDArray[np.float64]) -> NDArray[np.float64]:
-        c = flat.reshape(m, m)
-        out = stiffness * (_roughness(c) + _roughness(c.T).T)
-        for rows, cols, window in parts:
-            out += rows.T @ (((rows @ c) @ cols.T) * window.good) @ cols
-        return np.asarray(out.ravel())
+        v = flat.reshape(size, size)
+        return np.asarray((weights * v + stiffness * (_roughness(v) + _roughness(v.T).T)).ravel())
 
+    matrix = LinearOperator((size * size, size * size), normal, dtype=np.float64)
+    solution, _ = cg(matrix, sums.ravel(), rtol=1e-4, maxiter=_ITERATIONS)
+    return np.asarray(solution.reshape(size, size))
+
+
+def stiffness_for(windows: list[Window], oversampling: int, brightness: float, factor: float) -> float:
+    """Weight of the penalty that suits the windows' noise.
+
+    Noise over signal, as Wiener has it: third differences of an edge fall with the cube of the grid's step.
+
+    Parameters
+    ----------
+    windows : list of Window
+    oversampling : int
+    brightness : float
+        Part of the probe's counts in one of its bright pixels, which tells the noise.
+    factor : float
+        The more, the smoother.
+    """
     total = float(np.mean([w.amount for w in windows]))
-    right = np.sum([r.T @ (w.values * w.good / total) @ c for r, c, w in parts], axis=0)
-    solution, _ = cg(LinearOperator((m * m, m * m), normal, dtype=np.float64), right.ravel(), rtol=1e-4, maxiter=200)
-    return np.asarray(ndimage.convolve(solution.reshape(m, m), np.outer(_ON_GRID, _ON_GRID), mode="constant"))
+    return max(factor * oversampling**6 / (brightness * total), _LEAST_STIFFNESS * len(windows))
 
 
-_ON_GRID = basis(np.arange(3.0), 3)[1]
-"""Value of a B-spline at its own and the two neighbouring points of the grid."""
+def _on_grid(
+    window: Window, f: int, size: int, known: Picture | None
+) -> tuple[tuple[slice, slice], NDArray[np.float64]]:
+    """Grid points nearest to a window's pixels, and what the pixels would show if they were there."""
+    k = window.values.shape[0]
+    steps = [round((-(k // 2) - q) * f) for q in window.place]
+    values = window.values
+    if known is not None:
+        rounded = (-(k // 2) - steps[0] / f, -(k // 2) - steps[1] / f)
+        values = values + window.amount * (known.sample(rounded, k // 2) - known.sample(window.place, k // 2))
+    first = [step + size // 2 for step in steps]
+    return (slice(first[0], first[0] + k * f, f), slice(first[1], first[1] + k * f, f)), values
 
 
 def align(window: Window, picture: Picture) -> Window:
