@@ -18,6 +18,9 @@ _ALONE = 0.04
 """A bright pixel whose third brightest neighbour has less than this part of its counts stands alone. The sharpest
 recorded spot, 0.4 pixels wide and right in the middle of a pixel, has 0.05."""
 
+_FAINT = 2e-3
+"""What is fainter than this part of the maximum does no harm, and may be a single electron."""
+
 _DEAD = 0.1
 """A pixel with less than this part of its faintest neighbour's counts is dead, where there is light."""
 
@@ -38,7 +41,7 @@ def odd_pixels(mean: NDArray[np.float64]) -> NDArray[np.bool_]:
     NDArray[np.bool_], shape (frame_rows, frame_cols)
     """
     above = mean - np.median(mean)
-    noise = 1.48 * float(np.median(np.abs(above))) + 1e-9
+    noise = max(1.48 * float(np.median(np.abs(above))), _FAINT * float(above.max()), 1e-9)
     faintest, third_faintest, third, brightest = (
         ndimage.rank_filter(above, rank=rank, footprint=_RING, mode="nearest") for rank in (0, 2, -3, -1)
     )

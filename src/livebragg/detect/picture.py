@@ -19,7 +19,7 @@ from scipy import ndimage
 from livebragg.detect.disk import disk_image
 
 _STRUCTURED = 0.1
-"""Part of its light in other places than the equivalent disk's, from which a probe is a patterned one."""
+"""Part of its light in other places than a blurred disk's, from which a probe is a patterned one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +121,13 @@ class Picture:
         width = min(max(bright / (math.sqrt(2 * math.pi) * slope), 0.3), 0.66 * sigma)
         return 2 * math.sqrt(sigma**2 - width**2), width
 
-    def is_structured(self, radius: float, edge_width: float) -> bool:
-        """Whether the picture is something else than a blurred disk of that size."""
+    def is_structured(self) -> bool:
+        """Whether no blurred disk of the same second moment has nearly the same shape."""
         reach = self.reach(1e-3) + 1
-        disk = disk_image(radius, edge_width, reach)
-        return float(np.abs(self.sample((0.0, 0.0), reach) - disk).sum()) / 2 > _STRUCTURED
+        image, sigma = self.sample((0.0, 0.0), reach), math.sqrt(self.variance)
+        widths = sigma * np.array([0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 0.99])
+        disks = (disk_image(2 * math.sqrt(sigma**2 - w**2), float(w), reach) for w in widths)
+        return min(float(np.abs(image - disk).sum()) / 2 for disk in disks) > _STRUCTURED
 
 
 @lru_cache(maxsize=16)

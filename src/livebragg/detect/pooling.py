@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, cg
 
 from livebragg.detect.picture import Picture
 
@@ -19,7 +18,11 @@ _LEAST_STIFFNESS = 1e-4
 """Weight of the penalty relative to that of the windows, however many counts they have."""
 
 _ITERATIONS = 300
-"""Of conjugate gradients, at most."""
+_PRECISION = 1e-4
+"""Of conjugate gradients: steps at most, and residual to stop at."""
+
+_MOST_OFF = 4
+"""Pixels by which a probe may be off the middle of its window."""
 
 _STEPS = 3
 """Gauss-Newton steps of an alignment, from a place that is right to a pixel or so."""
@@ -58,7 +61,7 @@ def pool(
     NDArray[np.float64], shape (m, m)
         Its middle is the probe's centre; sum about ``oversampling**2``.
     """
-    size = (windows[0].values.shape[0] + 1) * oversampling + 1
+    size = (windows[0].values.shape[0] + 2 * _MOST_OFF + 1) * oversampling + 1
     total = float(np.mean([w.amount for w in windows]))
     sums, weights = np.zeros((size, size)), np.zeros((size, size))
     for window in windows:
@@ -67,13 +70,24 @@ def pool(
         sums[points] += amount * values / total * window.good
         weights[points] += amount**2 * window.good
 
-    def normal(flat: NDArray[np.float64]) -> NDArray[np.float64]:
-        v = flat.reshape(size, size)
-        return np.asarray((weights * v + stiffness * (_roughness(v) + _roughness(v.T).T)).ravel())
+    return _solve(weights, stiffness, sums)
 
-    matrix = LinearOperator((size * size, size * size), normal, dtype=np.float64)
-    solution, _ = cg(matrix, sums.ravel(), rtol=1e-4, maxiter=_ITERATIONS)
-    return np.asarray(solution.reshape(size, size))
+
+def _solve(weights: NDArray[np.float64], stiffness: float, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least squares by conjugate gradients; without BLAS, whose threads take longer than such small sums."""
+    values, rest = np.zeros_like(sums), sums.copy()
+    along, size = rest.copy(), float((rest * rest).sum())
+    enough = _PRECISION**2 * size
+    for _ in range(_ITERATIONS):
+        if not size > enough:
+            break
+        pushed = weights * along + stiffness * (_roughness(along) + _roughness(along.T).T)
+        step = size / float((along * pushed).sum())
+        values += step * along
+        rest -= step * pushed
+        size, before = float((rest * rest).sum()), size
+        along = rest + (size / before) * along
+    return values
 
 
 def stiffness_for(windows: list[Window], oversampling: int, brightness: float, factor: float) -> float:
@@ -122,7 +136,7 @@ def align(window: Window, picture: Picture) -> Window:
         amount = float(solution[0])
         step = np.clip(solution[1:3] / amount, -1.0, 1.0)
         place = (place[0] + float(step[0]), place[1] + float(step[1]))
-    if max(abs(place[0] - window.place[0]), abs(place[1] - window.place[1])) > 3.0:
+    if max(abs(place[0] - window.place[0]), abs(place[1] - window.place[1])) > _MOST_OFF - 0.5:
         return window
     return Window(window.values, window.good, place, amount)
 

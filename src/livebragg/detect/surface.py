@@ -31,7 +31,7 @@ _GRID_POINTS = 90
 _ROUND = 0.15
 """Part of the light that may be elsewhere than a disk's for the disk to be of help."""
 
-_FITTED_WINDOWS = 16
+_FITTED_WINDOWS = 8
 """A disk is fitted to this many windows at most."""
 
 
@@ -65,9 +65,10 @@ def _round_probe(
     """Values on the grid as a disk and what remains of the windows; whether the disk is most of it."""
     disk = _fit_disk(windows, radius)
     rest = [_without(window, disk) for window in windows]
-    values = pool(rest, factor, _stiffness(windows, radius, factor, _STIFFNESS_OF_REST))
-    if float(np.abs(values).sum()) / (2 * factor**2) > _ROUND:
+    detailed = pool(rest, factor, _stiffness(windows, radius, factor, _STIFFNESS))
+    if float(np.abs(detailed).sum()) / (2 * factor**2) > _ROUND:
         return None, False
+    values = pool(rest, factor, _stiffness(windows, radius, factor, _STIFFNESS_OF_REST))
     whole = disk_image(*disk, windows[0].values.shape[0] // 2, steps=factor)
     margin = (values.shape[0] - whole.shape[0]) // 2
     return values[margin : values.shape[0] - margin, margin : values.shape[0] - margin] + whole, True
@@ -79,16 +80,19 @@ def _stiffness(windows: list[Window], radius: float, factor: int, smoothing: flo
 
 def _fit_disk(windows: list[Window], radius: float) -> tuple[float, float]:
     """Radius and edge width of the blurred disk that fits the windows best."""
-    some = windows[:: max(len(windows) // _FITTED_WINDOWS, 1)]
+    some = windows[:: math.ceil(len(windows) / _FITTED_WINDOWS)]
 
     def misfit(p: NDArray[np.float64]) -> float:
         disk = float(np.exp(p[0])), float(np.exp(p[1]))
         return sum(float((_without(w, disk).values[w.good] ** 2).sum()) / w.amount**2 for w in some)
 
-    start = np.log([max(radius - 1.0, 0.7), 0.5])
+    # A spot's width may all be blur: of the two beginnings, a sharp disk and a blurred one, the better end counts.
+    starts = np.log([[max(radius - 1.0, 0.7), 0.45], [max(0.4 * radius, 0.35), max(0.4 * radius, 0.5)]])
     bounds = [(math.log(0.3), math.log(2 * radius + 2)), (math.log(0.3), math.log(radius + 2))]
-    fit = minimize(misfit, start, method="Nelder-Mead", bounds=bounds, options={"xatol": 0.005, "maxfev": 80})
-    return float(np.exp(fit.x[0])), float(np.exp(fit.x[1]))
+    options = {"xatol": 0.005, "maxfev": 60}
+    fits = [minimize(misfit, start, method="Nelder-Mead", bounds=bounds, options=options) for start in starts]
+    best = min(fits, key=lambda fit: float(fit.fun))
+    return float(np.exp(best.x[0])), float(np.exp(best.x[1]))
 
 
 def _without(window: Window, disk: tuple[float, float]) -> Window:

@@ -126,7 +126,7 @@ class ProbeTemplate:
     @property
     def structured(self) -> bool:
         """Whether a tenth of its light is elsewhere than in a blurred disk: then its inner structure counts."""
-        return self.picture is not None and self.picture.is_structured(self.radius, self.edge_width)
+        return self.picture is not None and self.picture.is_structured()
 
     @property
     def patch_radius(self) -> int:
