@@ -4,6 +4,17 @@ from livebragg.detect.analyzer import FrameAnalyzer
 from livebragg.detect.detector import DiskDetector, FrameHealth
 from livebragg.detect.measure import measure_probe
 from livebragg.detect.noise import measure_gain
+from livebragg.detect.region import frames_of_region
 from livebragg.detect.template import ProbeTemplate
+from livebragg.detect.vacuum import measure_vacuum_probe
 
-__all__ = ["DiskDetector", "FrameAnalyzer", "FrameHealth", "ProbeTemplate", "measure_gain", "measure_probe"]
+__all__ = [
+    "DiskDetector",
+    "FrameAnalyzer",
+    "FrameHealth",
+    "ProbeTemplate",
+    "frames_of_region",
+    "measure_gain",
+    "measure_probe",
+    "measure_vacuum_probe",
+]

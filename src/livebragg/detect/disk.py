@@ -14,7 +14,7 @@ PIXEL_WIDTH = 0.29
 """Standard deviation of a pixel's own width, 1/sqrt(12): no recorded edge is sharper."""
 
 _SHARPEST = 0.12
-"""Least blur before the pixels that the pixel integral below is good for: nothing is recorded sharper than 0.31."""
+"""Least blur before the pixels that the pixel integral is good for: nothing is recorded sharper than 0.31."""
 
 _SMOOTH = 0.8
 """Edge width from which a pixel's square is as good as the Gaussian of its variance, to 1 part in 1000."""

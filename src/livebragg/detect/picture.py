@@ -57,7 +57,7 @@ class Picture:
     @cached_property
     def _digest(self) -> tuple[int, tuple[int, ...], bytes]:
         data = np.ascontiguousarray(self.coefficients)
-        return self.oversampling, data.shape, hashlib.sha256(data).digest()
+        return self.oversampling, data.shape, hashlib.sha256(data.tobytes()).digest()
 
     @cached_property
     def center(self) -> tuple[float, float]:
@@ -135,7 +135,7 @@ def _reach(picture: Picture, tail: float) -> int:
     on_grid = basis(np.arange(3.0), 3)[1]
     values = ndimage.convolve(picture.coefficients, np.outer(on_grid, on_grid), mode="constant")
     rows, cols = np.nonzero(np.abs(values) > tail * values.max())
-    distance = np.hypot(rows - picture.center[0], cols - picture.center[1]).max()
+    distance = float(np.hypot(rows - picture.center[0], cols - picture.center[1]).max())
     return math.ceil(distance / picture.oversampling)
 
 
@@ -144,5 +144,7 @@ def basis(places: NDArray[np.float64], n: int, derivative: int = 0) -> NDArray[n
     x = places[:, None] - np.arange(n)
     a = np.abs(x)
     if derivative:
-        return np.asarray(np.sign(x) * np.where(a < 1, 1.5 * a * a - 2 * a, np.where(a < 2, -((2 - a) ** 2) / 2, 0)))
+        return np.asarray(
+            np.sign(x) * np.where(a < 1, 1.5 * a * a - 2 * a, np.where(a < 2, -((2 - a) ** 2) / 2, 0))
+        )
     return np.asarray(np.where(a < 1, 2 / 3 - a * a + a**3 / 2, np.where(a < 2, (2 - a) ** 3 / 6, 0)))

@@ -1,8 +1,8 @@
 """One surface from many frames, each at its own sub-pixel place.
 
-Least squares for the values on a grid finer than the pixels: every pixel of every frame tells the value at the grid
-point nearest to it, ``amount * surface(pixel - place)``. What the frames leave open, since they all lie at the same
-phase, or tell with much noise, a penalty on third differences makes smooth.
+Least squares for the values on a grid finer than the pixels: every pixel of every frame tells the value at the
+grid point nearest to it, ``amount * surface(pixel - place)``. What the frames leave open, since they all lie at
+the same phase, or tell with much noise, a penalty on third differences makes smooth.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,12 +36,14 @@ def check_unsaturated(frames: NDArray[np.generic]) -> None:
     per_frame = float((frames == top).sum()) / frames.shape[0]
     if top in _FULL_SCALES and per_frame >= _PIXELS:
         raise ProbeError(
-            f"the vacuum beam is saturated: {per_frame:.0f} pixels per frame have exactly {top} counts, the full scale "
-            f"of the detector, at most {_PIXELS - 1} may; take the vacuum frames with less beam or a shorter exposure"
+            f"the vacuum beam is saturated: {per_frame:.0f} pixels per frame have exactly {top} counts, the full "
+            f"scale of the detector, at most {_PIXELS - 1} may; take the vacuum frames with less beam"
         )
 
 
-def check_edge(stack: NDArray[np.float32], center: tuple[float, float], radius: float, edge_width: float) -> None:
+def check_edge(
+    stack: NDArray[np.float32], center: Sequence[float] | NDArray[np.float64], radius: float, edge_width: float
+) -> None:
     """Refuse a measured edge that is a halo's, because the disk's own edge lies in the saturated part.
 
     Raises
@@ -56,7 +60,7 @@ def check_edge(stack: NDArray[np.float32], center: tuple[float, float], radius: 
     flat = float((near == top).sum()) / max(int((near > 0.7 * top).sum()), 1)
     if flat > _FLAT and (near == top).sum() >= _PIXELS * stack.shape[0]:
         raise ProbeError(
-            f"the direct beam is saturated: {flat:.0%} of its bright pixels have exactly the same highest counts, so "
+            f"the direct beam is saturated: {flat:.0%} of its bright pixels have exactly the highest counts, so "
             f"that the edge of {edge_width:.1f} pixels at radius {radius:.1f} is a halo's; set probe.radius and "
             "probe.edge_width, or probe.vacuum_file to frames with less beam"
         )

@@ -1,7 +1,7 @@
 """From windows about the probe to its surface: align, pool, and do it again at what came out.
 
-A round probe is pooled as what it differs by from the disk that fits best. So what frames of one sub-pixel phase (or
-a single image) leave open between their pixels is the disk's, which is nearly right, not a spline's guess.
+A round probe is pooled as what it differs by from the disk that fits best. So what frames of one sub-pixel phase
+(or a single image) leave open between their pixels is the disk's, which is nearly right, not a spline's guess.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from scipy.optimize import minimize
 from livebragg.detect.disk import disk_image
 from livebragg.detect.picture import Picture
 from livebragg.detect.pooling import Window, align, pool, stiffness_for
-from livebragg.detect.vacuum_image import cut_tails
+from livebragg.detect.vacuum_beam import find_light, windows_about
+from livebragg.detect.vacuum_image import checked_image, cut_tails
 
 _ROUNDS = 3
 """Times the windows are pooled; each time but the first they are aligned before."""
@@ -33,6 +34,13 @@ _ROUND = 0.15
 
 _FITTED_WINDOWS = 8
 """A disk is fitted to this many windows at most."""
+
+
+def picture_of_image(image: NDArray[np.generic]) -> Picture:
+    """Surface of the probe that an image shows; raises `ProbeError` when it is no picture of one whole probe."""
+    values = checked_image(image)
+    light = find_light(values)
+    return surface(windows_about(values[np.newaxis], np.ones((1, *values.shape), bool), light), light.radius)
 
 
 def surface(windows: list[Window], radius: float) -> Picture:
@@ -59,9 +67,7 @@ def surface(windows: list[Window], radius: float) -> Picture:
     return picture
 
 
-def _round_probe(
-    windows: list[Window], radius: float, factor: int
-) -> tuple[NDArray[np.float64] | None, bool]:
+def _round_probe(windows: list[Window], radius: float, factor: int) -> tuple[NDArray[np.float64] | None, bool]:
     """Values on the grid as a disk and what remains of the windows; whether the disk is most of it."""
     disk = _fit_disk(windows, radius)
     rest = [_without(window, disk) for window in windows]

@@ -12,7 +12,8 @@ from scipy.special import ndtr
 
 from livebragg.detect.disk import PIXEL_WIDTH, disk_image, disk_profile
 from livebragg.detect.picture import Picture
-from livebragg.detect.vacuum_image import TAIL, picture_of_image
+from livebragg.detect.surface import picture_of_image
+from livebragg.detect.vacuum_image import TAIL
 from livebragg.errors import ProbeError
 from livebragg.kernels.refine import PHASES
 from livebragg.model import ProbeShape

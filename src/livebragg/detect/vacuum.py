@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,19 +9,16 @@ from numpy.typing import NDArray
 
 from livebragg.config.detection import DetectionConfig
 from livebragg.detect.odd_pixels import odd_pixels
-from livebragg.detect.pooling import Window
 from livebragg.detect.region import Region, frames_of_region
 from livebragg.detect.saturation import check_unsaturated
 from livebragg.detect.surface import surface
 from livebragg.detect.template import ProbeTemplate
-from livebragg.detect.vacuum_beam import Light, find_light, place_of_light
-from livebragg.errors import FrameError, ProbeError
+from livebragg.detect.vacuum_beam import find_light, windows_about
+from livebragg.detect.vacuum_image import counts_of_one
+from livebragg.errors import FrameError
 
 MOST_FRAMES = 64
 """Frames used of those given, evenly spread."""
-
-_FAINT = 0.3
-"""A frame with less of the median amount of light shows something else than the whole beam."""
 
 
 def measure_vacuum_probe(
@@ -64,7 +60,7 @@ def measure_vacuum_probe(
     check_unsaturated(raw)
     stack = _prepare(raw, detection)
     light = find_light(stack.mean())
-    windows = _windows(stack, light)
+    windows = windows_about(stack.counts, stack.good, light)
     return ProbeTemplate.of_picture(surface(windows, light.radius))
 
 
@@ -84,6 +80,8 @@ def _prepare(raw: NDArray[np.generic], detection: DetectionConfig) -> _Stack:
         raise FrameError(f"frames have dtype {raw.dtype}; expected integers or floating-point numbers")
     counts = raw.astype(np.float32) - np.float32(detection.offset)
     good = np.isfinite(counts)
+    counts[~good] = 0.0
+    counts *= np.float32(counts_of_one(counts[0] - np.median(counts[0])))
     for row, col in detection.bad_pixels:
         if row < counts.shape[1] and col < counts.shape[2]:
             good[:, row, col] = False
@@ -91,37 +89,3 @@ def _prepare(raw: NDArray[np.generic], detection: DetectionConfig) -> _Stack:
     good &= ~odd_pixels(_Stack(counts, good).mean())
     counts[~good] = 0.0
     return _Stack(counts, good)
-
-
-def _windows(stack: _Stack, light: Light) -> list[Window]:
-    """Surroundings of the beam in every frame that shows it whole."""
-    half = math.ceil(1.5 * light.radius + 5.0)
-    shape = stack.counts.shape[1:]
-    counts = np.pad(stack.counts, ((0, 0), (half, half), (half, half)))
-    good = np.pad(stack.good, ((0, 0), (half, half), (half, half)))
-    windows = []
-    for frame, usable in zip(counts, good, strict=True):
-        place = place_of_light(frame[half:-half, half:-half], light)
-        if not all(light.radius - 0.5 <= q <= n - 0.5 - light.radius for q, n in zip(place, shape, strict=True)):
-            continue
-        row, col = (math.floor(q + 0.5) for q in place)
-        part = np.s_[row : row + 2 * half + 1, col : col + 2 * half + 1]
-        windows.append(_window(frame[part], usable[part], (place[0] - row, place[1] - col)))
-    if not windows:
-        raise ProbeError(
-            f"the beam has a radius of about {light.radius:.0f} pixels and is cut off at the border in all "
-            f"{len(counts)} frames of {shape} pixels; take frames with the beam inside, or set probe.radius and "
-            "probe.edge_width"
-        )
-    typical = float(np.median([w.amount for w in windows]))
-    return [w for w in windows if w.amount > _FAINT * typical]
-
-
-def _window(values: NDArray[np.float32], good: NDArray[np.bool_], place: tuple[float, float]) -> Window:
-    half = values.shape[0] // 2
-    axis = np.arange(-half, half + 1)
-    r = np.hypot(axis[:, None], axis[None, :])
-    around = good & (r > half - 2)
-    background = float(values[around].mean()) if around.any() else 0.0
-    above = values.astype(np.float64) - background
-    return Window(above, good, place, float(above[good & (r <= half - 2)].sum()))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from livebragg.detect.pooling import Window
 from livebragg.errors import ProbeError
 
 _LIT = 0.1
@@ -18,6 +20,10 @@ _GAP = 3
 
 _ROUNDS = 4
 """Times a centre of mass is taken within the probe's radius about the one before."""
+
+
+_FAINT = 0.3
+"""A frame with less of the median amount of light shows something else than the whole beam."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def find_light(mean: NDArray[np.float64]) -> Light:
     return Light((float(row), float(col)), float(np.hypot(rows - row, cols - col).max()) + 0.5)
 
 
-def place_of_light(frame: NDArray[np.float32], light: Light) -> tuple[float, float]:
+def place_of_light(frame: NDArray[np.floating], light: Light) -> tuple[float, float]:
     """Centre of mass of one frame's probe (row, column), right to a fraction of a pixel."""
     reach = 2.0 * light.radius + 3.0
     rows, cols = np.indices(frame.shape)
@@ -72,3 +78,43 @@ def place_of_light(frame: NDArray[np.float32], light: Light) -> tuple[float, flo
             break
         place = np.array(ndimage.center_of_mass(weight))
     return float(place[0]), float(place[1])
+
+
+def windows_about(counts: NDArray[np.floating], good: NDArray[np.bool_], light: Light) -> list[Window]:
+    """Surroundings of the beam in every frame (n, rows, cols) that shows it whole.
+
+    Raises
+    ------
+    ProbeError
+        None does.
+    """
+    half = math.ceil(1.5 * light.radius + 5.0)
+    shape = counts.shape[1:]
+    counts = np.pad(counts, ((0, 0), (half, half), (half, half)))
+    good = np.pad(good, ((0, 0), (half, half), (half, half)))
+    windows = []
+    for frame, usable in zip(counts, good, strict=True):
+        place = place_of_light(frame[half:-half, half:-half], light)
+        if not all(light.radius - 0.5 <= q <= n - 0.5 - light.radius for q, n in zip(place, shape, strict=True)):
+            continue
+        row, col = (math.floor(q + 0.5) for q in place)
+        part = np.s_[row : row + 2 * half + 1, col : col + 2 * half + 1]
+        windows.append(_window(frame[part], usable[part], (place[0] - row, place[1] - col)))
+    if not windows:
+        raise ProbeError(
+            f"the beam has a radius of about {light.radius:.0f} pixels and is cut off at the border in all "
+            f"{len(counts)} frames of {shape} pixels; take frames with the beam inside, or set probe.radius and "
+            "probe.edge_width"
+        )
+    typical = float(np.median([w.amount for w in windows]))
+    return [w for w in windows if w.amount > _FAINT * typical]
+
+
+def _window(values: NDArray[np.floating], good: NDArray[np.bool_], place: tuple[float, float]) -> Window:
+    half = values.shape[0] // 2
+    axis = np.arange(-half, half + 1)
+    r = np.hypot(axis[:, None], axis[None, :])
+    around = good & (r > half - 2)
+    background = float(values[around].mean()) if around.any() else 0.0
+    above = values.astype(np.float64) - background
+    return Window(above, good, place, float(above[good & (r <= half - 2)].sum()))

@@ -1,4 +1,4 @@
-"""From the image of a probe to its surface: checks, background, and where its light ends."""
+"""The image of a vacuum probe: checks, background, and where its light ends."""
 
 from __future__ import annotations
 
@@ -20,22 +20,35 @@ _NEGATIVE = 0.05
 _AT_BORDER = 0.05
 """Brightness at the border, relative to the maximum, from which a probe is cut off."""
 
+_FEW = 1e4
+_MANY = 1e6
+"""Numbers that are not whole and sum up to few are no counts but, say, a share of the maximum: they are averages of
+many frames, taken for this many counts."""
+
 _REMEDY = "give the image of one whole probe, background subtracted, or set probe.radius and probe.edge_width"
 
 
-def picture_of_image(image: NDArray[np.generic]) -> Picture:
-    """Check the image of a vacuum probe, one value per pixel, and turn it into a surface.
+def checked_image(image: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Image of a vacuum probe, one value per pixel, above the background that its border shows.
 
     Raises
     ------
     ProbeError
         The image is no picture of one whole probe.
     """
-    values = _checked(image)
+    values = _real_numbers(image)
     border = np.concatenate([values[0], values[-1], values[1:-1, 0], values[1:-1, -1]])
-    values = values - np.median(border)
+    values = values - float(np.median(border))
     _check_contrast(values, _noise(border))
-    return cut_tails(values)
+    return values * counts_of_one(values)
+
+
+def counts_of_one(frame: NDArray[np.floating]) -> float:
+    """Electrons that the number 1 stands for in a frame above its background, as far as noise is concerned."""
+    total = float(frame.sum())
+    if total >= _FEW or total <= 0 or bool(np.all(frame == np.rint(frame))):
+        return 1.0
+    return _MANY / total
 
 
 def cut_tails(values: NDArray[np.float64], oversampling: int = 1) -> Picture:
@@ -73,7 +86,7 @@ def _peak(values: NDArray[np.float64]) -> float:
     return float(np.median(order[-max(order.size // 4, 1) :]))
 
 
-def _checked(image: NDArray[np.generic]) -> NDArray[np.float64]:
+def _real_numbers(image: NDArray[np.generic]) -> NDArray[np.float64]:
     array = np.asarray(image)
     if array.ndim != 2 or min(array.shape, default=0) < 5:
         raise ProbeError(f"a probe image has 2 axes of at least 5 pixels, not the shape {array.shape}; {_REMEDY}")
