@@ -170,5 +170,5 @@ def test_a_gaussian_spot_is_integrated_over_the_pixels(sigma):
 
 @pytest.mark.parametrize("sigma", [0.0, -1.0, np.nan, 1e4])
 def test_an_impossible_gaussian_is_refused(sigma):
-    with pytest.raises(ProbeError, match="between 0.1 and 100"):
+    with pytest.raises(ProbeError, match=r"between 0\.1 and 100"):
         ProbeTemplate.gaussian(sigma)

@@ -67,7 +67,7 @@ def measure_probe(
     known = ProbeConfig() if known is None else known
     detection = DetectionConfig() if detection is None else detection
     if template is not None:
-        known = replace(known, radius=template.radius, edge_width=template.edge_width)
+        known = replace(known, radius=template.radius, edge_width=template.edge_width, vacuum_file=None)
         if known.center is not None:
             return _shape(template, known.center)
     stack, read_noise = _prepare(frames, detection)

@@ -18,8 +18,8 @@ _ALONE = 0.04
 """A bright pixel whose third brightest neighbour has less than this part of its counts stands alone. The sharpest
 recorded spot, 0.4 pixels wide and right in the middle of a pixel, has 0.05."""
 
-_FAINT = 2e-3
-"""What is fainter than this part of the maximum does no harm, and may be a single electron."""
+_FAINT = 1e-3
+"""Light in 3 x 3 pixels below this part of the brightest pixel is stray."""
 
 _DEAD = 0.1
 """A pixel with less than this part of its faintest neighbour's counts is dead, where there is light."""
@@ -41,7 +41,8 @@ def odd_pixels(mean: NDArray[np.float64]) -> NDArray[np.bool_]:
     NDArray[np.bool_], shape (frame_rows, frame_cols)
     """
     above = mean - np.median(mean)
-    noise = max(1.48 * float(np.median(np.abs(above))), _FAINT * float(above.max()), 1e-9)
+    dark = above[above <= np.quantile(above, 0.8)]
+    noise = max(1.48 * float(np.median(np.abs(above))), float(np.std(dark)), 1e-9)
     faintest, third_faintest, third, brightest = (
         ndimage.rank_filter(above, rank=rank, footprint=_RING, mode="nearest") for rank in (0, 2, -3, -1)
     )
@@ -51,9 +52,12 @@ def odd_pixels(mean: NDArray[np.float64]) -> NDArray[np.bool_]:
     rest = np.where(hot | alone, 0.0, above)
     peak = float(ndimage.uniform_filter(rest, 2).max())
     dead = (faintest > _LIT * peak) & (above < _DEAD * faintest) & (peak > 8.0 * noise)
-    return np.asarray(hot | dead | (alone if _other_light(rest, noise) else False))
+    return np.asarray(
+        hot | dead | (alone if _other_light(rest - float(dark.mean()), float(above.max()), noise) else False)
+    )
 
 
-def _other_light(rest: NDArray[np.float64], noise: float) -> bool:
-    """Whether something else stands out: more than neighbouring pixels do by chance."""
-    return bool(ndimage.uniform_filter(rest, 3).max() > 4.0 * noise and rest.max() > 8.0 * noise)
+def _other_light(rest: NDArray[np.float64], highest: float, noise: float) -> bool:
+    """Whether something else stands out that is broader than a pixel, and no matter of single electrons."""
+    around = 9.0 * float(ndimage.uniform_filter(rest, 3).max())
+    return around > max(24.0 * noise, _FAINT * highest)

@@ -115,7 +115,7 @@ class ProbeTemplate:
         >>> r = np.hypot(rows - 15, cols - 16)
         >>> bullseye = ProbeTemplate.from_image(100.0 * ((r < 3) | (r > 5) & (r < 8)))
         >>> bullseye.structured, bullseye.patch_radius
-        (True, 10)
+        (True, 12)
         """
         return cls.of_picture(picture_of_image(image))
 

@@ -22,8 +22,8 @@ _AT_BORDER = 0.05
 
 _FEW = 1e4
 _MANY = 1e6
-"""Numbers that are not whole and sum up to few are no counts but, say, a share of the maximum: they are averages of
-many frames, taken for this many counts."""
+"""Numbers that are not whole and sum up to few are no counts but, say, a share of the maximum: they are averages
+of many frames, taken for this many counts."""
 
 _REMEDY = "give the image of one whole probe, background subtracted, or set probe.radius and probe.edge_width"
 
