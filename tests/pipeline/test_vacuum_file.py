@@ -45,9 +45,9 @@ def test_a_file_makes_a_template_for_worker_and_recording(vacuum: Path, tmp_path
     template = vacuum_template(config(vacuum))
     assert template is not None
     assert template.structured
-    scan = np.random.default_rng(1).poisson(
-        5e3 * recorded(bullseye(8.0), (33.0, 27.0), 0.5, SHAPE), (2, 3, *SHAPE)
-    )
+    mean = np.tile(5e3 * recorded(bullseye(8.0), (33.0, 27.0), 0.5, SHAPE), (2, 3, 1, 1))
+    mean[1, 2] += 2e3 * recorded(bullseye(8.0), (13.0, 27.0), 0.5, SHAPE)
+    scan = np.random.default_rng(1).poisson(mean)
     np.save(tmp_path / "scan.npy", scan.astype(np.uint16))
     with open_recording(tmp_path / "scan.npy") as recording:
         process_recording(recording, config(vacuum), tmp_path / "r.h5", lambda *_: None)

@@ -60,4 +60,4 @@ def odd_pixels(mean: NDArray[np.float64]) -> NDArray[np.bool_]:
 def _other_light(rest: NDArray[np.float64], highest: float, noise: float) -> bool:
     """Whether something else stands out that is broader than a pixel, and no matter of single electrons."""
     around = 9.0 * float(ndimage.uniform_filter(rest, 3).max())
-    return around > max(24.0 * noise, _FAINT * highest)
+    return around > max(32.0 * noise, _FAINT * highest)
