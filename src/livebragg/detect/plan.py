@@ -210,8 +210,8 @@ def _tables(
 ) -> tuple[
     NDArray[np.float32], NDArray[np.float32], NDArray[np.uint32], int, NDArray[np.float32], NDArray[np.float64]
 ]:
-    """Templates on a round patch, a blurred one, the patch in a flat image of `width` columns and how many of its pixels are
-    lit, which of its places count, and how far they are from the middle."""
+    """Templates on a round patch, a blurred one, the patch in a flat image of `width` columns, how many of its
+    pixels are lit, which of its places count, and how far they are from the middle."""
     rows, cols = np.indices((2 * reach + 1, 2 * reach + 1))
     distance = np.hypot(rows - reach, cols - reach)
     round_ = distance <= patch_radius

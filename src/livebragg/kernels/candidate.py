@@ -242,7 +242,7 @@ def _step(
     pixel_col, phase_col, rest_col = phase_of(fit[COL])
     template = plan.templates[phase_row * PHASES + phase_col]
     if soft:
-        pixel_row, pixel_col = int(math.floor(fit[ROW] + 0.5)), int(math.floor(fit[COL] + 0.5))
+        pixel_row, pixel_col = math.floor(fit[ROW] + 0.5), math.floor(fit[COL] + 0.5)
         rest_row, rest_col = fit[ROW] - pixel_row, fit[COL] - pixel_col
         template = plan.soft
     known, use = _gather(plan, scratch, k, pixel_row, pixel_col)
