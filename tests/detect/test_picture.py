@@ -10,7 +10,7 @@ from scipy.special import chndtr
 from livebragg.detect.disk import disk_image
 from livebragg.detect.template import ProbeTemplate
 from livebragg.errors import ProbeError
-from livebragg.kernels.refine import PHASES
+from livebragg.kernels.fit import PHASES
 from probe_images import bullseye, disk, recorded
 
 

@@ -159,6 +159,7 @@ def build_plan(
         overlap=2.0 * (probe.radius + probe.edge_width),
         touch=touch,
         per_square=1.0 / (touch + 2.0 * leash + 1.0),
+        edge=edge,
         plateau=float(templates[:, 0].max()),
         peakedness=_peakedness(probe),
     )

@@ -25,7 +25,7 @@ _MOST_TRUST = 100.0
 
 _LEAST_TRUST = 1.0
 _LEAST_COUNTS = 0.5
-"""Counts of a tile in which none was seen: it is dark, but not known to be black."""
+"""Counts of a frame in which none was seen."""
 
 
 @kernel()
@@ -97,10 +97,24 @@ def tile_background(
                 left, right = j * cols // tiles[1], (j + 1) * cols // tiles[1]
                 whole = areas[(top + bottom) // 2, (left + right) // 2]
                 level, area = _mean(lines[1, left:right], lines[2, left:right])
-                out_level[i, j] = max(level, _LEAST_COUNTS / max(area, 1.0))
-                out_trust[i, j] = area
+                out_level[i, j], out_trust[i, j] = level, area
                 lines[0, left:right] = _limit(level, max(float(whole), 1.0), pixel_variance)
+    _pool(out_level, out_trust)
     _trust(out_level, pixel_variance, out_trust)
+
+
+@kernel()
+def _pool(level: NDArray[np.float64], area: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
+    """Add one count of the whole frame's background to each tile: one without any is dark, but not black."""
+    counts = pixels = 0.0
+    for i in range(level.shape[0]):
+        for j in range(level.shape[1]):
+            counts += level[i, j] * area[i, j]
+            pixels += area[i, j]
+    share = max(pixels, 1.0) / max(counts, _LEAST_COUNTS)
+    for i in range(level.shape[0]):
+        for j in range(level.shape[1]):
+            level[i, j] = (level[i, j] * area[i, j] + 1.0) / (area[i, j] + share)
 
 
 @fast_sums()

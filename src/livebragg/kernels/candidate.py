@@ -112,6 +112,7 @@ def fit_candidate(
         `REFUSED`, `TAKEN`, or `HOT` when a hot pixel was mended in its place.
     """
     scratch.where[0] = -1
+    scratch.rating[k] = 0.0
     verdict = _try(plan, scratch, k, mend, fit)
     if verdict != TAKEN:
         dismiss(plan, scratch, k)
@@ -157,6 +158,7 @@ def _try(
     if crowd >= OVERLAPPED and nearest_disk(plan, scratch, fit[ROW], fit[COL], k) < square:
         return REFUSED
     fit[SIGNIFICANCE] = _significance(plan, scratch, k, fit)
+    scratch.rating[k] = fit[SIGNIFICANCE]
     if fit[SIGNIFICANCE] < plan.threshold:
         return REFUSED
     return HOT if mend and _mended(plan, scratch, fit) else TAKEN

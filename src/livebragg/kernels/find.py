@@ -11,13 +11,22 @@ from livebragg.kernels.background import cell_sums, tile_background
 from livebragg.kernels.candidate import HOT, TAKEN, dismiss, expect_candidate, fit_candidate, refit, wipe_model
 from livebragg.kernels.compiled import kernel, part
 from livebragg.kernels.maxima import find_maxima, sort_descending
-from livebragg.kernels.near import ALONE, OVERLAPPED, list_candidates, nearest_disk
+from livebragg.kernels.near import ALONE, DISK, NONE, OVERLAPPED, list_candidates, nearest_disk
 from livebragg.kernels.plan import INTENSITY, INTENSITY_VARIANCE, OWNER, SIGNIFICANCE, Plan, Scratch
 from livebragg.kernels.score import excess_map
 from livebragg.kernels.sums import column_prefix, window_sums
 
 _JOINT_ROUNDS = 4
 """Rounds over disks that overlap: each is fitted beside the latest picture of the others."""
+
+_PEELS = 3
+"""Times the background is looked at again, without the disks found so far."""
+
+_NEAR = 0.4
+"""Part of the significance needed from which a refused candidate is tried again."""
+
+_LOWER = 0.8
+"""Part of what it was to which the background of a tile must fall for that."""
 
 _IMPURE = 0.33
 """Part of the disks kept that noise may have made up."""
@@ -62,11 +71,15 @@ def find_disks(
     for turn in range(_MAX_RESTARTS + 1):
         unit = _sum_up(plan, scratch, top)
         count = _candidates(plan, scratch, unit)
-        found, hot = _take_candidates(plan, scratch, count, turn < _MAX_RESTARTS, out_fit, out_health)
+        found, hot = _take_candidates(plan, scratch, count, 0, turn < _MAX_RESTARTS, out_fit, out_health)
         if hot == 0:
             break
         out_health[2] += hot
         _forget(plan, scratch, count)
+    for _ in range(_PEELS):
+        if not _lower_background(plan, scratch, count):
+            break
+        found, _ = _take_candidates(plan, scratch, count, found, False, out_fit, out_health)
     if plan.threshold < plan.sure:
         found = _keep_likely(plan, scratch, found, out_fit)
     _fit_jointly(plan, scratch, found, out_fit)
@@ -150,18 +163,23 @@ def _take_candidates(
     plan: Plan,
     scratch: Scratch,
     count: int,
+    found: int,
     mend: bool,
     out_fit: NDArray[np.float64],
     out_health: NDArray[np.int64],
 ) -> tuple[int, int]:  # pragma: no cover - compiled
-    """Fit and test the candidates, brightest first; returns disks and hot pixels found.
+    """Fit and test the candidates, brightest first; returns disks, `found` of them before, and hot pixels.
 
-    With `mend`, places where one pixel poses as a disk are mended and left out.
+    Those that were refused before are tried again when they came near. With `mend`, places where one pixel poses
+    as a disk are mended and left out.
     """
-    found = hot = 0
+    hot = 0
     room = out_fit.shape[0] - 1
     for n in range(count):
-        verdict = fit_candidate(plan, scratch, scratch.order[n], mend, out_fit[found])
+        k = scratch.order[n]
+        if scratch.state[k] == DISK or (scratch.state[k] == NONE and scratch.rating[k] < _NEAR * plan.threshold):
+            continue
+        verdict = fit_candidate(plan, scratch, k, mend, out_fit[found])
         if verdict == HOT:
             hot += 1
         elif verdict == TAKEN and found == room:
@@ -170,6 +188,42 @@ def _take_candidates(
         elif verdict == TAKEN:
             found += 1
     return found, hot
+
+
+@part()
+def _lower_background(plan: Plan, scratch: Scratch, count: int) -> bool:  # pragma: no cover - compiled
+    """Take the disks found so far out of the background tiles; whether that made a difference.
+
+    Where most of the light is that of weak disks, the tiles take much of it for background at first, and only
+    the stronger ones stand out; without their light the next ones do.
+    """
+    rows, cols = scratch.free_area.shape
+    refused = False
+    for i in range(rows):
+        for j in range(cols):
+            scratch.free_area[i, j] = plan.cell_area[i, j]
+    tall, wide = plan.cell[0] * plan.binning[0], plan.cell[1] * plan.binning[1]
+    for k in range(count):
+        if scratch.state[k] != DISK:
+            refused = refused or scratch.rating[k] >= _NEAR * plan.threshold
+            continue
+        row, col = scratch.place[k, 0], scratch.place[k, 1]
+        for i in range(max(int((row - plan.edge) / tall), 0), min(int((row + plan.edge) / tall) + 1, rows)):
+            for j in range(max(int((col - plan.edge) / wide), 0), min(int((col + plan.edge) / wide) + 1, cols)):
+                scratch.free_area[i, j] = 0.0
+    if not refused:
+        return False
+    level, old = scratch.level, scratch.old_level
+    for i in range(level.shape[0]):
+        for j in range(level.shape[1]):
+            old[i, j] = level[i, j]
+    tile_background(scratch.cells, scratch.free_area, scratch.noise[1], scratch.cell_lines, level, scratch.trust)
+    lower = False
+    for i in range(level.shape[0]):
+        for j in range(level.shape[1]):
+            lower = lower or level[i, j] < _LOWER * old[i, j]
+            level[i, j] = min(level[i, j], old[i, j])
+    return lower
 
 
 @part()

@@ -98,6 +98,8 @@ class Plan(NamedTuple):
     """Distance within which a disk reaches into another's patch, in pixels."""
     per_square: float
     """Squares per pixel, of the lists by which neighbours are found."""
+    edge: float
+    """Distance from a disk's centre beyond which it sheds no light to speak of, in pixels."""
     plateau: float
     """Brightest pixel of the template of unit sum."""
     peakedness: float
@@ -127,8 +129,12 @@ class Scratch(NamedTuple):
     """Electrons of each cell of the coarse background."""
     cell_lines: NDArray[np.float32]
     """(3, cell cols): limit, counts and area of columns of cells."""
+    free_area: NDArray[np.float32]
+    """(cell rows, cell cols): usable pixels of the cells that hold no disk."""
     level: NDArray[np.float64]
     """Background of each tile, electrons per pixel."""
+    old_level: NDArray[np.float64]
+    """What it was before."""
     trust: NDArray[np.float64]
     """What that is worth, in pseudo-counts."""
     tile_lines: NDArray[np.float32]
@@ -157,6 +163,8 @@ class Scratch(NamedTuple):
     """What is near each candidate: `ALONE`, `TOUCHED`, `OVERLAPPED` or `DEPENDENT`."""
     where: NDArray[np.int64]
     """(3,): candidate whose surroundings are in `patch`, and the pixel about which they were taken."""
+    rating: NDArray[np.float64]
+    """(candidates,): significance of each."""
     state: NDArray[np.int8]
     """What became of each candidate: `WAITS`, `DISK` or `NONE`."""
     segments: NDArray[np.float32]
@@ -198,7 +206,9 @@ def allocate_scratch(plan: Plan, max_candidates: int) -> Scratch:
         marks=np.zeros(CHUNK, np.uint32),
         cells=np.zeros(plan.cell_area.shape, np.float32),
         cell_lines=np.zeros((3, plan.cell_area.shape[1]), np.float32),
+        free_area=np.zeros(plan.cell_area.shape, np.float32),
         level=np.zeros(tiles),
+        old_level=np.zeros(tiles),
         trust=np.zeros(tiles),
         tile_lines=np.zeros((2, bins[1]), np.float32),
         bin_row=np.zeros(max_candidates, np.int32),
@@ -212,6 +222,7 @@ def allocate_scratch(plan: Plan, max_candidates: int) -> Scratch:
         ground=np.zeros(max_candidates),
         modelled=np.zeros(max_candidates, bool),
         crowded=np.zeros(max_candidates, np.int8),
+        rating=np.zeros(max_candidates),
         where=np.full(3, -1, np.int64),
         state=np.zeros(max_candidates, np.int8),
         segments=np.zeros((3, SEGMENTS), np.float32),
