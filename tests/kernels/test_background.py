@@ -104,6 +104,19 @@ def test_masked_pixels_do_not_count_and_a_masked_tile_is_no_hole():
     assert np.isfinite(trust).all()
 
 
+@pytest.mark.xfail(strict=True, reason="how bright a cell may be is told from the middle cell alone")
+def test_bright_disks_do_not_raise_the_level_around_a_beam_stop():
+    (rows, cols), levels = np.indices((30, 30)), []
+    mean, use = np.ones((30, 30)), np.ones((30, 30))
+    for row, col in [(4, 4), (4, 20), (20, 5), (24, 25)]:
+        mean[np.hypot(rows - row, cols - col) < 4] += 3.0
+    use[15:20, 15:20] = 0
+    for seed in range(10):
+        frame = np.random.default_rng(seed).poisson(mean)
+        levels.append(background(frame, (1, 1), use=use)[0].item())
+    assert np.mean(levels) == pytest.approx(1.0, rel=0.1)
+
+
 def test_read_noise_widens_what_is_let_in():
     rng = np.random.default_rng(7)
     frame = rng.poisson(1.0, (100, 100)) + rng.normal(0, 3.0, (100, 100))
