@@ -35,7 +35,7 @@ def background(frame, tiles, cell=(5, 5), variance=0.0, use=None):
 
 
 @pytest.mark.parametrize("shape", [(12, 20), (13, 17), (4, 3)])
-@pytest.mark.parametrize("cell", [(1, 1), (3, 5), (4, 4), (5, 2)])
+@pytest.mark.parametrize("cell", [(1, 1), (3, 5), (4, 4), (5, 2), (9, 8)])
 def test_cells_are_summed_even_where_the_frame_cuts_them(shape, cell):
     frame = np.random.default_rng(0).integers(-3, 9, shape)
     expected = cells_of(frame, cell)
@@ -70,12 +70,13 @@ def test_the_level_of_a_flat_frame_is_its_mean(mean):
     assert level.mean() == pytest.approx(mean, abs=2 * error + 0.03 * mean)
 
 
-def test_bright_disks_do_not_raise_the_level():
+@pytest.mark.parametrize("brightness", [2.0, 40.0])
+def test_bright_disks_do_not_raise_the_level(brightness):
     rng, rows, cols = np.random.default_rng(5), *np.indices((80, 90))
     mean = np.full((80, 90), 2.0)
     for row, col in rng.uniform(0, 80, (12, 2)):
-        mean[np.hypot(rows - row, cols - col) < 4] += 40.0
-    assert mean.mean() > 4.0
+        mean[np.hypot(rows - row, cols - col) < 4] += brightness
+    assert mean.mean() > 2.1
     level, _ = background(rng.poisson(mean), (2, 2))
     np.testing.assert_allclose(level, 2.0, rtol=0.1)
 
@@ -104,6 +105,7 @@ def test_masked_pixels_do_not_count_and_a_masked_tile_is_no_hole():
     assert np.isfinite(trust).all()
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
 @pytest.mark.xfail(strict=True, reason="how bright a cell may be is told from the middle cell alone")
 def test_bright_disks_do_not_raise_the_level_around_a_beam_stop():
     (rows, cols), levels = np.indices((30, 30)), []

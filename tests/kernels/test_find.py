@@ -91,6 +91,19 @@ def test_probes_of_every_binning_are_found(radius):
     assert fits[0, INTENSITY] == pytest.approx(amount, rel=0.03)
 
 
+@pytest.mark.parametrize("radius", [1.5, 3.0, 4.5, 9.5])
+def test_a_candidate_starts_near_where_the_fit_ends(radius):
+    big, rng = ProbeTemplate.disk(radius, 0.5), np.random.default_rng(4)
+    plan = build_plan(big, SHAPE, false_disks_per_frame=0.1, min_spacing=None, bad_pixels=None)
+    scratch, amount = allocate_scratch(plan, 100), 20.0 * np.pi * radius**2
+    for _ in range(5):
+        place = np.array([19.0, 27.0]) + rng.uniform(-2, 2, 2)
+        fits, _ = find(plan, scratch, pattern(big, [place], [amount]))
+        k = int(fits[0, OWNER])
+        np.testing.assert_allclose(scratch.place[k], place, atol=0.25)
+        assert scratch.amount[k] == pytest.approx(amount, rel=0.2)
+
+
 def test_a_frame_leaves_nothing_behind(plan, scratch, probe):
     rng = np.random.default_rng(2)
     crowd = rng.uniform(2, 38, (14, 2)) * (1.0, 1.3)

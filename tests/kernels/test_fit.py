@@ -138,7 +138,7 @@ def test_the_small_solver_agrees_with_linear_algebra(n):
     a = rng.normal(size=(n, 7))
     full, right = a @ a.T, rng.normal(size=n)
     matrix, vector = np.full((4, 4), np.nan), np.full(4, np.nan)
-    matrix[:n, :n], vector[:n] = np.tril(full), right
+    matrix[:n, :n][np.tril_indices(n)], vector[:n] = full[np.tril_indices(n)], right
     assert solve(matrix, vector, n)
     np.testing.assert_allclose(vector[:n], np.linalg.solve(full, right), rtol=1e-9)
     variances = [variance_of(matrix, i, n) for i in range(n)]

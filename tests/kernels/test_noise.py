@@ -30,6 +30,13 @@ def test_gain_and_read_noise_are_measured_from_one_frame(gain, read):
     assert noise[0] == pytest.approx(gain, rel=0.3)
 
 
+def test_strong_read_noise_leaves_the_gain_uncertain_but_not_the_noise():
+    rng, mean = np.random.default_rng(7), halo((128, 160))
+    gain, variance = measured(3.0 * (rng.poisson(mean) + 8.0 * rng.normal(size=mean.shape)))
+    assert gain > 0
+    assert gain**2 * variance + gain * 20 * 3 == pytest.approx(9 * 64 + 9 * 20, rel=0.15)
+
+
 @pytest.mark.parametrize("mean", [0.3, 2.0, 50.0])
 def test_a_counting_detector_is_taken_for_one(mean):
     rng = np.random.default_rng(8)

@@ -33,10 +33,10 @@ def spread(tiles, shape):
 
 
 @pytest.mark.parametrize(("shape", "tiles"), [((11, 17), (1, 1)), ((11, 17), (2, 3)), ((7, 40), (3, 2))])
-@pytest.mark.parametrize("floor", [0.0, 25.0])
-def test_the_excess_is_what_the_ring_and_the_tile_do_not_explain(shape, tiles, floor):
+@pytest.mark.parametrize(("unit", "floor"), [(0.25, 0.0), (0.25, 25.0), (200.0, 0.0)])
+def test_the_excess_is_what_the_ring_and_the_tile_do_not_explain(shape, tiles, unit, floor):
     disk, box, ratio, level, trust = scene(shape, tiles)
-    unit, ring_area, threshold = 0.25, 40.0, 2.5
+    ring_area, threshold = 40.0, 2.5 if unit < 1 else 90.0
     excess = np.full((shape[0] + 2, shape[1] + 2), 77.0, np.float32)
     lines = np.zeros((2, shape[1]), np.float32)
     excess_map(disk, box, MARGIN, unit, ratio, ring_area, level, trust, floor, threshold, lines, excess)
