@@ -71,3 +71,12 @@ def test_configuration_files_named_in_the_help_exist(capsys: pytest.CaptureFixtu
     named = re.findall(r"config/\w+\.toml", capsys.readouterr().out)
     assert named
     assert all((Path(__file__).resolve().parents[2] / name).is_file() for name in named)
+
+
+def test_a_vacuum_file_that_is_missing_is_told_before_anything_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "vacuum.npy"
+    flags = ["--set", f"probe.vacuum_file={missing}", "--results", str(tmp_path)]
+    assert main(["attach", *flags]) == 1
+    assert f"probe.vacuum_file {missing}: does not exist" in _words(capsys)

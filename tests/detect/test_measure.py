@@ -135,3 +135,38 @@ def test_a_counting_detector_has_gain_one_even_with_disks():
 def test_the_template_of_a_measured_probe_can_be_made():
     frames, _ = frames_with_beam(5.0, 0.5, n=2)
     assert ProbeTemplate.from_shape(measure_probe(frames)).patch_radius >= 6
+
+
+def test_a_template_leaves_only_the_centre_to_be_measured():
+    frames, centers = frames_with_beam(5.0, 0.5)
+    template = ProbeTemplate.from_image(frames_with_beam(5.0, 0.5, 1, dose=1e6, neighbours=False)[0][0])
+    shape = measure_probe(frames, template=template)
+    assert (shape.radius, shape.edge_width) == (template.radius, template.edge_width)
+    np.testing.assert_allclose(shape.center, np.median(centers, axis=0), atol=0.25)
+    known = ProbeConfig(center=(60.0, 51.0))
+    assert measure_probe(np.zeros_like(frames), known=known, template=template).center == (60.0, 51.0)
+
+
+def test_a_beam_of_which_only_the_halo_has_an_edge_is_refused():
+    rows, cols = np.indices((96, 96))
+    r = np.hypot(rows - 47, cols - 49)
+    mean = 4000 * np.exp(-0.5 * (r / 1.5) ** 2) + 250 * np.exp(-r / 12) + 20
+    frames = np.minimum(np.random.default_rng(0).poisson(mean, (6, 96, 96)), 255).astype(np.uint8)
+    with pytest.raises(ProbeError, match=r"saturated.*set probe\.radius"):
+        measure_probe(frames)
+
+
+def test_a_saturated_beam_with_a_halo_is_refused_on_real_frames(shared_data):
+    with h5py.File(shared_data("real/nanomegas_blo_2x3/data.h5")) as file:
+        frames = file["data"][()]
+    with pytest.raises(ProbeError, match="saturated"):
+        measure_probe(frames.reshape(-1, *frames.shape[-2:]))
+
+
+@pytest.mark.parametrize("sigma", [0.5, 0.8, 1.5])
+def test_a_spot_of_a_pixel_or_two_is_measured(sigma):
+    rng = np.random.default_rng(1)
+    spots = [np.pad(ProbeTemplate.gaussian(sigma).image(s), 24) for s in rng.uniform(-0.5, 0.5, (16, 2))]
+    shape = measure_probe(rng.poisson(3000 * np.clip(spots, 0, None) + 0.02))
+    spread = np.hypot(shape.radius / 2, shape.edge_width)
+    assert spread == pytest.approx(np.hypot(sigma, 0.29), rel=0.1)

@@ -25,7 +25,7 @@ from livebragg.kernels.plan import (
 SHAPE = (40, 52)
 APART = [(9.3, 12.6), (26.8, 40.1), (30.2, 9.9)]
 TOUCHING = [(15.2, 20.3), (15.9, 28.4), (23.6, 24.1)]
-OVERLAPPING = [(15.2, 20.3), (15.9, 26.5), (15.4, 32.8)]
+OVERLAPPING = [(15.2, 20.3), (15.9, 26.8), (15.4, 33.4)]
 
 
 def pattern(probe, places, amounts, background=1.0):

@@ -77,7 +77,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, list[int]]]:
     class FakeAnalyzer:
         made = 0
 
-        def __init__(self, *_: object) -> None:
+        def __init__(self, *_: object, **__: object) -> None:
             FakeAnalyzer.made += 1
             self.health = SimpleNamespace(nonfinite_pixels=0, negative_pixels=0, hot_pixels=0)
 

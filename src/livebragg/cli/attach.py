@@ -81,6 +81,7 @@ def pipeline_config(args: argparse.Namespace, endpoint: str | None) -> Config:
     }
     config = build_config(args, flags)
     _check_endpoints(config)
+    _check_vacuum_file(config)
     if config.results.write:
         _check_folder(Path(config.results.directory))
     return config
@@ -102,6 +103,14 @@ def _check_endpoints(config: Config) -> None:
         if endpoint in users:
             raise ConfigError(f"{key} and {users[endpoint]} are both {endpoint!r}; give each its own port")
         users[endpoint] = key
+
+
+def _check_vacuum_file(config: Config) -> None:
+    """A file that shows no probe is told here, not by workers that fail."""
+    if config.probe.vacuum_file is not None:
+        from livebragg.pipeline.vacuum_file import vacuum_template  # takes a second, for the kernels
+
+        vacuum_template(config)
 
 
 def _check_folder(folder: Path) -> None:

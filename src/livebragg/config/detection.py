@@ -24,6 +24,10 @@ class ProbeConfig:
     frames: int = 64
     """Number of first frames the probe is measured from."""
 
+    vacuum_file: str | None = None
+    """File (.npy, .h5) with one frame, a stack or a scan of the beam in vacuum: the probe is what it shows, of any
+    shape, and only its centre is measured from the first frames; ``None``: a disk is measured from these."""
+
     def __post_init__(self) -> None:
         _require(self.radius is None or 0 < self.radius < 1000, "probe.radius", self.radius, "above 0 pixels")
         _require(
@@ -39,14 +43,22 @@ class ProbeConfig:
             "two finite numbers (qx, qy) in pixels",
         )
         _require(self.frames >= 1, "probe.frames", self.frames, "at least 1")
+        _require(self.vacuum_file != "", "probe.vacuum_file", "empty", "the name of a file, or left out")
+        _require(
+            self.vacuum_file is None or (self.radius is None and self.edge_width is None),
+            "probe.vacuum_file",
+            repr(self.vacuum_file),
+            "left out, or probe.radius and probe.edge_width: the file says what the probe looks like",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionConfig:
     """What counts as a disk, and how the detector counts electrons."""
 
-    false_disks_per_frame: float = 0.1
-    """Disks per frame that noise alone may produce: the one knob between missing weak disks and inventing some."""
+    false_disks_per_frame: float | None = None
+    """Disks per frame that noise alone may produce: the one knob between missing weak disks and inventing some.
+    ``None``: balanced in each frame, 0.1 where disks are strong and more where most of them are weak."""
 
     min_spacing: float | None = None
     """Smallest distance between two disks, in pixels; ``None``: 1.1 probe radii, at least 2 pixels."""
@@ -74,7 +86,7 @@ class DetectionConfig:
 
     def __post_init__(self) -> None:
         _require(
-            0 < self.false_disks_per_frame <= 1000,
+            self.false_disks_per_frame is None or 0 < self.false_disks_per_frame <= 1000,
             "detection.false_disks_per_frame",
             self.false_disks_per_frame,
             "above 0 and at most 1000",

@@ -6,7 +6,9 @@ from livebragg.detect.measure import measure_probe
 from livebragg.detect.noise import measure_gain
 from livebragg.detect.radial import RadialProfiler, RadialProfiles
 from livebragg.detect.radial_table import ellipse_matrix
+from livebragg.detect.region import frames_of_region
 from livebragg.detect.template import ProbeTemplate
+from livebragg.detect.vacuum import measure_vacuum_probe
 
 __all__ = [
     "DiskDetector",
@@ -16,6 +18,8 @@ __all__ = [
     "RadialProfiler",
     "RadialProfiles",
     "ellipse_matrix",
+    "frames_of_region",
     "measure_gain",
     "measure_probe",
+    "measure_vacuum_probe",
 ]

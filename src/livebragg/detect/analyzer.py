@@ -24,6 +24,8 @@ class FrameAnalyzer:
         ``(frame_rows, frame_cols)``.
     config : DetectionConfig
     virtual : VirtualConfig
+    template : ProbeTemplate, optional
+        What the probe looks like, if it is no disk of that shape.
 
     Raises
     ------
@@ -49,13 +51,15 @@ class FrameAnalyzer:
         frame_shape: tuple[int, int],
         config: DetectionConfig | None = None,
         virtual: VirtualConfig | None = None,
+        *,
+        template: ProbeTemplate | None = None,
     ) -> None:
         config = DetectionConfig() if config is None else config
         self.probe_shape = probe_shape
         self.frame_shape = (int(frame_shape[0]), int(frame_shape[1]))
         self._check_center()
         self._detector = DiskDetector(
-            ProbeTemplate.from_shape(probe_shape),
+            ProbeTemplate.from_shape(probe_shape) if template is None else template,
             self.frame_shape,
             config.false_disks_per_frame,
             min_spacing=config.min_spacing,

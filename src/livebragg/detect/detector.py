@@ -48,8 +48,10 @@ class DiskDetector:
     probe : ProbeTemplate
     frame_shape : tuple of int
         ``(frame_rows, frame_cols)``.
-    false_disks_per_frame : float
-        Disks per frame that noise alone may produce.
+    false_disks_per_frame : float, optional
+        Disks per frame that noise alone may produce. Unless given, each frame is balanced: weak disks are kept
+        as long as they make the frame's disks more complete than they make them impure (largest expected F1
+        score). On frames of strong disks that comes to 0.1.
     min_spacing : float, optional
         Smallest distance between two disks, in pixels; 1.1 probe radii (at least 2) unless given.
     max_disks_per_frame : int
@@ -83,7 +85,7 @@ class DiskDetector:
         self,
         probe: ProbeTemplate,
         frame_shape: tuple[int, int],
-        false_disks_per_frame: float = 0.1,
+        false_disks_per_frame: float | None = None,
         *,
         min_spacing: float | None = None,
         max_disks_per_frame: int = 512,
@@ -92,7 +94,8 @@ class DiskDetector:
         read_noise: float = 0.0,
         bad_pixels: NDArray[np.bool_] | None = None,
     ) -> None:
-        positive = min(false_disks_per_frame, 1.0 if gain is None else gain, max_disks_per_frame)
+        asked = 1.0 if false_disks_per_frame is None else false_disks_per_frame
+        positive = min(asked, 1.0 if gain is None else gain, max_disks_per_frame)
         if not (positive > 0 and read_noise >= 0):
             raise ConfigError(
                 f"false_disks_per_frame ({false_disks_per_frame}), gain ({gain}) and max_disks_per_frame "
@@ -114,8 +117,8 @@ class DiskDetector:
 
     @property
     def threshold(self) -> float:
-        """Significance a disk needs, in standard deviations."""
-        return float(self._plan.threshold)
+        """Significance that is always enough for a disk, in standard deviations."""
+        return float(self._plan.sure)
 
     @property
     def health(self) -> FrameHealth:

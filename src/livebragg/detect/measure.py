@@ -6,6 +6,9 @@ aligned at its own beam, the radial profiles are pooled, and a blurred disk is f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +18,7 @@ from livebragg.detect.edge import fit_edge
 from livebragg.detect.frames import as_frames
 from livebragg.detect.noise import measure_gain
 from livebragg.detect.profile import RadialProfile
+from livebragg.detect.saturation import check_edge
 from livebragg.detect.template import ProbeTemplate
 from livebragg.errors import ProbeError
 from livebragg.model import ProbeShape
@@ -31,6 +35,7 @@ def measure_probe(
     *,
     known: ProbeConfig | None = None,
     detection: DetectionConfig | None = None,
+    template: ProbeTemplate | None = None,
 ) -> ProbeShape:
     """Measure radius, edge width and centre of the direct beam.
 
@@ -42,11 +47,14 @@ def measure_probe(
         What need not be measured.
     detection : DetectionConfig, optional
         Bad pixels, and how the detector counts.
+    template : ProbeTemplate, optional
+        What the probe looks like; then only its centre is measured.
 
     Raises
     ------
     ProbeError
-        No frame has a beam that stands out, or it has no edge within the frame.
+        No frame has a beam that stands out, it has no edge within the frame, or it is so saturated that only
+        its halo has one.
 
     Examples
     --------
@@ -58,12 +66,23 @@ def measure_probe(
     """
     known = ProbeConfig() if known is None else known
     detection = DetectionConfig() if detection is None else detection
+    if template is not None:
+        known = replace(known, radius=template.radius, edge_width=template.edge_width, vacuum_file=None)
+        if known.center is not None:
+            return _shape(template, known.center)
     stack, read_noise = _prepare(frames, detection)
-    start, template = find_beam(stack, known)
-    for _ in range(_ROUNDS):
-        beams = locate_beam(stack, template, start, read_noise)
-        template = ProbeTemplate.disk(*fit_edge(_pool(stack, beams, template), template, known))
+    start, guess = find_beam(stack, known)
+    beams = locate_beam(stack, guess if template is None else template, start, read_noise)
+    for _ in range(0 if template is not None else _ROUNDS):
+        guess = ProbeTemplate.disk(*fit_edge(_pool(stack, beams, guess), guess, known))
+        beams = locate_beam(stack, guess, start, read_noise)
     center = np.median([b.center for b in beams], axis=0) if known.center is None else known.center
+    if known.radius is None:
+        check_edge(stack, center, guess.radius, guess.edge_width)
+    return _shape(guess if template is None else template, center)
+
+
+def _shape(template: ProbeTemplate, center: Sequence[float] | NDArray[np.float64]) -> ProbeShape:
     return ProbeShape(
         radius=template.radius, edge_width=template.edge_width, center=(float(center[0]), float(center[1]))
     )

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from livebragg.detect.aperture import Aperture, aperture_pixels, best_aperture
 from livebragg.detect.template import ProbeTemplate
-from livebragg.detect.threshold import significance_for
+from livebragg.detect.threshold import independent_places, significance_for
 from livebragg.errors import FrameError
 from livebragg.kernels.background import cell_sums
 from livebragg.kernels.fit import PHASES
@@ -58,11 +58,20 @@ _MIN_RING_FRACTION = 0.25
 _LOOSE = 0.75
 """Excess worth a closer look, relative to the significance needed: it is a rougher measure."""
 
+_SURE = 0.1
+"""False disks per frame of the disks that are kept in any case, unless their number is asked for."""
+
+_MOST = 6.0
+"""False disks per frame of the weakest disks that are considered then."""
+
 _UNSEEN = 1e9
 """Ratio of areas where no disk is looked for: whatever is in the disk is less than the background."""
 
 _SHARPNESS_MARGIN = 2.0
 """A pixel this much sharper than the template's own peak is hot."""
+
+_BLUR = 0.15
+"""Standard deviation of the blur of the first steps' template, in radii."""
 
 _DARK = 1e-3
 """Part of the template's largest value below which a pixel counts as unlit."""
@@ -75,7 +84,7 @@ def build_plan(
     probe: ProbeTemplate,
     frame_shape: tuple[int, int],
     *,
-    false_disks_per_frame: float,
+    false_disks_per_frame: float | None,
     min_spacing: float | None,
     bad_pixels: NDArray[np.bool_] | None,
 ) -> Plan:
@@ -111,8 +120,10 @@ def build_plan(
             f"no pixel of a frame of {frame_shape} pixels has half a disk of radius {probe.radius} px and some "
             "background around it; mask fewer pixels or set a smaller probe.radius"
         )
-    threshold = significance_for(false_disks_per_frame, int(good.sum()), aperture.radius)
-    templates, patch, lit, inside_patch, distance = _tables(probe, patch_radius, reach, weight.shape[1])
+    templates, soft, patch, lit, inside_patch, distance = _tables(probe, patch_radius, reach, weight.shape[1])
+    places = independent_places(int(good.sum()), float(templates[0, 3].sum()))
+    sure = significance_for(_SURE if false_disks_per_frame is None else false_disks_per_frame, places)
+    threshold = significance_for(_MOST, places) if false_disks_per_frame is None else sure
     edge = probe.radius + 2.0 * probe.edge_width
     touch = patch_radius + edge
     return Plan(
@@ -130,6 +141,7 @@ def build_plan(
         slope=aperture.slope,
         captured=aperture.captured,
         templates=templates,
+        soft=soft,
         patch=patch,
         lit=lit,
         inside_patch=inside_patch,
@@ -138,6 +150,8 @@ def build_plan(
         weight=weight,
         clean=_clean(good, patch_radius),
         bad=np.flatnonzero((weight == 0) & (np.pad(np.ones(frame_shape), pad) > 0)).astype(np.int64),
+        places=places,
+        sure=sure,
         threshold=threshold,
         loose=_LOOSE * threshold,
         spacing=spacing,
@@ -193,9 +207,11 @@ def _areas(
 
 def _tables(
     probe: ProbeTemplate, patch_radius: float, reach: int, width: int
-) -> tuple[NDArray[np.float32], NDArray[np.uint32], int, NDArray[np.float32], NDArray[np.float64]]:
-    """Templates on a round patch, the patch in a flat image of `width` columns and how many of its pixels are
-    lit, which of its places count, and how far they are from the middle."""
+) -> tuple[
+    NDArray[np.float32], NDArray[np.float32], NDArray[np.uint32], int, NDArray[np.float32], NDArray[np.float64]
+]:
+    """Templates on a round patch, a blurred one, the patch in a flat image of `width` columns, how many of its
+    pixels are lit, which of its places count, and how far they are from the middle."""
     rows, cols = np.indices((2 * reach + 1, 2 * reach + 1))
     distance = np.hypot(rows - reach, cols - reach)
     round_ = distance <= patch_radius
@@ -212,12 +228,15 @@ def _tables(
     templates = np.zeros((PHASES**2, 4, filled), np.float32)
     templates[:, :3, :n] = flat
     templates[:, 3, :n] = aperture_pixels(flat[:, 0])
+    blurred = ndimage.gaussian_filter(phases[0, 0], (0.0, *2 * (_BLUR * probe.radius,)), mode="constant")
+    soft = np.zeros((4, filled), np.float32)
+    soft[:3, :n] = blurred[:, round_][:, order]
     inside = np.zeros(filled, np.float32)
     inside[:n] = 1.0
     distances = np.zeros(filled)
     distances[:n] = distance[round_][order]
     lit = int((bright >= _DARK * bright.max())[round_].sum())
-    return templates, patch, lit, inside, distances
+    return templates, soft, patch, lit, inside, distances
 
 
 def _clean(good: NDArray[np.bool_], patch_radius: float) -> NDArray[np.bool_]:

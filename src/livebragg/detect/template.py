@@ -1,72 +1,62 @@
-"""The picture of one disk that frames are compared with."""
+"""The picture of one probe that frames are compared with."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
-from scipy.special import chndtr, ndtr
+from scipy.special import ndtr
 
+from livebragg.detect.disk import PIXEL_WIDTH, disk_image, disk_profile
+from livebragg.detect.picture import Picture
+from livebragg.detect.surface import picture_of_image
+from livebragg.detect.vacuum_image import TAIL
 from livebragg.errors import ProbeError
 from livebragg.kernels.fit import PHASES
 from livebragg.model import ProbeShape
 
-_TAIL = 2e-3
-"""The template ends where the disk has fallen to this part of its middle."""
-
-_SHARPEST = 0.29
-"""Standard deviation of a pixel's own width, 1/sqrt(12): no recorded edge is sharper."""
+__all__ = ["ProbeTemplate", "disk_profile"]
 
 _DERIVATIVE_STEP = 1.0 / 64
-"""Step of the central difference that gives the template's derivatives, in pixels."""
+"""Step of the central difference that gives a disk's derivatives, in pixels."""
 
-
-def disk_profile(r: NDArray[np.float64], radius: float, edge_width: float) -> NDArray[np.float64]:
-    """Brightness of a blurred uniform disk at distance `r` from its centre; the sharp disk has height 1.
-
-    The convolution of a disk with a two-dimensional Gaussian: a noncentral chi-square probability, and far
-    from the centre of curvature an error function. A radius below the edge width gives a Gaussian spot.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> disk_profile(np.array([0.0, 5.0, 9.0]), 5.0, 0.5).round(2)
-    array([1.  , 0.48, 0.  ])
-    """
-    w = max(edge_width, _SHARPEST)
-    if radius > 20.0 * w:
-        # The numerical noncentral chi-square loses its way here, and the edge is straight to 1 part in 40.
-        return np.asarray(ndtr((radius - r) / w - 0.5 * w / radius))
-    return np.asarray(chndtr((radius / w) ** 2, 2.0, (np.asarray(r) / w) ** 2))
+_GAUSSIAN_REACH = 4.5
+"""Standard deviations out to which a Gaussian spot is tabulated: it has fallen to 4e-5 there."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeTemplate:
-    """One disk, as the detector sees it.
+    """One probe, as the detector sees it: a blurred disk, or a picture of any shape.
+
+    Use `disk`, `gaussian`, `from_shape`, `from_image` or `measure_vacuum_probe` to make one. The reference point,
+    whose place on a frame is the position of a peak, is the probe's centre of mass.
 
     Parameters
     ----------
     radius : float
-        Radius at half height, in pixels.
+        Radius at half height, in pixels. Of a picture: that of the blurred disk with the same second moment
+        and the same steepest slope, so that it says how far the light extends, also with dark rings inside.
     edge_width : float
-        Standard deviation of the blur that turns an ideal disk into this one, in pixels. With a radius below
-        the edge width the "disk" is a Gaussian spot.
+        Standard deviation of the blur that turns an ideal disk into this one, in pixels, as recorded: the
+        pixel's own width is part of it. With a radius below the edge width the "disk" is a Gaussian spot.
+    picture : Picture, optional
+        What the probe looks like when it is no disk.
 
     Examples
     --------
     >>> probe = ProbeTemplate.disk(radius=5.0, edge_width=0.5)
-    >>> probe.patch_radius
-    7
+    >>> probe.patch_radius, probe.structured
+    (7, False)
     >>> bool(abs(probe.image((0.25, -0.5)).sum() - 1.0) < 0.01)
     True
     """
 
     radius: float
     edge_width: float
+    picture: Picture | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.radius < 1000 or not 0 <= self.edge_width < 1000:
@@ -81,24 +71,79 @@ class ProbeTemplate:
         return cls(float(radius), float(edge_width))
 
     @classmethod
+    def gaussian(cls, sigma: float) -> ProbeTemplate:
+        """Gaussian spot of a standard deviation in pixels, before the pixels integrate it.
+
+        Raises
+        ------
+        ProbeError
+            `sigma` is below 0.1, where no position within the pixel can be told, or above 100.
+
+        Examples
+        --------
+        >>> spot = ProbeTemplate.gaussian(0.6)
+        >>> spot.patch_radius, round(float(spot.image().max()), 2)
+        (3, 0.35)
+        """
+        if not 0.1 <= sigma <= 100:
+            raise ProbeError(f"a Gaussian spot needs a sigma between 0.1 and 100 pixels, not {sigma}")
+        return cls.of_picture(_gaussian(float(sigma)))
+
+    @classmethod
     def from_shape(cls, shape: ProbeShape) -> ProbeTemplate:
         """Template of a measured or configured probe."""
         return cls.disk(shape.radius, shape.edge_width)
 
+    @classmethod
+    def from_image(cls, image: NDArray[np.generic]) -> ProbeTemplate:
+        """Template from the image of a vacuum probe of any shape.
+
+        Parameters
+        ----------
+        image : NDArray, shape (rows, cols)
+            One whole probe anywhere in it, brighter than its surroundings, of any real dtype; not changed.
+            What is sharper than a pixel is not in one image: `measure_vacuum_probe` gets more out of many frames.
+
+        Raises
+        ------
+        ProbeError
+            NaN, too negative, no contrast, or a probe that is cut off at the border.
+
+        Examples
+        --------
+        >>> rows, cols = np.indices((32, 32))
+        >>> r = np.hypot(rows - 15, cols - 16)
+        >>> bullseye = ProbeTemplate.from_image(100.0 * ((r < 3) | (r > 5) & (r < 8)))
+        >>> bullseye.structured, bullseye.patch_radius
+        (True, 12)
+        """
+        return cls.of_picture(picture_of_image(image))
+
+    @classmethod
+    def of_picture(cls, picture: Picture) -> ProbeTemplate:
+        """Template of a surface, with the radius and edge width of its equivalent disk."""
+        return cls(*picture.equivalent_disk(), picture)
+
+    @property
+    def structured(self) -> bool:
+        """Whether a tenth of its light is elsewhere than in a blurred disk: then its inner structure counts."""
+        return self.picture is not None and self.picture.is_structured()
+
     @property
     def patch_radius(self) -> int:
-        """Half the size of the square patch the disk fits into at any sub-pixel phase, in whole pixels."""
-        r = np.arange(1.0, self.radius + 6.0 * max(self.edge_width, _SHARPEST) + 3.0, 0.25)
+        """Half the size of the square patch the probe fits into at any sub-pixel phase, in whole pixels."""
+        if self.picture is not None:
+            return max(self.picture.reach(TAIL), 2)
+        r = np.arange(1.0, self.radius + 6.0 * max(self.edge_width, PIXEL_WIDTH) + 3.0, 0.25)
         profile = disk_profile(r, self.radius, self.edge_width)
         centre = disk_profile(np.zeros(1), self.radius, self.edge_width)[0]
-        return max(int(np.ceil(r[profile > _TAIL * centre].max(initial=1.0))), 2)
+        return max(int(np.ceil(r[profile > TAIL * centre].max(initial=1.0))), 2)
 
     def image(self, shift: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
-        """Disk of unit sum (a blur keeps the area), its centre `shift` (rows, columns) off the patch's middle."""
-        reach = self.patch_radius
-        axis = np.arange(-reach, reach + 1, dtype=np.float64)
-        r = np.hypot(axis[:, None] - shift[0], axis[None, :] - shift[1])
-        return np.asarray(_interpolated(self.radius, self.edge_width)(r))
+        """Probe of unit sum (a blur keeps the area), its centre `shift` (rows, columns) off the patch's middle."""
+        if self.picture is not None:
+            return self.picture.sample(shift, self.patch_radius)
+        return disk_image(self.radius, self.edge_width, self.patch_radius, shift)
 
     def phases(self) -> NDArray[np.float32]:
         """Template and derivatives at every sub-pixel phase.
@@ -106,31 +151,42 @@ class ProbeTemplate:
         Returns
         -------
         NDArray[np.float32], shape (PHASES, PHASES, 3, n, n)
-            ``[i, j, 0]`` is the disk moved by ``(i, j) / PHASES`` pixels, ``[i, j, 1:]`` its derivatives along
+            ``[i, j, 0]`` is the probe moved by ``(i, j) / PHASES`` pixels, ``[i, j, 1:]`` its derivatives along
             the rows and columns of its centre.
         """
-        return _phases(self.radius, self.edge_width)
-
-
-@lru_cache(maxsize=16)
-def _interpolated(radius: float, edge_width: float) -> CubicSpline:
-    """Profile of a disk of unit sum: exact at 16 points per edge width, which a cubic makes exact to 1e-6."""
-    step = max(edge_width, _SHARPEST) / 16
-    r = np.arange(0.0, 1.5 * radius + 16.0 * max(edge_width, _SHARPEST) + 8.0, step)
-    return CubicSpline(r, disk_profile(r, radius, edge_width) / (math.pi * radius**2), extrapolate=False)
+        return _phases(self)
 
 
 @lru_cache(maxsize=4)
-def _phases(radius: float, edge_width: float) -> NDArray[np.float32]:
-    probe = ProbeTemplate(radius, edge_width)
+def _phases(probe: ProbeTemplate) -> NDArray[np.float32]:
     n = 2 * probe.patch_radius + 1
     table = np.empty((PHASES, PHASES, 3, n, n), np.float32)
-    h = _DERIVATIVE_STEP
     for i in range(PHASES):
         for j in range(PHASES):
-            r, c = i / PHASES, j / PHASES
-            table[i, j, 0] = probe.image((r, c))
-            table[i, j, 1] = (probe.image((r + h, c)) - probe.image((r - h, c))) / (2 * h)
-            table[i, j, 2] = (probe.image((r, c + h)) - probe.image((r, c - h))) / (2 * h)
+            shift = (i / PHASES, j / PHASES)
+            table[i, j, 0] = probe.image(shift)
+            table[i, j, 1], table[i, j, 2] = _derivatives(probe, shift)
     table.setflags(write=False)
     return table
+
+
+def _derivatives(probe: ProbeTemplate, shift: tuple[float, float]) -> list[NDArray[np.float64]]:
+    """Of the image, along the row and the column of its centre."""
+    if probe.picture is not None:
+        return [probe.picture.sample(shift, probe.patch_radius, along) for along in ((1, 0), (0, 1))]
+    (r, c), h = shift, _DERIVATIVE_STEP
+    return [
+        (probe.image((r + h, c)) - probe.image((r - h, c))) / (2 * h),
+        (probe.image((r, c + h)) - probe.image((r, c - h))) / (2 * h),
+    ]
+
+
+@lru_cache(maxsize=16)
+def _gaussian(sigma: float) -> Picture:
+    """A Gaussian integrated over the pixels is a product of differences of error functions."""
+    recorded = math.hypot(sigma, PIXEL_WIDTH)
+    step = math.ceil(max(6.0 / recorded, 1.0))
+    reach = math.ceil((_GAUSSIAN_REACH * recorded + 1.0) * step)
+    x = np.arange(-reach, reach + 1) / step
+    line = ndtr((x + 0.5) / sigma) - ndtr((x - 0.5) / sigma)
+    return Picture.of_values(np.outer(line, line), step)

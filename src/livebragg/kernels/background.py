@@ -20,7 +20,7 @@ _ROUNDS = 3
 _CLIP = 2.0
 """Cells brighter than this many standard deviations above the mean are clipped."""
 
-_MOST_TRUST = 30.0
+_MOST_TRUST = 100.0
 """Pseudo-counts of a tile amid equal tiles."""
 
 _LEAST_TRUST = 1.0

@@ -40,9 +40,21 @@ from livebragg.kernels.score import root_deviance
 
 REFUSED, TAKEN, HOT = 0, 1, 2
 
-_STEPS = 3
+_SURE = 6.0
+"""Excess, in standard deviations of the background, from which a candidate is taken for a disk before its fit. A
+weaker one may be noise, and if not is too weak to matter to its neighbours."""
+
+_PLAIN = 8.0
+"""Significance above which it need not be known exactly."""
+
+_STRONG = 12.0
+"""Excess in standard deviations from which the sums tell well enough where a disk is: the likelihood of a weaker
+one has side maxima, which a blurred template does not see."""
+
+_STEPS = 4
 """Fisher-scoring steps of a disk's fit; the first usually lands within a hundredth of a pixel."""
 
+_SOFT_CONVERGED = 0.5
 _CONVERGED = 0.15
 """Move, in pixels, after which another step would change nothing that matters."""
 
@@ -69,7 +81,8 @@ def expect_candidate(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: n
         scratch.crowded[k] = DEPENDENT
     else:
         scratch.crowded[k] = OVERLAPPED if other <= plan.overlap**2 else TOUCHED
-        _put(plan, scratch, k, True)
+        if scratch.height[k] > _SURE * math.sqrt(scratch.ground[k] + 1.0):
+            _put(plan, scratch, k, True)
 
 
 @part()
@@ -101,14 +114,20 @@ def fit_candidate(
     scratch.where[0] = -1
     verdict = _try(plan, scratch, k, mend, fit)
     if verdict != TAKEN:
-        scratch.state[k] = NONE
-        _put(plan, scratch, k, False)
+        dismiss(plan, scratch, k)
         return verdict
     scratch.state[k] = DISK
     fit[OWNER] = k
     if scratch.crowded[k] >= OVERLAPPED:
         _renew(plan, scratch, k, fit)
     return TAKEN
+
+
+@part()
+def dismiss(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: no cover - compiled
+    """Candidate `k` is none."""
+    scratch.state[k] = NONE
+    _put(plan, scratch, k, False)
 
 
 @part()
@@ -130,18 +149,31 @@ def _try(
     fit[ROW], fit[COL], fit[INTENSITY] = place[0], place[1], scratch.amount[k]
     r, c = scratch.bin_row[k], scratch.bin_col[k]
     fit[BACKGROUND] = max(scratch.ground[k] / plan.disk_area[r, c], 1e-6)
-    for _ in range(_STEPS):
-        old_row, old_col = fit[ROW], fit[COL]
-        if not _step(plan, scratch, k, fit):
-            return REFUSED
-        if max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col)) < _CONVERGED:
-            break
+    weak = scratch.height[k] ** 2 < _STRONG**2 * (scratch.ground[k] + scratch.height[k])
+    if weak and not _climb(plan, scratch, k, True, _SOFT_CONVERGED, fit):
+        return REFUSED
+    if not _climb(plan, scratch, k, False, _CONVERGED, fit):
+        return REFUSED
     if crowd >= OVERLAPPED and nearest_disk(plan, scratch, fit[ROW], fit[COL], k) < square:
         return REFUSED
     fit[SIGNIFICANCE] = _significance(plan, scratch, k, fit)
     if fit[SIGNIFICANCE] < plan.threshold:
         return REFUSED
     return HOT if mend and _mended(plan, scratch, fit) else TAKEN
+
+
+@part()
+def _climb(
+    plan: Plan, scratch: Scratch, k: int, soft: bool, close: float, fit: NDArray[np.float64]
+) -> bool:  # pragma: no cover - compiled
+    """Steps until one is shorter than `close`, in pixels; False when the disk runs away."""
+    for _ in range(_STEPS):
+        old_row, old_col = fit[ROW], fit[COL]
+        if not _step(plan, scratch, k, soft, fit):
+            return False
+        if max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col)) < close:
+            break
+    return True
 
 
 @part()
@@ -202,13 +234,19 @@ def _gather_others(
 
 
 @part()
-def _step(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> bool:  # pragma: no cover - compiled
-    """One Fisher-scoring step."""
+def _step(
+    plan: Plan, scratch: Scratch, k: int, soft: bool, fit: NDArray[np.float64]
+) -> bool:  # pragma: no cover - compiled
+    """One Fisher-scoring step, with a `soft` template where the disk may be off by more than its edge is wide."""
     pixel_row, phase_row, rest_row = phase_of(fit[ROW])
     pixel_col, phase_col, rest_col = phase_of(fit[COL])
+    template = plan.templates[phase_row * PHASES + phase_col]
+    if soft:
+        pixel_row, pixel_col = math.floor(fit[ROW] + 0.5), math.floor(fit[COL] + 0.5)
+        rest_row, rest_col = fit[ROW] - pixel_row, fit[COL] - pixel_col
+        template = plan.soft
     known, use = _gather(plan, scratch, k, pixel_row, pixel_col)
     matrix, vector, noise = scratch.matrix, scratch.vector, scratch.noise[1]
-    template = plan.templates[phase_row * PHASES + phase_col]
     amount, base = fit[INTENSITY], fit[BACKGROUND]
     normal_equations(scratch.patch[0], known, use, template, amount, base, noise, plan.plateau, matrix, vector)
     _add_tile(plan, scratch, fit)
@@ -268,7 +306,7 @@ def _significance(
     variance = max(counts, 1.0) + noise_on
     wrong = (SYSTEMATIC * known_on) ** 2 + (UNEVEN * max(off, 0.0) * ratio) ** 2
     simple = (on - ratio * off) / math.sqrt(variance + wrong)
-    if simple > 2.0 * plan.threshold:  # no need to know it better
+    if simple > _PLAIN:
         return float(simple)
     root = root_deviance(counts + noise_on, off + known_off + noise_off, ratio, known_on, known_off)
     return root / math.sqrt(1.0 + wrong / variance)
@@ -296,7 +334,7 @@ def refit(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> flo
     """One step of a disk among its neighbours; returns how far it moved, in pixels."""
     scratch.where[0] = -1
     old_row, old_col = fit[ROW], fit[COL]
-    if not _step(plan, scratch, k, fit):
+    if not _step(plan, scratch, k, False, fit):
         fit[ROW], fit[COL] = old_row, old_col
     _renew(plan, scratch, k, fit)
     return float(max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col)))

@@ -8,16 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.kernels.background import cell_sums, tile_background
-from livebragg.kernels.candidate import HOT, TAKEN, expect_candidate, fit_candidate, refit, wipe_model
+from livebragg.kernels.candidate import HOT, TAKEN, dismiss, expect_candidate, fit_candidate, refit, wipe_model
 from livebragg.kernels.compiled import kernel, part
 from livebragg.kernels.maxima import find_maxima, sort_descending
 from livebragg.kernels.near import ALONE, OVERLAPPED, list_candidates, nearest_disk
-from livebragg.kernels.plan import INTENSITY, INTENSITY_VARIANCE, OWNER, Plan, Scratch
+from livebragg.kernels.plan import INTENSITY, INTENSITY_VARIANCE, OWNER, SIGNIFICANCE, Plan, Scratch
 from livebragg.kernels.score import excess_map
 from livebragg.kernels.sums import column_prefix, window_sums
 
 _JOINT_ROUNDS = 4
 """Rounds over disks that overlap: each is fitted beside the latest picture of the others."""
+
+_IMPURE = 0.33
+"""Part of the disks kept that noise may have made up."""
 
 _SETTLED = 0.03
 """Largest move in a round, in pixels, after which another would change nothing that matters."""
@@ -64,6 +67,8 @@ def find_disks(
             break
         out_health[2] += hot
         _forget(plan, scratch, count)
+    if plan.threshold < plan.sure:
+        found = _keep_likely(plan, scratch, found, out_fit)
     _fit_jointly(plan, scratch, found, out_fit)
     _forget(plan, scratch, count)
     return _drop_faded(plan, found, out_fit)
@@ -182,6 +187,54 @@ def _fit_jointly(
                 largest = max(largest, refit(plan, scratch, k, out_fit[i]))
         if largest < _SETTLED:
             break
+
+
+@part()
+def _keep_likely(
+    plan: Plan, scratch: Scratch, found: int, out_fit: NDArray[np.float64]
+) -> int:  # pragma: no cover - compiled
+    """Drop the disks below the significance that makes the frame's disks, as a whole, most complete and pure."""
+    needed = _balanced(plan, scratch, found, out_fit)
+    kept = 0
+    for i in range(found):
+        if out_fit[i, SIGNIFICANCE] >= needed:
+            for j in range(out_fit.shape[1]):
+                out_fit[kept, j] = out_fit[i, j]
+            kept += 1
+        else:
+            dismiss(plan, scratch, int(out_fit[i, OWNER]))
+    return kept
+
+
+@part()
+def _balanced(
+    plan: Plan, scratch: Scratch, found: int, fit: NDArray[np.float64]
+) -> float:  # pragma: no cover - compiled
+    """Significance at which the expected F1 score is largest, at most that of a disk that is kept in any case.
+
+    Of the ``n`` disks above a significance, noise makes up the expected number, and the rest are true. How many
+    true ones there are in all is taken from where that rest is largest.
+    """
+    order, keys = scratch.order, scratch.height
+    for i in range(found):
+        keys[i] = fit[i, SIGNIFICANCE]
+    sort_descending(keys, found, order)
+    true = 0.0
+    for n in range(found):
+        true = max(true, n + 1 - _false_disks(plan, keys[order[n]]))
+    needed, best = plan.sure, 0.0
+    for n in range(found):
+        false = _false_disks(plan, keys[order[n]])
+        score = (n + 1 - false) / (n + 1 + true)
+        if false <= _IMPURE * (n + 1) and score >= best:
+            best, needed = score, min(float(keys[order[n]]), plan.sure)
+    return needed
+
+
+@part()
+def _false_disks(plan: Plan, significance: float) -> float:  # pragma: no cover - compiled
+    """Disks above a significance that noise makes up in a frame."""
+    return plan.places * significance * 0.5 * math.erfc(significance / math.sqrt(2.0))
 
 
 @part()

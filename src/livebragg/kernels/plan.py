@@ -62,6 +62,8 @@ class Plan(NamedTuple):
     templates: NDArray[np.float32]
     """(PHASES**2, 4, n): template of unit sum, its derivatives along row and column, and which pixels belong to
     the aperture, on the pixels of the patch at each sub-pixel phase."""
+    soft: NDArray[np.float32]
+    """(4, n): the same of a blurred disk in the middle of a pixel, for first steps from farther away."""
     patch: NDArray[np.uint32]
     """(n,): the pixels of the round patch, as steps in the flat padded image from the corner of its square."""
     lit: int
@@ -78,8 +80,12 @@ class Plan(NamedTuple):
     """(rows, cols): whether all pixels of the patch about a pixel can be used."""
     bad: NDArray[np.int64]
     """Bad pixels, as flat positions in the padded image, rising."""
+    places: float
+    """Independent places of the frame, from which follows how many disks noise makes up."""
+    sure: float
+    """Significance from which a disk is kept in any case."""
     threshold: float
-    """Significance a disk needs."""
+    """Significance a disk needs. When it is below `sure`, the frame decides what is kept in between."""
     loose: float
     """Standard deviations worth a closer look."""
     spacing: float

@@ -13,7 +13,7 @@ from threading import local
 import numpy as np
 
 from livebragg.config.schema import Config
-from livebragg.detect import FrameAnalyzer, measure_probe
+from livebragg.detect import FrameAnalyzer, ProbeTemplate, measure_probe
 from livebragg.errors import ProbeError, ResultsError
 from livebragg.model import Acquisition, AnalysisSnapshot, DetectedBatch, ProbeShape, ScanGeometry
 from livebragg.pipeline.frame_lookup import RecordingLookup
@@ -21,6 +21,7 @@ from livebragg.pipeline.health import Notices
 from livebragg.pipeline.payloads import stack_frames
 from livebragg.pipeline.probe_finder import fixed_probe
 from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.recordings import Recording
 from livebragg.wire.messages import AcquisitionOpened
 
@@ -58,10 +59,13 @@ def process_recording(
     ------
     ProbeError
         The probe can neither be measured nor is it configured.
+    ConfigError
+        The configured file of vacuum frames cannot be used.
     ResultsError
         The results file cannot be written.
     """
-    probe = fixed_probe(config.probe) or _measure(recording, config)
+    template = vacuum_template(config)
+    probe = fixed_probe(config.probe) or _measure(recording, config, template)
     notices = Notices()
     run = ScanRun(
         _opened(recording), probe, config, RecordingLookup(recording), notices, results_path=results_path
@@ -69,7 +73,7 @@ def process_recording(
     if run.problem:
         raise ResultsError(run.problem)
     try:
-        analyzers = _analyse(recording, config, probe, run, progress)
+        analyzers = _analyse(recording, config, probe, template, run, progress)
         _count_odd_pixels(analyzers, run, notices)
         progress("classifying", recording.n_frames, recording.n_frames)
         run.finish(1, "complete", "processed from a recording", {"frames_received": float(recording.n_frames)})
@@ -82,13 +86,18 @@ def process_recording(
 
 
 def _analyse(
-    recording: Recording, config: Config, probe: ProbeShape, run: ScanRun, progress: Progress
+    recording: Recording,
+    config: Config,
+    probe: ProbeShape,
+    template: ProbeTemplate | None,
+    run: ScanRun,
+    progress: Progress,
 ) -> list[FrameAnalyzer]:
     """Detect and analyse all frames; returns the analyzers, which know what was odd about them."""
     analyzers: list[FrameAnalyzer] = []
     done = refreshed = 0
     line = recording.scan_shape[1]
-    for batch in _batches(recording, config, probe, analyzers):
+    for batch in _batches(recording, config, probe, template, analyzers):
         run.add_batch(batch)
         run.counters["frames_analysed"] += len(batch)
         done += len(batch)
@@ -110,7 +119,11 @@ def _count_odd_pixels(analyzers: list[FrameAnalyzer], run: ScanRun, notices: Not
 
 
 def _batches(
-    recording: Recording, config: Config, probe: ProbeShape, analyzers: list[FrameAnalyzer]
+    recording: Recording,
+    config: Config,
+    probe: ProbeShape,
+    template: ProbeTemplate | None,
+    analyzers: list[FrameAnalyzer],
 ) -> Iterator[DetectedBatch]:
     """Batches in scan order; a few are detected at the same time, since the kernels release the GIL.
 
@@ -122,7 +135,9 @@ def _batches(
 
     def detect(start: int, frames: np.ndarray) -> DetectedBatch:
         if not hasattr(mine, "analyzer"):
-            mine.analyzer = FrameAnalyzer(probe, recording.frame_shape, config.detection, config.virtual)
+            mine.analyzer = FrameAnalyzer(
+                probe, recording.frame_shape, config.detection, config.virtual, template=template
+            )
             analyzers.append(mine.analyzer)
         batch: DetectedBatch = mine.analyzer.analyze(frames, np.arange(start, start + len(frames)))
         return batch
@@ -138,13 +153,13 @@ def _batches(
             yield pending.popleft().result()
 
 
-def _measure(recording: Recording, config: Config) -> ProbeShape:
+def _measure(recording: Recording, config: Config, template: ProbeTemplate | None) -> ProbeShape:
     count = min(config.probe.frames, recording.n_frames)
     problem = ProbeError("the recording has no frames")
     for start in np.linspace(0, recording.n_frames - count, PROBE_PLACES).astype(int):
         try:
             frames = stack_frames([recording.read(start, start + count)])
-            return measure_probe(frames, known=config.probe, detection=config.detection)
+            return measure_probe(frames, known=config.probe, detection=config.detection, template=template)
         except ProbeError as error:
             problem = error
     raise problem

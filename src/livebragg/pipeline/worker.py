@@ -14,6 +14,7 @@ from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.errors import FrameError, LiveBraggError, ProbeError, WireError
 from livebragg.model import Acquisition, DetectedBatch, ProbeShape
 from livebragg.pipeline.payloads import empty_batch, frames_to_positions, read_piece, stack_frames
+from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire.messages import DetectJob, DetectResult, MeasureJob, Piece, ProbeMeasured
 
@@ -43,6 +44,11 @@ class WorkerStage:
         Detection, probe and virtual detectors are used.
     log : FrameLogReader
         Where the payloads lie; not closed here.
+
+    Raises
+    ------
+    ConfigError
+        The configured file of vacuum frames cannot be used.
     """
 
     def __init__(self, worker_id: str, config: Config, log: FrameLogReader) -> None:
@@ -51,6 +57,7 @@ class WorkerStage:
         self._log = log
         self._analyzer_key: tuple[ProbeShape, tuple[int, int]] | None = None
         self._analyzer: FrameAnalyzer | None = None
+        self._template = vacuum_template(config)
 
     def handle(self, job: DetectJob | MeasureJob) -> DetectResult | ProbeMeasured:
         """Do one job. Bad payloads are counted in the result, never raised."""
@@ -83,7 +90,10 @@ class WorkerStage:
         if loaded.frames:
             try:
                 probe = measure_probe(
-                    stack_frames(loaded.frames), known=self._config.probe, detection=self._config.detection
+                    stack_frames(loaded.frames),
+                    known=self._config.probe,
+                    detection=self._config.detection,
+                    template=self._template,
                 )
             except (ProbeError, FrameError) as error:
                 problem = str(error)
@@ -127,7 +137,9 @@ class WorkerStage:
 
     def _analyzer_for(self, probe: ProbeShape, shape: tuple[int, int]) -> FrameAnalyzer:
         if self._analyzer is None or self._analyzer_key != (probe, shape):
-            self._analyzer = FrameAnalyzer(probe, shape, self._config.detection, self._config.virtual)
+            self._analyzer = FrameAnalyzer(
+                probe, shape, self._config.detection, self._config.virtual, template=self._template
+            )
             self._analyzer_key = (probe, shape)
         return self._analyzer
 

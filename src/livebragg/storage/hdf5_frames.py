@@ -40,7 +40,7 @@ def open_scan(path: Path, dataset: str | None, scan_shape: tuple[int, int] | Non
     RecordingError
         When the file cannot be opened or holds no such scan.
     """
-    file = _open_file(path)
+    file = open_hdf5(path)
     try:
         candidates = scan_datasets(file)
         name = _choose(path, file, candidates, dataset, scan_shape)
@@ -69,7 +69,8 @@ def scan_datasets(file: h5py.File) -> dict[str, tuple[int, ...]]:
     return dict(sorted(found.items(), key=lambda entry: (-scan_axes(entry[1]), -math.prod(entry[1]))))
 
 
-def _open_file(path: Path) -> h5py.File:
+def open_hdf5(path: Path) -> h5py.File:
+    """Open a file to read it; raises `RecordingError` with the remedy."""
     try:
         if not h5py.is_hdf5(path):
             raise RecordingError(f"{path} is not an HDF5 file; give an HDF5 or .npy file")

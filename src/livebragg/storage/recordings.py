@@ -146,11 +146,11 @@ def open_recording(
     ((2, 3), (8, 9), (2, 8, 9))
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     if path.suffix.lower() == ".npy":
         if dataset is not None:
             raise RecordingError(f"{path} is one array without a name: leave out the dataset {dataset!r}")
-        return Recording(path, stack_of(_memory_map(path), scan_shape, str(path)))
+        return Recording(path, stack_of(memory_map(path), scan_shape, str(path)))
     found = hdf5_frames.open_scan(path, dataset, scan_shape)
     return Recording(
         path,
@@ -162,14 +162,16 @@ def open_recording(
     )
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Raise `RecordingError` unless `path` is a file."""
     if not path.exists():
         raise RecordingError(f"{path} does not exist; check the name, and that its disk is mounted")
     if not path.is_file():
         raise RecordingError(f"{path} is not a file; give an HDF5 or .npy file")
 
 
-def _memory_map(path: Path) -> NDArray[np.generic]:
+def memory_map(path: Path) -> NDArray[np.generic]:
+    """Array of a ``.npy`` file, not yet read; raises `RecordingError` when it is none."""
     try:
         array: NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
