@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from livebragg.kernels.refine import PHASES
 from scipy.signal import fftconvolve
 from scipy.special import chndtr
 
 from livebragg.detect.disk import disk_image
 from livebragg.detect.template import ProbeTemplate
 from livebragg.errors import ProbeError
+from livebragg.kernels.fit import PHASES
 from probe_images import bullseye, disk, recorded
 
 
