@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from livebragg.kernels.refine import PHASES
 from scipy import ndimage
 
 from livebragg.detect.template import ProbeTemplate, disk_profile
 from livebragg.errors import ProbeError
+from livebragg.kernels.fit import PHASES
 from livebragg.model import ProbeShape
 
 
