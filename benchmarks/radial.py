@@ -10,10 +10,10 @@ the kernel without disks, and with all disks left out, on a frame that is alread
 `measure_many`, which loads the frames first; the kernel with disks relative to one FFT correlation (scipy rfft2 +
 irfft2, float32, one worker) of the same frame, and relative to the same profile by three `numpy.bincount`.
 
-Virtual detectors (n rings of equal width, the sum pattern and the centre of mass): `collect`, which multiplies by
-one image per detector; `collect_packed`, which follows outlines; the latter relative to its own pass without
-any detector, and relative to the FFT correlation; soft: `collect_packed` with n detectors of random
-sensitivity, its worst case.
+Virtual detectors (n rings of equal width, the sum pattern and the centre of mass): dense, a yardstick that
+multiplies by one image per detector; `collect`, which follows outlines; the latter relative to its own pass
+without any detector, and relative to the FFT correlation; soft: `collect` with n detectors of random sensitivity,
+its worst case.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from scenes import make_scene
 
 from livebragg.detect.radial import RadialProfiler
 from livebragg.detect.virtual import pack_masks
+from livebragg.kernels.compiled import fast_sums
 from livebragg.kernels.radial import radial_profile
-from livebragg.kernels.virtual import collect, collect_packed
+from livebragg.kernels.virtual import collect
 from livebragg.model import BraggPeaks
 
 RADIUS, DISKS, PAD = 5.0, 40, 12
@@ -50,7 +51,7 @@ def main() -> None:
     for size in sizes:
         for corner in (False, True):
             print(_radial(size, corner, repetitions), flush=True)
-    print(f"\n{'size':>5} {'n':>3} {'collect':>8} {'packed':>8} {'x pass':>7} {'x FFT':>6} {'soft':>8}")
+    print(f"\n{'size':>5} {'n':>3} {'dense':>8} {'collect':>8} {'x pass':>7} {'x FFT':>6} {'soft':>8}")
     for size in sizes:
         for n in (1, 2, 4, 8, 16):
             print(_virtual(size, n, repetitions), flush=True)
@@ -106,16 +107,49 @@ def _virtual(size: int, n: int, repetitions: int) -> str:
 
     dense, ours, bare, graded, fft = _median_microseconds(
         repetitions,
-        several(collect, masks, out),
-        several(collect_packed, packed, out),
-        several(collect_packed, empty, out[:3]),
-        several(collect_packed, soft, out),
+        several(_collect_dense, masks, out),
+        several(collect, packed, out),
+        several(collect, empty, out[:3]),
+        several(collect, soft, out),
         lambda: _correlate(single),
     )
     return (
         f"{size:5d} {n:3d} {np.median(dense):8.1f} {np.median(ours):8.1f} {np.median(ours / bare):7.2f} "
         f"{np.median(ours / fft):6.2f} {np.median(graded):8.1f}"
     )
+
+
+@fast_sums()
+def _collect_dense(
+    image: NDArray[np.float32],
+    pad: int,
+    gain: float,
+    masks: NDArray[np.float32],
+    out_virtual: NDArray[np.float32],
+    out_sum: NDArray[np.float32],
+) -> None:
+    """What `collect` does, with a multiplication for each pixel of each detector."""
+    n, rows, cols = masks.shape
+    scale = np.float32(gain)
+    total = moment_row = moment_col = 0.0
+    out_virtual[:] = 0.0
+    for r in range(rows):
+        pixels, target = image[r + pad, pad : pad + cols], out_sum[r]
+        line = line_moment = np.float32(0.0)
+        for c in range(cols):
+            line += pixels[c]
+            line_moment += np.float32(c) * pixels[c]
+            target[c] += scale * pixels[c]
+        total += float(line)
+        moment_row += r * float(line)
+        moment_col += float(line_moment)
+        for k in range(n):
+            seen = np.float32(0.0)
+            for c in range(cols):
+                seen += masks[k, r, c] * pixels[c]
+            out_virtual[k] += scale * seen
+    out_virtual[n] = total * gain
+    out_virtual[n + 1], out_virtual[n + 2] = moment_row / total, moment_col / total
 
 
 def _median_microseconds(repetitions: int, *calls: Callable[[], object]) -> NDArray[np.float64]:

@@ -9,12 +9,28 @@ from pathlib import Path
 
 import pytest
 
+NAMES = (
+    "load",
+    "sums",
+    "background",
+    "score",
+    "maxima",
+    "near",
+    "fit",
+    "find",
+    "hot",
+    "noise",
+    "batch",
+    "virtual",
+    "radial",
+)
+
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="already running uncompiled")
-@pytest.mark.parametrize("name", ["test_detection_kernels.py", "test_radial.py"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_kernels_of_a_frame_pass_their_tests_uncompiled(name):
-    here = Path(__file__).with_name(name)
+    here = Path(__file__).with_name(f"test_{name}.py")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(here)]
     run = subprocess.run(
         command, env={**os.environ, "NUMBA_DISABLE_JIT": "1"}, cwd=here.parents[2], capture_output=True, text=True

@@ -51,5 +51,5 @@ def as_pixels(frames: NDArray[np.generic], frame_shape: tuple[int, int]) -> tupl
     _check(stack, frame_shape)
     kind = PIXEL_TYPES.index(stack.dtype.kind + str(stack.dtype.itemsize))
     if not (stack.flags.c_contiguous and stack.flags.aligned):
-        stack = np.require(stack, requirements="CA")
+        stack = np.require(stack, requirements=("C", "A"))
     return stack.view(np.uint8), kind

@@ -45,7 +45,7 @@ def prepare_frame(
             drop_negative(pad, image, out_health)
     if scratch.noise[0] != 1.0:
         scale_image(1.0 / scratch.noise[0], pad, image)
-    return top / scratch.noise[0]
+    return float(top / scratch.noise[0])
 
 
 @kernel()

@@ -182,7 +182,7 @@ def _climb(
 def _corner(plan: Plan, scratch: Scratch, pixel_row: int, pixel_col: int) -> int:  # pragma: no cover - compiled
     """Flat position of the corner of the patch's square about a pixel."""
     width = scratch.image.shape[1]
-    return (pixel_row + plan.pad - plan.reach) * width + pixel_col + plan.pad - plan.reach
+    return int((pixel_row + plan.pad - plan.reach) * width + pixel_col + plan.pad - plan.reach)
 
 
 @part()
@@ -309,7 +309,7 @@ def _significance(
     wrong = (SYSTEMATIC * known_on) ** 2 + (UNEVEN * max(off, 0.0) * ratio) ** 2
     simple = (on - ratio * off) / math.sqrt(variance + wrong)
     if simple > _PLAIN:
-        return simple
+        return float(simple)
     root = root_deviance(counts + noise_on, off + known_off + noise_off, ratio, known_on, known_off)
     return root / math.sqrt(1.0 + wrong / variance)
 
@@ -339,7 +339,7 @@ def refit(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> flo
     if not _step(plan, scratch, k, False, fit):
         fit[ROW], fit[COL] = old_row, old_col
     _renew(plan, scratch, k, fit)
-    return max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col))
+    return float(max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col)))
 
 
 @part()

@@ -269,7 +269,7 @@ def aperture_sums(
         known_off += b * known[i]
         area_on += a
         area_off += b
-    return on, off, known_on, known_off, area_on, area_off
+    return float(on), float(off), float(known_on), float(known_off), float(area_on), float(area_off)
 
 
 @kernel()
@@ -287,4 +287,4 @@ def brightest(
         if bits[i] == top:
             place = i
             break
-    return out_line[place]
+    return float(out_line[place])

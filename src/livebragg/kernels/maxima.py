@@ -79,7 +79,7 @@ def _any(bits: NDArray[np.uint32]) -> bool:  # pragma: no cover - compiled
     total = np.uint32(0)
     for i in range(bits.size):
         total |= bits[i]
-    return total != 0
+    return bool(total != 0)
 
 
 @kernel()
