@@ -114,13 +114,17 @@ def build_plan(
     disk_area, box_area, cell_area = _areas(weight, pad, aperture, box, margin, cell)
     ring = box_area - disk_area
     good = weight[pad:-pad, pad:-pad] > 0
-    seen = (disk_area >= _MIN_DISK_FRACTION * disk_area.max()) & (ring >= _MIN_RING_FRACTION * ring.max())
+    seen = (
+        (disk_area > 0)
+        & (disk_area >= _MIN_DISK_FRACTION * disk_area.max())
+        & (ring >= _MIN_RING_FRACTION * ring.max())
+    )
     if not seen.any():
         raise FrameError(
             f"no pixel of a frame of {frame_shape} pixels has half a disk of radius {probe.radius} px and some "
             "background around it; mask fewer pixels or set a smaller probe.radius"
         )
-    templates, soft, patch, lit, inside_patch, distance = _tables(probe, patch_radius, reach, weight.shape[1])
+    templates, soft, patch, lit, inside_patch, steps = _tables(probe, patch_radius, reach, weight.shape[1])
     places = independent_places(int(good.sum()), float(templates[0, 3].sum()))
     sure = significance_for(_SURE if false_disks_per_frame is None else false_disks_per_frame, places)
     threshold = significance_for(_MOST, places) if false_disks_per_frame is None else sure
@@ -145,7 +149,8 @@ def build_plan(
         patch=patch,
         lit=lit,
         inside_patch=inside_patch,
-        outside=(inside_patch * (distance > edge + 1.0)).astype(np.float32),
+        outside=(inside_patch * (np.hypot(*steps) > edge + 1.0)).astype(np.float32),
+        steps=steps,
         reach=reach,
         weight=weight,
         clean=_clean(good, patch_radius),
@@ -209,10 +214,10 @@ def _areas(
 def _tables(
     probe: ProbeTemplate, patch_radius: float, reach: int, width: int
 ) -> tuple[
-    NDArray[np.float32], NDArray[np.float32], NDArray[np.uint32], int, NDArray[np.float32], NDArray[np.float64]
+    NDArray[np.float32], NDArray[np.float32], NDArray[np.uint32], int, NDArray[np.float32], NDArray[np.float32]
 ]:
     """Templates on a round patch, a blurred one, the patch in a flat image of `width` columns, how many of its
-    pixels are lit, which of its places count, and how far they are from the middle."""
+    pixels are lit, which of its places count, and where they are about the middle."""
     rows, cols = np.indices((2 * reach + 1, 2 * reach + 1))
     distance = np.hypot(rows - reach, cols - reach)
     round_ = distance <= patch_radius
@@ -234,10 +239,10 @@ def _tables(
     soft[:3, :n] = blurred[:, round_][:, order]
     inside = np.zeros(filled, np.float32)
     inside[:n] = 1.0
-    distances = np.zeros(filled)
-    distances[:n] = distance[round_][order]
+    steps = np.zeros((2, filled), np.float32)
+    steps[:, :n] = np.stack([rows - reach, cols - reach])[:, round_][:, order]
     lit = int((bright >= _DARK * bright.max())[round_].sum())
-    return templates, soft, patch, lit, inside, distances
+    return templates, soft, patch, lit, inside, steps
 
 
 def _clean(good: NDArray[np.bool_], patch_radius: float) -> NDArray[np.bool_]:

@@ -95,12 +95,22 @@ def tile_background(
             _add_up(cells[top:bottom], areas[top:bottom], lines)
             for j in range(tiles[1]):
                 left, right = j * cols // tiles[1], (j + 1) * cols // tiles[1]
-                whole = areas[(top + bottom) // 2, (left + right) // 2]
+                whole = _largest(areas[top:bottom, left:right])
                 level, area = _mean(lines[1, left:right], lines[2, left:right])
                 out_level[i, j], out_trust[i, j] = level, area
                 lines[0, left:right] = _limit(level, max(float(whole), 1.0), pixel_variance)
     _pool(out_level, out_trust)
     _trust(out_level, pixel_variance, out_trust)
+
+
+@kernel()
+def _largest(areas: NDArray[np.float32]) -> float:  # pragma: no cover - compiled
+    """Pixels of a tile's largest cell."""
+    whole = np.float32(0.0)
+    for r in range(areas.shape[0]):
+        for c in range(areas.shape[1]):
+            whole = max(whole, areas[r, c])
+    return float(whole)
 
 
 @kernel()

@@ -31,11 +31,14 @@ def prepare_frame(
     counting : tuple
         Number of the pixel type, counts per electron (0: measured from the frame, and the read noise too),
         counts of a pixel without electrons, and read-noise variance in electrons squared.
+    out_health : NDArray[np.int64], shape (5,)
+        As in `load_frame`; ``[4]``: frames with pixels that became 0.
     """
     pixel_type, gain, offset, variance = counting
     measured = gain <= 0.0
     keep_negative = measured or variance > 0.0
     pad, image = plan.pad, scratch.image
+    before = out_health[0] + out_health[1]
     top = load_frame(frame, pixel_type, offset, keep_negative, pad, plan.bad, image, out_health)
     scratch.noise[0], scratch.noise[1] = gain, variance
     if measured:
@@ -43,6 +46,7 @@ def prepare_frame(
         measure_noise(inner, scratch.segments, scratch.order, scratch.noise)
         if scratch.noise[1] <= 0.0:
             drop_negative(pad, image, out_health)
+    out_health[4] += out_health[0] + out_health[1] > before
     if scratch.noise[0] != 1.0:
         scale_image(1.0 / scratch.noise[0], pad, image)
     return float(top / scratch.noise[0])

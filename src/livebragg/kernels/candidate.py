@@ -14,6 +14,7 @@ from livebragg.kernels.fit import (
     aperture_sums,
     brightest,
     gather,
+    level_out,
     multiply,
     normal_equations,
     phase_of,
@@ -43,6 +44,9 @@ REFUSED, TAKEN, HOT = 0, 1, 2
 _SURE = 6.0
 """Excess, in standard deviations of the background, from which a candidate is taken for a disk before its fit. A
 weaker one may be noise, and if not is too weak to matter to its neighbours."""
+
+_GLOW = 0.2
+"""Relative error of what light is expected around a disk."""
 
 _PLAIN = 8.0
 """Significance above which it need not be known exactly."""
@@ -82,18 +86,18 @@ def expect_candidate(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: n
     else:
         scratch.crowded[k] = OVERLAPPED if other <= plan.overlap**2 else TOUCHED
         if scratch.height[k] > _SURE * math.sqrt(scratch.ground[k] + 1.0):
-            _put(plan, scratch, k, True)
+            put(plan, scratch, k, True)
 
 
 @part()
-def _put(plan: Plan, scratch: Scratch, k: int, present: bool) -> None:  # pragma: no cover - compiled
+def put(plan: Plan, scratch: Scratch, k: int, present: bool) -> None:  # pragma: no cover - compiled
     """Put candidate `k` into the model, at its place and with its amount, or take it out."""
     if scratch.modelled[k] == present:
         return
     pixel_row, phase_row, rest_row = phase_of(scratch.place[k, 0])
     pixel_col, phase_col, rest_col = phase_of(scratch.place[k, 1])
     template = plan.templates[phase_row * PHASES + phase_col]
-    corner = _corner(plan, scratch, pixel_row, pixel_col)
+    corner = corner_of(plan, scratch, pixel_row, pixel_col)
     amount = scratch.amount[k] if present else -scratch.amount[k]
     patch = plan.patch[: plan.lit]
     add_disk(template, patch, corner, amount, rest_row, rest_col, scratch.model.reshape(-1))
@@ -119,8 +123,9 @@ def fit_candidate(
         return verdict
     scratch.state[k] = DISK
     fit[OWNER] = k
-    if scratch.crowded[k] >= OVERLAPPED:
-        _renew(plan, scratch, k, fit)
+    lost = scratch.crowded[k] == TOUCHED and not scratch.modelled[k] and fit[SIGNIFICANCE] > _SURE
+    if lost or scratch.crowded[k] >= OVERLAPPED:
+        renew(plan, scratch, k, fit)
     return TAKEN
 
 
@@ -128,15 +133,15 @@ def fit_candidate(
 def dismiss(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: no cover - compiled
     """Candidate `k` is none."""
     scratch.state[k] = NONE
-    _put(plan, scratch, k, False)
+    put(plan, scratch, k, False)
 
 
 @part()
-def _renew(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
+def renew(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
     """Bring the model up to date with a fit."""
-    _put(plan, scratch, k, False)
+    put(plan, scratch, k, False)
     scratch.place[k, 0], scratch.place[k, 1], scratch.amount[k] = fit[ROW], fit[COL], fit[INTENSITY]
-    _put(plan, scratch, k, True)
+    put(plan, scratch, k, True)
 
 
 @part()
@@ -151,9 +156,7 @@ def _try(
     r, c = scratch.bin_row[k], scratch.bin_col[k]
     fit[BACKGROUND] = max(scratch.ground[k] / plan.disk_area[r, c], 1e-6)
     weak = scratch.height[k] ** 2 < _STRONG**2 * (scratch.ground[k] + scratch.height[k])
-    if weak and not _climb(plan, scratch, k, True, _SOFT_CONVERGED, fit):
-        return REFUSED
-    if not _climb(plan, scratch, k, False, _CONVERGED, fit):
+    if not _climb(plan, scratch, k, weak, fit):
         return REFUSED
     if crowd >= OVERLAPPED and nearest_disk(plan, scratch, fit[ROW], fit[COL], k) < square:
         return REFUSED
@@ -166,27 +169,34 @@ def _try(
 
 @part()
 def _climb(
-    plan: Plan, scratch: Scratch, k: int, soft: bool, close: float, fit: NDArray[np.float64]
+    plan: Plan, scratch: Scratch, k: int, weak: bool, fit: NDArray[np.float64]
 ) -> bool:  # pragma: no cover - compiled
-    """Steps until one is shorter than `close`, in pixels; False when the disk runs away."""
-    for _ in range(_STEPS):
+    """Steps until one is short, for a `weak` disk first with the soft template; False when the disk runs away."""
+    soft, left = weak, _STEPS
+    while left > 0:
         old_row, old_col = fit[ROW], fit[COL]
         if not _step(plan, scratch, k, soft, fit):
             return False
-        if max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col)) < close:
-            break
+        move = max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col))
+        left -= 1
+        if soft and (move < _SOFT_CONVERGED or left == 0):
+            soft, left = False, _STEPS
+        elif move < _CONVERGED and not soft:
+            left = 0
     return True
 
 
 @part()
-def _corner(plan: Plan, scratch: Scratch, pixel_row: int, pixel_col: int) -> int:  # pragma: no cover - compiled
+def corner_of(plan: Plan, scratch: Scratch, pixel_row: int, pixel_col: int) -> int:  # pragma: no cover - compiled
     """Flat position of the corner of the patch's square about a pixel."""
     width = scratch.image.shape[1]
     return int((pixel_row + plan.pad - plan.reach) * width + pixel_col + plan.pad - plan.reach)
 
 
 @part()
-def _tile(plan: Plan, scratch: Scratch, row: float, col: float) -> tuple[int, int]:  # pragma: no cover - compiled
+def tile_of(
+    plan: Plan, scratch: Scratch, row: float, col: float
+) -> tuple[int, int]:  # pragma: no cover - compiled
     rows, cols = plan.clean.shape
     tile_rows, tile_cols = scratch.level.shape
     i = min(max(int(row * tile_rows / rows), 0), tile_rows - 1)
@@ -202,7 +212,7 @@ def _gather(
     where = scratch.where
     fresh = where[0] != k or where[1] != pixel_row or where[2] != pixel_col
     where[0], where[1], where[2] = k, pixel_row, pixel_col
-    corner = _corner(plan, scratch, pixel_row, pixel_col)
+    corner = corner_of(plan, scratch, pixel_row, pixel_col)
     if fresh:
         gather(scratch.image.reshape(-1), corner, plan.patch, pixels)
     if scratch.crowded[k] != ALONE:
@@ -210,6 +220,8 @@ def _gather(
         if fresh:
             _gather_others(plan, scratch, k, pixel_row, pixel_col, known)
             subtract(known, pixels)
+    if fresh:
+        _level_out(plan, scratch, pixel_row, pixel_col, pixels)
     rows, cols = plan.clean.shape
     if not (0 <= pixel_row < rows and 0 <= pixel_col < cols) or not plan.clean[pixel_row, pixel_col]:
         use = scratch.patch[2]
@@ -217,6 +229,32 @@ def _gather(
             gather(plan.weight.reshape(-1), corner, plan.patch, use)
             multiply(plan.inside_patch, use)
     return known, use
+
+
+@part()
+def _level_out(
+    plan: Plan, scratch: Scratch, row: int, col: int, pixels: NDArray[np.float32]
+) -> None:  # pragma: no cover - compiled
+    """Take the slope between the background tiles out of a patch: it would move the disk to the bright side."""
+    i, j = tile_of(plan, scratch, row, col)
+    rows, cols = plan.clean.shape
+    tall, wide = rows / scratch.level.shape[0], cols / scratch.level.shape[1]
+    noise = scratch.level[i, j] / (tall * wide)
+    above, below = max(i - 1, 0), min(i + 1, scratch.level.shape[0] - 1)
+    left, right = max(j - 1, 0), min(j + 1, scratch.level.shape[1] - 1)
+    by_row = _slope(scratch.level[above, j], scratch.level[below, j], (below - above) * tall, noise)
+    by_col = _slope(scratch.level[i, left], scratch.level[i, right], (right - left) * wide, noise)
+    if by_row != 0.0 or by_col != 0.0:
+        level_out(plan.steps, by_row, by_col, pixels)
+
+
+@part()
+def _slope(first: float, last: float, distance: float, noise: float) -> float:  # pragma: no cover - compiled
+    """Slope between two tiles of variance `noise`, the smaller the less certain it is."""
+    rise = last - first
+    if rise * rise <= 2.0 * noise or distance <= 0.0:
+        return 0.0
+    return rise * (1.0 - 2.0 * noise / (rise * rise)) / distance
 
 
 @part()
@@ -228,8 +266,8 @@ def _gather_others(
     own_col, phase_col, rest_col = phase_of(scratch.place[k, 1])
     here = own_row == pixel_row and own_col == pixel_col
     if not here:  # its template does not fit the line
-        _put(plan, scratch, k, False)
-    gather(scratch.model.reshape(-1), _corner(plan, scratch, pixel_row, pixel_col), plan.patch, out_line)
+        put(plan, scratch, k, False)
+    gather(scratch.model.reshape(-1), corner_of(plan, scratch, pixel_row, pixel_col), plan.patch, out_line)
     if scratch.modelled[k]:
         template = plan.templates[phase_row * PHASES + phase_col]
         take_out(template, scratch.amount[k], rest_row, rest_col, out_line)
@@ -251,7 +289,7 @@ def _step(
     matrix, vector, noise = scratch.matrix, scratch.vector, scratch.noise[1]
     amount, base = fit[INTENSITY], fit[BACKGROUND]
     normal_equations(scratch.patch[0], known, use, template, amount, base, noise, plan.plateau, matrix, vector)
-    _add_tile(plan, scratch, fit)
+    _addtile_of(plan, scratch, fit)
     if not solve(matrix, vector, 4):
         return False
     intensity = vector[0]
@@ -276,9 +314,9 @@ def _is_tied(plan: Plan, found_at: NDArray[np.float64], fit: NDArray[np.float64]
 
 
 @part()
-def _add_tile(plan: Plan, scratch: Scratch, fit: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
+def _addtile_of(plan: Plan, scratch: Scratch, fit: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
     """The tile's background is one more measurement of the disk's."""
-    i, j = _tile(plan, scratch, fit[ROW], fit[COL])
+    i, j = tile_of(plan, scratch, fit[ROW], fit[COL])
     area = scratch.trust[i, j] / scratch.level[i, j]
     variance = (max(fit[BACKGROUND], scratch.level[i, j]) + scratch.noise[1]) * area
     scratch.matrix[3, 3] += area * area / variance
@@ -297,8 +335,11 @@ def _significance(
     on, off, known_on, known_off, area_on, area_off = aperture_sums(
         scratch.patch[0], known, use, inside, plan.outside
     )
-    i, j = _tile(plan, scratch, fit[ROW], fit[COL])
+    i, j = tile_of(plan, scratch, fit[ROW], fit[COL])
     trust = scratch.trust[i, j]
+    expected = scratch.level[i, j] * area_off
+    glow = off + known_off - expected
+    scratch.glow[k] = glow / math.sqrt(expected + 1.0 + known_off + (_GLOW * (expected + known_off)) ** 2)
     area_off += trust / scratch.level[i, j]
     off += trust
     if not (area_on > 0.0 and area_off > 0.0):
@@ -335,10 +376,10 @@ def _mended(plan: Plan, scratch: Scratch, fit: NDArray[np.float64]) -> bool:  # 
 def refit(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> float:  # pragma: no cover - compiled
     """One step of a disk among its neighbours; returns how far it moved, in pixels."""
     scratch.where[0] = -1
-    old_row, old_col = fit[ROW], fit[COL]
+    old_row, old_col, old_amount = fit[ROW], fit[COL], fit[INTENSITY]
     if not _step(plan, scratch, k, False, fit):
-        fit[ROW], fit[COL] = old_row, old_col
-    _renew(plan, scratch, k, fit)
+        fit[ROW], fit[COL], fit[INTENSITY] = old_row, old_col, old_amount
+    renew(plan, scratch, k, fit)
     return float(max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col)))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.kernels.background import cell_sums, tile_background
+from livebragg.kernels.beside import look_beside
 from livebragg.kernels.candidate import HOT, TAKEN, dismiss, expect_candidate, fit_candidate, refit, wipe_model
 from livebragg.kernels.compiled import kernel, part
 from livebragg.kernels.maxima import find_maxima, sort_descending
@@ -71,19 +72,23 @@ def find_disks(
     for turn in range(_MAX_RESTARTS + 1):
         unit = _sum_up(plan, scratch, top)
         count = _candidates(plan, scratch, unit)
-        found, hot = _take_candidates(plan, scratch, count, 0, turn < _MAX_RESTARTS, out_fit, out_health)
+        found, hot, full = _take_candidates(plan, scratch, 0, count, 0, turn < _MAX_RESTARTS, out_fit)
         if hot == 0:
             break
         out_health[2] += hot
         _forget(plan, scratch, count)
-    for _ in range(_PEELS):
-        if not _lower_background(plan, scratch, count):
-            break
-        found, _ = _take_candidates(plan, scratch, count, found, False, out_fit, out_health)
+    peels = 0
+    while not full and peels < _PEELS and _lower_background(plan, scratch, count):
+        found, _, full = _take_candidates(plan, scratch, 0, count, found, False, out_fit)
+        peels += 1
+    more = count if full else look_beside(plan, scratch, count, found, out_fit)
+    if more > count:
+        found, _, full = _take_candidates(plan, scratch, count, more, found, False, out_fit)
+    out_health[3] += full
     if plan.threshold < plan.sure:
         found = _keep_likely(plan, scratch, found, out_fit)
     _fit_jointly(plan, scratch, found, out_fit)
-    _forget(plan, scratch, count)
+    _forget(plan, scratch, more)
     return _drop_faded(plan, found, out_fit)
 
 
@@ -158,24 +163,27 @@ def _locate(plan: Plan, scratch: Scratch, unit: float, k: int) -> None:  # pragm
     scratch.ground[k] = sums[r, c] * unit - scratch.height[k]
 
 
-@part()
+@kernel()
 def _take_candidates(
     plan: Plan,
     scratch: Scratch,
+    first: int,
     count: int,
     found: int,
     mend: bool,
     out_fit: NDArray[np.float64],
-    out_health: NDArray[np.int64],
-) -> tuple[int, int]:  # pragma: no cover - compiled
-    """Fit and test the candidates, brightest first; returns disks, `found` of them before, and hot pixels.
+) -> tuple[int, int, bool]:  # pragma: no cover - compiled
+    """Fit and test the candidates from the `first` to the `count`-th, brightest first.
+
+    Returns the number of disks, of which `found` were known before, of hot pixels, and whether there were more
+    disks than there is room for.
 
     Those that were refused before are tried again when they came near. With `mend`, places where one pixel poses
     as a disk are mended and left out.
     """
     hot = 0
     room = out_fit.shape[0] - 1
-    for n in range(count):
+    for n in range(first, count):
         k = scratch.order[n]
         if scratch.state[k] == DISK or (scratch.state[k] == NONE and scratch.rating[k] < _NEAR * plan.threshold):
             continue
@@ -183,11 +191,11 @@ def _take_candidates(
         if verdict == HOT:
             hot += 1
         elif verdict == TAKEN and found == room:
-            out_health[3] += 1
-            break
+            dismiss(plan, scratch, k)
+            return found, hot, True
         elif verdict == TAKEN:
             found += 1
-    return found, hot
+    return found, hot, False
 
 
 @part()

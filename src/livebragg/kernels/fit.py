@@ -113,6 +113,17 @@ def subtract(known: NDArray[np.float32], out_pixels: NDArray[np.float32]) -> Non
         out_pixels[i] -= known[i]
 
 
+@fast_sums()
+def level_out(
+    steps: NDArray[np.float32], by_row: float, by_col: float, out_pixels: NDArray[np.float32]
+) -> None:  # pragma: no cover - compiled
+    """Take a slope, electrons per pixel and pixel, out of the pixels of a patch."""
+    a, b = np.float32(by_row), np.float32(by_col)
+    down, right = steps[0], steps[1]
+    for i in range(out_pixels.size):
+        out_pixels[i] -= a * down[i] + b * right[i]
+
+
 @kernel()
 def multiply(factor: NDArray[np.float32], out_line: NDArray[np.float32]) -> None:  # pragma: no cover - compiled
     """Multiply one line by another."""
@@ -287,4 +298,4 @@ def brightest(
         if bits[i] == top:
             place = i
             break
-    return float(out_line[place])
+    return float(out_line[place]) if top > 0 else 0.0

@@ -50,10 +50,9 @@ def load_frame(
         The padding is not touched.
     out_health : NDArray[np.int64], shape (5,)
         Counters that grow: ``[0]`` pixels that were not finite and ``[1]`` negative pixels, all of which became
-        0; ``[4]`` frames with such pixels.
+        0.
     """
     width = out_image.shape[1]
-    before = out_health[0] + out_health[1]
     limit = _LOWEST_FINITE if keep_negative else _LARGEST_FINITE
     flat, next_bad, top = out_image.reshape(-1), 0, 0
     counts = pixel_type < _UNSIGNED and offset <= 0.0  # nothing can be odd
@@ -68,7 +67,6 @@ def load_frame(
             _repair_row(keep_negative, target, out_health)
             high, _ = _row_bounds(target, True)
         top = max(top, high)
-    out_health[4] += out_health[0] + out_health[1] > before
     return _number_of(top)
 
 
@@ -148,13 +146,11 @@ def drop_negative(
 ) -> None:  # pragma: no cover
     """Turn negative pixels into 0, and count them, once it is known that they are not noise."""
     width = out_image.shape[1]
-    before = out_health[1]
     for r in range(pad, out_image.shape[0] - pad):
         row = out_image[r, pad : width - pad]
         _, highest = _row_bounds(row, False)
         if highest > _LARGEST_FINITE:
             _repair_row(False, row, out_health)
-    out_health[4] += out_health[1] > before
 
 
 @kernel()

@@ -22,10 +22,16 @@ def list_candidates(plan: Plan, scratch: Scratch, count: int) -> None:  # pragma
         for j in range(head.shape[1]):
             head[i, j] = -1
     for k in range(count):
-        i, j = _square_of(plan, scratch, scratch.place[k, 0], scratch.place[k, 1])
-        scratch.link[k] = head[i, j]
-        head[i, j] = k
-        scratch.state[k] = WAITS
+        list_candidate(plan, scratch, k)
+
+
+@part()
+def list_candidate(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: no cover - compiled
+    """Put one candidate, which waits, into the list of its square."""
+    i, j = _square_of(plan, scratch, scratch.place[k, 0], scratch.place[k, 1])
+    scratch.link[k] = scratch.head[i, j]
+    scratch.head[i, j] = k
+    scratch.state[k] = WAITS
 
 
 @part()

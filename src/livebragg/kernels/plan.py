@@ -72,6 +72,8 @@ class Plan(NamedTuple):
     """(n,): 1, and 0 for what only fills up the vectors."""
     outside: NDArray[np.float32]
     """(n,): 1 where no light of a disk in the middle falls."""
+    steps: NDArray[np.float32]
+    """(2, n): rows and columns from the middle of the patch to each of its pixels."""
     reach: int
     """Half the side of the patch's square."""
     weight: NDArray[np.float32]
@@ -165,6 +167,8 @@ class Scratch(NamedTuple):
     """(3,): candidate whose surroundings are in `patch`, and the pixel about which they were taken."""
     rating: NDArray[np.float64]
     """(candidates,): significance of each."""
+    glow: NDArray[np.float64]
+    """(candidates,): light around each that is not accounted for, in standard deviations."""
     state: NDArray[np.int8]
     """What became of each candidate: `WAITS`, `DISK` or `NONE`."""
     segments: NDArray[np.float32]
@@ -214,7 +218,7 @@ def allocate_scratch(plan: Plan, max_candidates: int) -> Scratch:
         bin_row=np.zeros(max_candidates, np.int32),
         bin_col=np.zeros(max_candidates, np.int32),
         height=np.zeros(max_candidates, np.float32),
-        order=np.zeros(max_candidates, np.int32),
+        order=np.zeros(max(max_candidates, SEGMENTS), np.int32),
         head=np.full(squares, -1, np.int32),
         link=np.zeros(max_candidates, np.int32),
         place=np.zeros((max_candidates, 2)),
@@ -223,6 +227,7 @@ def allocate_scratch(plan: Plan, max_candidates: int) -> Scratch:
         modelled=np.zeros(max_candidates, bool),
         crowded=np.zeros(max_candidates, np.int8),
         rating=np.zeros(max_candidates),
+        glow=np.zeros(max_candidates),
         where=np.full(3, -1, np.int64),
         state=np.zeros(max_candidates, np.int8),
         segments=np.zeros((3, SEGMENTS), np.float32),

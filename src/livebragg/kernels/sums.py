@@ -34,6 +34,7 @@ def disk_spans(radius: float, binning: tuple[int, int] = (1, 1)) -> tuple[NDArra
     offsets, halves : NDArray[np.int64]
         Column ``offsets[i]`` reaches from row ``-halves[i]`` to row ``halves[i]``, both included; in bins.
     """
+    radius *= 1.0 + 1e-9  # a bin on the very circle belongs to the disk
     reach = int(np.floor(radius / binning[1]))
     offsets = np.arange(-reach, reach + 1, dtype=np.int64)
     rise = np.sqrt(np.maximum(radius**2 - (binning[1] * offsets.astype(np.float64)) ** 2, 0.0))
