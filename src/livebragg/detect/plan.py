@@ -55,13 +55,13 @@ _MIN_DISK_FRACTION = 0.5
 _MIN_RING_FRACTION = 0.25
 """The same for the rest of the box its background comes from."""
 
-_LOOSE = 0.75
+_LOOSE = 0.85
 """Excess worth a closer look, relative to the significance needed: it is a rougher measure."""
 
 _SURE = 0.1
 """False disks per frame of the disks that are kept in any case, unless their number is asked for."""
 
-_MOST = 6.0
+_MOST = 4.0
 """False disks per frame of the weakest disks that are considered then."""
 
 _UNSEEN = 1e9

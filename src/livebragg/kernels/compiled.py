@@ -17,7 +17,7 @@ took longer than fitting a disk (half a microsecond a call).
 fast_sums = partial(kernel, fastmath={"contract", "reassoc", "nsz"})
 """The same for loops that add up many numbers: their order may change, so that they vectorise."""
 
-part = partial(kernel, inline="always")
+part = partial(kernel, forceinline=True)
 """A named part of a kernel, set into its callers before they are compiled. For functions that take a whole group
 of arrays: the machine's way to hand over a group is to copy the description of each array, every time.
 """

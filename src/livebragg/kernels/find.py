@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from livebragg.kernels.background import cell_sums, tile_background
 from livebragg.kernels.beside import look_beside
-from livebragg.kernels.candidate import HOT, TAKEN, dismiss, expect_candidate, fit_candidate, refit, wipe_model
+from livebragg.kernels.candidate import (
+    HOT,
+    TAKEN,
+    dismiss,
+    expect_candidate,
+    fit_candidate,
+    refit,
+    tile_of,
+    wipe_model,
+)
 from livebragg.kernels.compiled import kernel, part
 from livebragg.kernels.maxima import find_maxima, sort_descending
 from livebragg.kernels.near import ALONE, DISK, NONE, OVERLAPPED, list_candidates, nearest_disk
@@ -23,7 +32,10 @@ _JOINT_ROUNDS = 4
 _PEELS = 3
 """Times the background is looked at again, without the disks found so far."""
 
-_NEAR = 0.4
+_SCARCE = 2.0
+"""Electrons of background in a disk above which its surroundings tell it well enough."""
+
+_NEAR = 0.6
 """Part of the significance needed from which a refused candidate is tried again."""
 
 _LOWER = 0.8
@@ -68,22 +80,24 @@ def find_disks(
     int
         Number of disks.
     """
-    found = 0
+    # Not plain numbers: of those every value would be compiled anew.
+    zero, never = np.int64(0), np.bool_(False)
+    found = zero
     for turn in range(_MAX_RESTARTS + 1):
         unit = _sum_up(plan, scratch, top)
         count = _candidates(plan, scratch, unit)
-        found, hot, full = _take_candidates(plan, scratch, 0, count, 0, turn < _MAX_RESTARTS, out_fit)
+        found, hot, full = _take_candidates(plan, scratch, zero, count, zero, turn < _MAX_RESTARTS, out_fit)
         if hot == 0:
             break
         out_health[2] += hot
         _forget(plan, scratch, count)
     peels = 0
     while not full and peels < _PEELS and _lower_background(plan, scratch, count):
-        found, _, full = _take_candidates(plan, scratch, 0, count, found, False, out_fit)
+        found, _, full = _take_candidates(plan, scratch, zero, count, found, never, out_fit)
         peels += 1
     more = count if full else look_beside(plan, scratch, count, found, out_fit)
     if more > count:
-        found, _, full = _take_candidates(plan, scratch, count, more, found, False, out_fit)
+        found, _, full = _take_candidates(plan, scratch, count, more, found, never, out_fit)
     out_health[3] += full
     if plan.threshold < plan.sure:
         found = _keep_likely(plan, scratch, found, out_fit)
@@ -184,8 +198,8 @@ def _take_candidates(
     hot = 0
     room = out_fit.shape[0] - 1
     for n in range(first, count):
-        k = scratch.order[n]
-        if scratch.state[k] == DISK or (scratch.state[k] == NONE and scratch.rating[k] < _NEAR * plan.threshold):
+        k = np.int64(scratch.order[n])
+        if scratch.state[k] == DISK or (scratch.state[k] == NONE and not _promises(plan, scratch, k)):
             continue
         verdict = fit_candidate(plan, scratch, k, mend, out_fit[found])
         if verdict == HOT:
@@ -196,6 +210,14 @@ def _take_candidates(
         elif verdict == TAKEN:
             found += 1
     return found, hot, False
+
+
+@part()
+def _promises(plan: Plan, scratch: Scratch, k: int) -> bool:  # pragma: no cover - compiled
+    """Whether a refused candidate came near, and less of its light is taken for background by now."""
+    i, j = tile_of(plan, scratch, scratch.place[k, 0], scratch.place[k, 1])
+    darker = scratch.level[i, j] < _LOWER * scratch.old_level[i, j]
+    return bool(darker and scratch.rating[k] >= _NEAR * plan.threshold)
 
 
 @part()
@@ -229,7 +251,7 @@ def _lower_background(plan: Plan, scratch: Scratch, count: int) -> bool:  # prag
     lower = False
     for i in range(level.shape[0]):
         for j in range(level.shape[1]):
-            lower = lower or level[i, j] < _LOWER * old[i, j]
+            lower = lower or (level[i, j] < _LOWER * old[i, j] and level[i, j] * plan.whole_disk < _SCARCE)
             level[i, j] = min(level[i, j], old[i, j])
     return lower
 
