@@ -23,6 +23,8 @@ class Forced(NamedTuple):
     """(k, 2): rows and columns of the positions, in pixels."""
     usable: NDArray[np.float64]
     """(k,): part of the disk's light on usable pixels."""
+    clear: NDArray[np.bool_]
+    """(k,): whether all pixels of its patch can be used."""
     active: NDArray[np.bool_]
     """(k,): whether enough of the disk's light is seen to take part in the equations."""
     wanted: NDArray[np.bool_]
@@ -71,6 +73,7 @@ def allocate_forced(plan: Plan, scratch: Scratch, n_positions: int) -> Forced:
     return Forced(
         place=np.zeros((k, 2)),
         usable=np.zeros(k),
+        clear=np.zeros(k, bool),
         active=np.zeros(k, bool),
         wanted=np.zeros(k, bool),
         head=np.full(scratch.head.shape, -1, np.int32),

@@ -22,8 +22,11 @@ _CLIP = 3.0
 _UNEVEN = 0.1
 """Standard deviation of the background within a tile, relative to its level, at least."""
 
-_ELSEWHERE = 0.5
+_ELSEWHERE = 2.0
 """The same where the level had to be taken from the rest of the frame."""
+
+_UNKNOWN = 1e12
+"""Variance of the background of a frame without a free cell: its disks' own surroundings must tell."""
 
 _LEAST_COUNTS = 0.5
 """Counts of a tile in which none was seen, for its variance: it is dark, but not known to be black."""
@@ -92,7 +95,9 @@ def level_of_tiles(
             noise = (level + _LEAST_COUNTS / max(area, 1.0) + pixel_variance) / max(area, 1.0)
             least = _UNEVEN if out_area[i, j] > 0.0 else _ELSEWHERE
             uneven = (least * level) ** 2
-            if out_area[i, j] > 0.0:
+            if not whole_area > 0.0:
+                uneven = _UNKNOWN
+            elif out_area[i, j] > 0.0:
                 uneven += _unevenness(out_level, out_area, pixel_variance, i, j)
             out_variance[i, j] = noise + uneven
     for i in range(tiles[0]):

@@ -44,9 +44,10 @@ def _look_at(plan: Plan, forced: Forced, k: int) -> None:  # pragma: no cover - 
     row, col = forced.place[k, 0], forced.place[k, 1]
     rows, cols = plan.clean.shape
     far = 2.0 * plan.reach
-    forced.usable[k], forced.active[k], forced.wanted[k] = 0.0, False, False
+    forced.usable[k], forced.clear[k], forced.active[k], forced.wanted[k] = 0.0, False, False, False
     if -far < row < rows + far and -far < col < cols + far:  # false for NaN
-        forced.usable[k] = _usable_light(plan, row, col)
+        forced.clear[k] = _is_clear(plan, row, col)
+        forced.usable[k] = 1.0 if forced.clear[k] else _usable_light(plan, row, col)
         room = plan.pad - plan.reach - 2  # beyond, the patch would leave the padded image
         inside = -room < row < rows - 1 + room and -room < col < cols - 1 + room
         forced.active[k] = inside and forced.usable[k] >= _LEAST_SEEN
@@ -55,13 +56,19 @@ def _look_at(plan: Plan, forced: Forced, k: int) -> None:  # pragma: no cover - 
 
 
 @part()
+def _is_clear(plan: Plan, row: float, col: float) -> bool:  # pragma: no cover - compiled
+    """Whether all pixels of a disk's patch can be used."""
+    pixel_row, _, _ = phase_of(row)
+    pixel_col, _, _ = phase_of(col)
+    rows, cols = plan.clean.shape
+    return bool(0 <= pixel_row < rows and 0 <= pixel_col < cols and plan.clean[pixel_row, pixel_col])
+
+
+@part()
 def _usable_light(plan: Plan, row: float, col: float) -> float:  # pragma: no cover - compiled
     """Part of the light of a disk, anywhere near the frame, that is on usable pixels."""
     pixel_row, phase_row, _ = phase_of(row)
     pixel_col, phase_col, _ = phase_of(col)
-    rows, cols = plan.clean.shape
-    if 0 <= pixel_row < rows and 0 <= pixel_col < cols and plan.clean[pixel_row, pixel_col]:
-        return 1.0
     shape = plan.templates[phase_row * PHASES + phase_col, 0]
     height, width = plan.weight.shape
     top, left = pixel_row + plan.pad - plan.reach, pixel_col + plan.pad - plan.reach

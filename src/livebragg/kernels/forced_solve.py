@@ -73,7 +73,7 @@ def joint_variance(forced: Forced, k: int) -> float:  # pragma: no cover - compi
             member[size] = n
             size += 1
     if size == 1:
-        return forced.variance[k]
+        return float(forced.variance[k])
     for a in range(size):
         forced.matrix[a, a], forced.vector[a] = 1.0, 0.0
         for b in range(a):
@@ -81,7 +81,7 @@ def joint_variance(forced: Forced, k: int) -> float:  # pragma: no cover - compi
     if not solve(forced.matrix, forced.vector, size):
         return np.inf
     inflation = variance_of(forced.matrix, 0, size)
-    return forced.variance[k] * inflation if inflation < _LARGEST_INFLATION else np.inf
+    return float(forced.variance[k] * inflation) if inflation < _LARGEST_INFLATION else np.inf
 
 
 @part()

@@ -20,6 +20,16 @@ def write_template(
         out_line[i] = shape[i] + by_row * d_row[i] + by_col * d_col[i]
 
 
+@kernel()
+def take_out_line(
+    shape: NDArray[np.float32], intensity: float, known: NDArray[np.float32]
+) -> None:  # pragma: no cover - compiled
+    """Take a position's own disk out of the known ones; what is below 0 then is rounding."""
+    amount = np.float32(intensity)
+    for i in range(known.size):
+        known[i] = max(known[i] - amount * shape[i], np.float32(0.0))
+
+
 @fast_sums()
 def ring_sums(
     pixels: NDArray[np.float32],
@@ -33,7 +43,7 @@ def ring_sums(
         w = use[i] * outside[i]
         counts += w * (pixels[i] - known[i])
         area += w
-    return counts, area
+    return float(counts), float(area)
 
 
 @fast_sums()
@@ -78,7 +88,7 @@ def weighted_sums(
         ww += w
         ty += wt * y
         wy += w * y
-    return tt, t1, ww, ty, wy
+    return float(tt), float(t1), float(ww), float(ty), float(wy)
 
 
 @fast_sums()
@@ -117,4 +127,4 @@ def filtered(
     by_row, by_col = np.float32(rest_row), np.float32(rest_col)
     for i in range(patch.size):
         total += image[start + np.uint64(patch[i])] * (shape[i] + by_row * d_row[i] + by_col * d_col[i])
-    return total
+    return float(total)

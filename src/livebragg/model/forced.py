@@ -32,8 +32,8 @@ class ForcedIntensities:
     def __post_init__(self) -> None:
         if not self.intensity.ndim == 2 or not self.intensity.shape == self.error.shape == self.usable.shape:
             raise FrameError(
-                f"intensities of shape {self.intensity.shape}, errors of shape {self.error.shape} and usable parts "
-                f"of shape {self.usable.shape}; all must be (frames, positions)"
+                f"intensities of shape {self.intensity.shape}, errors of shape {self.error.shape} and usable "
+                f"parts of shape {self.usable.shape}; all must be (frames, positions)"
             )
 
     @property
