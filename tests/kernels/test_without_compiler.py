@@ -12,7 +12,7 @@ import pytest
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="already running uncompiled")
-@pytest.mark.parametrize("name", ["test_detection_kernels.py", "test_radial.py"])
+@pytest.mark.parametrize("name", ["test_detection_kernels.py", "test_photometry.py", "test_radial.py"])
 def test_the_kernels_of_a_frame_pass_their_tests_uncompiled(name):
     here = Path(__file__).with_name(name)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(here)]

@@ -200,7 +200,7 @@ class DiskDetector:
         >>> detector = DiskDetector(ProbeTemplate.disk(4.5, 0.5), (64, 48))
         >>> measured = detector.measure_at(frames, np.array([[24, 14], [44, 30], [24, 90]]))
         >>> measured.significance.round().tolist(), measured.usable.tolist()
-        ([[8.0, 0.0, nan]], [[1.0, 1.0, 0.0]])
+        ([[9.0, -1.0, nan]], [[1.0, 1.0, 0.0]])
         """
         stack, pixel_type = as_pixels(frames, self.frame_shape)
         places, shifts = as_positions(positions, len(stack)), as_origins(origins, len(stack))

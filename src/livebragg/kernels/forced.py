@@ -43,6 +43,8 @@ class Forced(NamedTuple):
     """(k,): electrons of each position, were it alone."""
     amount: NDArray[np.float64]
     """(k,): electrons of each position beside the others."""
+    before: NDArray[np.float64]
+    """(k,): the same after the pass before."""
     variance: NDArray[np.float64]
     """(k,): variance of `alone`; infinite where the position cannot be measured."""
     ground: NDArray[np.float64]
@@ -83,6 +85,7 @@ def allocate_forced(plan: Plan, scratch: Scratch, n_positions: int) -> Forced:
         pull=np.zeros((k, NEIGHBOURS)),
         alone=np.zeros(k),
         amount=np.zeros(k),
+        before=np.zeros(k),
         variance=np.zeros(k),
         ground=np.zeros(k),
         drift=np.zeros(k),

@@ -2,8 +2,9 @@
 
 Each intensity is a weighted sum of the pixels of its patch: least squares of disk and background, the coarse
 background being one more measurement of the latter. The first pass weighs the pixels as for a disk of a few
-electrons, the same everywhere, so that it has no bias at all; the second as for the intensity found by the first.
-That is the maximum-likelihood step of a model linear in its unknowns, whose bias vanishes to second order.
+electrons, the same everywhere, so that it has no bias at all; the second as for the intensity found by the first,
+and where that was far off, because a much stronger disk is near, a third as for that found by the second. That is
+the maximum-likelihood step of a model linear in its unknowns, whose bias vanishes to second order.
 
 Disks that share light are solved together: what an electron of one adds to another is the filter of the one summed
 over the template of the other, which gives one equation per position.
@@ -30,6 +31,12 @@ from livebragg.kernels.forced_equation import put_into_model, wipe_from_model, w
 from livebragg.kernels.forced_place import place_positions
 from livebragg.kernels.forced_solve import UNSETTLED, joint_variance, settle, template_variance
 from livebragg.kernels.plan import Plan, Scratch
+
+_PASSES = 3
+"""Passes over the positions, the last one over those beside much stronger ones."""
+
+_MOVED = 0.25
+"""Change in the second pass, in standard errors, that is worth a third."""
 
 
 @kernel()
@@ -75,17 +82,29 @@ def measure_batch(
 @part()
 def measure_frame(plan: Plan, scratch: Scratch, forced: Forced, count: int) -> None:  # pragma: no cover - compiled
     """Intensities of the listed positions; ``scratch.model`` is zero before and after."""
-    for second in (False, True):
+    for turn in range(_PASSES):
         for k in range(count):
-            forced.alone[k], forced.variance[k] = 0.0, 1.0
-            if forced.active[k]:
-                write_equation(plan, scratch, forced, k, second)
+            if not forced.active[k]:
+                forced.alone[k] = forced.amount[k] = 0.0
+                forced.variance[k] = 1.0
+            elif turn < 2 or _is_beside_strong(forced, k):
+                write_equation(plan, scratch, forced, k, turn > 0)
+        for k in range(count):
+            if turn > 0 and forced.active[k]:
+                wipe_from_model(plan, scratch, forced, k)
+        for k in range(count):
+            forced.before[k] = forced.amount[k]
         settle(forced, count)
-        if not second:
-            for k in range(count):
+        for k in range(count):
+            if turn < _PASSES - 1 and forced.active[k]:
                 put_into_model(plan, scratch, forced, k)
-    for k in range(count):
-        wipe_from_model(plan, scratch, forced, k)
+
+
+@part()
+def _is_beside_strong(forced: Forced, k: int) -> bool:  # pragma: no cover - compiled
+    """Whether the second pass has changed an intensity so much that its weights were wrong."""
+    change = forced.amount[k] - forced.before[k]
+    return bool(forced.near[k] > 0 and change * change > _MOVED**2 * forced.variance[k])
 
 
 @part()
