@@ -170,7 +170,7 @@ class DiskDetector:
 
         Disks that are listed and share light are solved together, so list whatever may be there: a disk that is
         not listed adds its light to the positions it reaches. Nothing is mended: a hot pixel counts unless it is
-        among the bad pixels.
+        among the bad pixels, and a pixel that is NaN counts as 0, which `health` tells.
 
         Parameters
         ----------
