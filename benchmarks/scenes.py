@@ -58,7 +58,7 @@ def make_scene(
     expected = diffuse.copy()
     probe = ProbeTemplate.disk(radius, edge_width)
     for position, intensity in zip(positions, intensities, strict=True):
-        _stamp(expected, probe, position, intensity)
+        stamp_disk(expected, probe, position, intensity)
     return Scene(
         frame=rng.poisson(expected).astype(np.uint16),
         expected=expected,
@@ -88,7 +88,7 @@ def _diffuse(shape: tuple[int, int]) -> NDArray[np.float64]:
     return np.asarray(1.0 / (1.0 + 4.0 * q**2))
 
 
-def _stamp(
+def stamp_disk(
     image: NDArray[np.float64], probe: ProbeTemplate, position: NDArray[np.float64], intensity: float
 ) -> None:
     whole = np.floor(position + 0.5).astype(int)

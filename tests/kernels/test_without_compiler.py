@@ -22,6 +22,7 @@ NAMES = (
     "noise",
     "batch",
     "virtual",
+    "photometry",
     "radial",
 )
 

@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from livebragg.detect.frames import as_pixels
 from livebragg.detect.plan import build_plan
+from livebragg.detect.positions import as_origins, as_positions
 from livebragg.detect.template import ProbeTemplate
 from livebragg.errors import ConfigError
 from livebragg.kernels.batch import analyze_batch, detect_batch
+from livebragg.kernels.forced import Forced, allocate_forced
+from livebragg.kernels.photometry import measure_batch
 from livebragg.kernels.plan import FIT_COLUMNS, allocate_scratch
 from livebragg.kernels.virtual import VirtualMasks
-from livebragg.model import BraggPeaks
+from livebragg.model import BraggPeaks, ForcedIntensities
 
 _CANDIDATES = 8192
 """Maxima of the score looked at in a frame, before the test."""
@@ -114,6 +117,7 @@ class DiskDetector:
         self._scratch = allocate_scratch(self._plan, _CANDIDATES)
         self._fit = np.zeros((max_disks_per_frame + 1, len(FIT_COLUMNS)))
         self._health = np.zeros(5, np.int64)
+        self._forced: Forced | None = None
 
     @property
     def threshold(self) -> float:
@@ -154,6 +158,60 @@ class DiskDetector:
         counting = (pixel_type, *self._counting)
         total = detect_batch(stack, counting, self._plan, self._scratch, self._fit, columns, counts, self._health)
         return peaks_from_columns(columns[:, :total], counts)
+
+    def measure_at(
+        self,
+        frames: NDArray[np.generic],
+        positions: NDArray[np.generic],
+        *,
+        origins: NDArray[np.generic] | None = None,
+    ) -> ForcedIntensities:
+        """Measure intensities at given positions, whether there is a disk or not (forced photometry).
+
+        Disks that are listed and share light are solved together, so list whatever may be there: a disk that is
+        not listed adds its light to the positions it reaches. Nothing is mended: a hot pixel counts unless it is
+        among the bad pixels, and a pixel that is NaN counts as 0, which `health` tells.
+
+        Parameters
+        ----------
+        frames : NDArray, shape (n, frame_rows, frame_cols)
+            Detector counts, of any real dtype; not changed.
+        positions : NDArray, shape (k, 2) or (n, k, 2)
+            Rows and columns in pixels, the same for all frames or of each; at most 8192. NaN for no position.
+        origins : NDArray, shape (n, 2), optional
+            Rows and columns added to the positions of each frame, in pixels (descan).
+
+        Returns
+        -------
+        ForcedIntensities
+            NaN where a position lies outside the frame or less than half of the disk's light on usable pixels,
+            where more than 24 positions are near, and where two positions cannot be told apart.
+
+        Raises
+        ------
+        FrameError
+            Wrong shapes, or dtypes that hold no counts or positions.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> frames = np.random.default_rng(1).poisson(0.02, (1, 64, 48)).astype(np.uint8)
+        >>> frames[0, 20:29, 10:19] += 1
+        >>> detector = DiskDetector(ProbeTemplate.disk(4.5, 0.5), (64, 48))
+        >>> measured = detector.measure_at(frames, np.array([[24, 14], [44, 30], [24, 90]]))
+        >>> measured.significance.round().tolist(), measured.usable.tolist()
+        ([[9.0, -1.0, nan]], [[1.0, 1.0, 0.0]])
+        """
+        stack, pixel_type = as_pixels(frames, self.frame_shape)
+        places, shifts = as_positions(positions, len(stack)), as_origins(origins, len(stack))
+        values = np.empty((3, len(stack), places.shape[1]), np.float32)
+        counting = (pixel_type, *self._counting)
+        if self._forced is None or len(self._forced.place) < places.shape[1]:
+            self._forced = allocate_forced(self._plan, self._scratch, places.shape[1])
+        measure_batch(
+            stack, counting, self._plan, self._scratch, self._forced, places, shifts, values, self._health
+        )
+        return ForcedIntensities(intensity=values[0], error=values[1], usable=values[2])
 
     def analyze_into(
         self,

@@ -384,7 +384,8 @@ def refit(plan: Plan, scratch: Scratch, k: int, fit: NDArray[np.float64]) -> flo
     """One step of a disk among its neighbours; returns how far it moved, in pixels."""
     scratch.where[0] = -1
     old_row, old_col, old_amount = fit[ROW], fit[COL], fit[INTENSITY]
-    if not _step(plan, scratch, k, np.bool_(False), fit):
+    never = plan.pad < 0  # for a plain False the step would be compiled anew
+    if not _step(plan, scratch, k, never, fit):
         fit[ROW], fit[COL], fit[INTENSITY] = old_row, old_col, old_amount
     renew(plan, scratch, k, fit)
     return float(max(abs(fit[ROW] - old_row), abs(fit[COL] - old_col)))

@@ -80,8 +80,8 @@ def find_disks(
     int
         Number of disks.
     """
-    # Not plain numbers: of those every value would be compiled anew.
-    zero, never = np.int64(0), np.bool_(False)
+    # Not plain numbers: for each value of those the callee would be compiled anew.
+    zero, never = int(top) * 0, top < 0.0
     found = zero
     for turn in range(_MAX_RESTARTS + 1):
         unit = _sum_up(plan, scratch, top)
@@ -198,7 +198,7 @@ def _take_candidates(
     hot = 0
     room = out_fit.shape[0] - 1
     for n in range(first, count):
-        k = np.int64(scratch.order[n])
+        k = int(scratch.order[n] + 0)
         if scratch.state[k] == DISK or (scratch.state[k] == NONE and not _promises(plan, scratch, k)):
             continue
         verdict = fit_candidate(plan, scratch, k, mend, out_fit[found])

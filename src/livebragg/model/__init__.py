@@ -9,6 +9,7 @@ from livebragg.model.analysis import (
     TrackedPeaks,
 )
 from livebragg.model.detected import VIRTUAL_IMAGES, DetectedBatch
+from livebragg.model.forced import ForcedIntensities
 from livebragg.model.peaks import BraggPeaks
 from livebragg.model.probe import ProbeShape
 from livebragg.model.scan import NO_POSITION, Acquisition, ScanGeometry, ScanMetadata, ScanOrder
@@ -23,6 +24,7 @@ __all__ = [
     "BraggPeaks",
     "ClassFamily",
     "DetectedBatch",
+    "ForcedIntensities",
     "MapGeometry",
     "ProbeShape",
     "ScanGeometry",
