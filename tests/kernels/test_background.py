@@ -83,7 +83,7 @@ def test_bright_disks_do_not_raise_the_level(brightness):
 
 def test_an_empty_frame_has_a_level_above_zero():
     level, trust = background(np.zeros((40, 50)), (2, 2))
-    np.testing.assert_allclose(level, 0.5 / (20 * 25))
+    np.testing.assert_allclose(level, 1.0 / (20 * 25 + 40 * 50 / 0.5))
     assert (trust > 0).all()
 
 
@@ -101,12 +101,11 @@ def test_masked_pixels_do_not_count_and_a_masked_tile_is_no_hole():
     use[30:, :30] = 0  # one tile
     level, trust = background(frame, (2, 2), use=use)
     np.testing.assert_allclose(level[[0, 0, 1], [0, 1, 1]], 3.0, rtol=0.08)
-    assert 0 < level[1, 0] <= 0.5
+    assert level[1, 0] == pytest.approx(3.0, rel=0.08)  # the frame's mean
     assert np.isfinite(trust).all()
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered")
-@pytest.mark.xfail(strict=True, reason="how bright a cell may be is told from the middle cell alone")
 def test_bright_disks_do_not_raise_the_level_around_a_beam_stop():
     (rows, cols), levels = np.indices((30, 30)), []
     mean, use = np.ones((30, 30)), np.ones((30, 30))
@@ -140,7 +139,7 @@ def test_an_even_background_is_trusted_and_a_gradient_is_not():
 def test_trust_is_one_over_the_relative_variance_among_neighbouring_tiles():
     tiles = np.random.default_rng(9).uniform(2.0, 3.0, (3, 4))
     level, trust = background(np.kron(tiles, np.ones((20, 20))), (3, 4), variance=0.5)
-    np.testing.assert_allclose(level, tiles, rtol=1e-5)
+    np.testing.assert_allclose(level, tiles, rtol=1e-3)  # one count of the whole frame is added
     around = np.pad(tiles, 1, constant_values=np.nan)
     shifted = [around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]]
     square = np.nanmean((np.stack(shifted) - tiles) ** 2, axis=0)

@@ -124,7 +124,6 @@ def test_negative_pixels_of_a_detector_that_counts_are_odd_and_of_a_noisy_one_ar
     assert health == [0, 0, 0, 0, 0]
 
 
-@pytest.mark.xfail(strict=True, reason="negative pixels are dropped apart from others, and the frame counts again")
 def test_a_frame_with_odd_and_negative_pixels_is_one_masked_frame(plan, scratch):
     frame = np.random.default_rng(5).poisson(3.0, SHAPE).astype(np.float32)
     frame[4, 5], frame[7, 8] = -2.0, np.nan

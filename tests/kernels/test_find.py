@@ -142,7 +142,6 @@ def test_more_disks_than_room_are_counted_as_a_full_frame(plan, scratch, probe):
     assert not health.any()
 
 
-@pytest.mark.xfail(strict=True, reason="counted once for each time the frame is searched")
 def test_a_full_frame_with_a_hot_pixel_is_one_full_frame(plan, scratch, probe):
     frame = pattern(probe, APART, [600.0, 900.0, 700.0])
     frame[10, 40] = 500.0
@@ -150,7 +149,6 @@ def test_a_full_frame_with_a_hot_pixel_is_one_full_frame(plan, scratch, probe):
     assert health.tolist() == [0, 0, 1, 1, 0]
 
 
-@pytest.mark.xfail(strict=True, reason="a fit that leaves its pixel takes the disk out of the model for good")
 def test_a_strong_disk_stays_known_to_the_neighbour_it_touches(plan, scratch, probe):
     rng, missing, errors = np.random.default_rng(1), 0, []
     for _ in range(60):

@@ -194,7 +194,6 @@ def test_the_brightest_pixel_is_that_of_the_aperture():
     assert brightest(-np.abs(pixels), np.zeros(50, np.float32), work) == 0.0
 
 
-@pytest.mark.xfail(strict=True, reason="a first pixel below 0 is returned as it is")
 def test_an_aperture_of_negative_pixels_has_a_brightest_of_zero():
     pixels, inside = np.array([-5, -1, -2], np.float32), np.array([1, 1, 0], np.float32)
     assert brightest(pixels, inside, np.zeros(3, np.float32)) == 0.0

@@ -54,7 +54,7 @@ def test_negative_pixels_become_zero_and_are_counted_unless_they_are_noise(kind)
     frame = np.array([[3, -2, 0], [-7, 5, 1]], kind)
     top, image, health = load(frame)
     assert (top, image.tolist()) == (5.0, [[3, 0, 0], [0, 5, 1]])
-    assert health == [0, 2, 0, 0, 1]
+    assert health == [0, 2, 0, 0, 0]
     top, image, health = load(frame, keep_negative=True)
     assert (top, image.tolist()) == (5.0, frame.tolist())
     assert health == [0, 0, 0, 0, 0]
@@ -64,7 +64,7 @@ def test_negative_pixels_become_zero_and_are_counted_unless_they_are_noise(kind)
 def test_counts_below_the_offset_are_negative(kind):
     top, image, health = load(np.array([[1, 4], [9, 2]], kind), offset=3.0)
     assert (top, image.tolist()) == (6.0, [[0, 1], [6, 0]])
-    assert health == [0, 2, 0, 0, 1]
+    assert health == [0, 2, 0, 0, 0]
 
 
 @pytest.mark.parametrize("kind", FLOATS)
@@ -75,7 +75,7 @@ def test_a_pixel_that_is_no_number_becomes_zero_and_is_counted(kind, keep_negati
     frame[1, 0] = odd
     top, image, health = load(frame, keep_negative=keep_negative)
     assert (top, image.tolist()) == (3.0, [[1, 2, 0.5], [0, 3, 2]])
-    assert health == [1, 0, 0, 0, 1]
+    assert health == [1, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("kind", FLOATS)
@@ -83,17 +83,17 @@ def test_odd_and_negative_pixels_of_one_frame_are_counted_apart(kind):
     frame = np.array([[np.nan, 1, -2], [np.inf, 5, -np.inf], [6, 1, 0]], kind)
     top, image, health = load(frame)
     assert (top, image.tolist()) == (6.0, [[0, 1, 0], [0, 5, 0], [6, 1, 0]])
-    assert health == [3, 1, 0, 0, 1]
+    assert health == [3, 1, 0, 0, 0]
     top, image, health = load(frame, keep_negative=True)
     assert image.tolist() == [[0, 1, -2], [0, 5, 0], [6, 1, 0]]
-    assert health == [3, 0, 0, 0, 1]
+    assert health == [3, 0, 0, 0, 0]
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")
 def test_a_number_beyond_single_precision_is_odd():
     top, image, health = load(np.array([[1e300, 2.0, -1e300]]))
     assert (top, image.tolist()) == (2.0, [[0, 2, 0]])
-    assert health == [2, 0, 0, 0, 1]
+    assert health == [2, 0, 0, 0, 0]
 
 
 def test_negative_zero_is_just_zero():
@@ -118,7 +118,7 @@ def test_a_bad_pixel_beside_an_odd_one_is_not_counted():
     mask = np.array([[True, False, False], [False, True, False]])
     top, image, health = load(frame, bad=flat_positions(mask))
     assert (top, image.tolist()) == (2.0, [[0, 0, 1], [0, 0, 2]])
-    assert health == [1, 1, 0, 0, 1]
+    assert health == [1, 1, 0, 0, 0]
 
 
 def test_a_frame_without_a_positive_pixel_has_no_top():
@@ -136,7 +136,7 @@ def test_health_counters_grow_from_frame_to_frame():
     for pixels in ([[1, -1]], [[1, 1]], [[-1, np.nan]]):
         frame = np.array(pixels, np.float32).view(np.uint8)
         load_frame(frame, PIXEL_TYPES.index("f4"), 0.0, False, PAD, NONE, image, health)
-    assert health.tolist() == [1, 2, 0, 0, 2]
+    assert health.tolist() == [1, 2, 0, 0, 0]
 
 
 def test_scaling_multiplies_the_frame():
@@ -151,6 +151,6 @@ def test_negative_pixels_are_dropped_once_they_are_no_noise():
     image = np.pad(inner, PAD)
     drop_negative(PAD, image, health)
     np.testing.assert_array_equal(image, np.pad(np.maximum(inner, 0), PAD))
-    assert health.tolist() == [0, 3, 0, 0, 1]
+    assert health.tolist() == [0, 3, 0, 0, 0]
     drop_negative(PAD, image, health)
-    assert health.tolist() == [0, 3, 0, 0, 1]
+    assert health.tolist() == [0, 3, 0, 0, 0]

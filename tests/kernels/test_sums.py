@@ -65,7 +65,6 @@ def test_the_spans_of_a_disk_cover_the_bins_whose_centres_lie_in_it(radius, binn
     np.testing.assert_array_equal(disk_mask(*disk_spans(radius, binning), 9), expected)
 
 
-@pytest.mark.xfail(strict=True, reason="the square of the root of 13 is less than 13")
 def test_bins_that_lie_on_the_circle_belong_to_the_disk():
     axis = np.arange(-9, 10)
     squares = axis[:, None] ** 2 + axis[None, :] ** 2

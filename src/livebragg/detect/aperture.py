@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from livebragg.detect.template import ProbeTemplate
 from livebragg.kernels.sums import disk_spans
 
-_COARSE = ((9.0, (4, 4)), (4.0, (2, 2)), (2.5, (2, 1)))
+_COARSE = ((12.0, (4, 4)), (4.0, (2, 2)), (2.5, (2, 1)))
 """Probes of at least this radius, in pixels, are looked for on bins of so many rows and columns."""
 
 _SHIFTS = 4

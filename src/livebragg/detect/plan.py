@@ -55,7 +55,7 @@ _MIN_DISK_FRACTION = 0.5
 _MIN_RING_FRACTION = 0.25
 """The same for the rest of the box its background comes from."""
 
-_LOOSE = 0.85
+_LOOSE = 0.8
 """Excess worth a closer look, relative to the significance needed: it is a rougher measure."""
 
 _SURE = 0.1

@@ -45,7 +45,7 @@ _SURE = 6.0
 """Excess, in standard deviations of the background, from which a candidate is taken for a disk before its fit. A
 weaker one may be noise, and if not is too weak to matter to its neighbours."""
 
-_HOPELESS = 0.8
+_HOPELESS = 0.75
 """Part of the significance needed below which the best place nearby will not do either."""
 
 _GLOW = 0.2
