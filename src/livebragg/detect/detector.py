@@ -125,6 +125,13 @@ class DiskDetector:
         return float(self._plan.sure)
 
     @property
+    def memory(self) -> int:
+        """Bytes of the tables and of the memory it works in; nothing is allocated per frame beside the output."""
+        return sum(
+            part.nbytes for part in (*self._plan, *self._scratch, self._fit) if isinstance(part, np.ndarray)
+        )
+
+    @property
     def health(self) -> FrameHealth:
         """Counts of odd pixels in all frames seen by this detector."""
         nonfinite, negative, hot, full, masked = map(int, self._health)
