@@ -27,8 +27,8 @@ _ANGLES = 12
 _RINGS = 3
 """Places looked at around a disk: so many directions, at so many distances."""
 
-_WRONG = 0.1
-"""What the strong disk's template may be wrong by beside it."""
+_WRONG = 0.3
+"""What the strong disk's template may be wrong by: a disk larger than the probe must not get a ring of others."""
 
 
 @kernel()
