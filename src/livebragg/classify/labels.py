@@ -90,6 +90,8 @@ class ClassLabeler:
         """
         few = seen & (~features.crystalline(self._config.min_peaks) | self._faint(features, factors))
         poly = few & (features.loose >= self._config.polycrystal_min_disks)
+        if "polycrystal" not in self._family_ids and poly.sum() < self._config.min_class_positions:
+            poly[:] = False  # too few for a phase: speckle that happens to be strong
         crystal = seen & ~few
         labels = np.full(seen.size, NOT_CLASSIFIED, np.int16)
         confidence = np.where(few, 1.0, np.nan).astype(np.float32)

@@ -56,9 +56,9 @@ class ProbeConfig:
 class DetectionConfig:
     """What counts as a disk, and how the detector counts electrons."""
 
-    false_disks_per_frame: float | None = None
+    false_disks_per_frame: float = 0.1
     """Disks per frame that noise alone may produce: the one knob between missing weak disks and inventing some.
-    ``None``: balanced in each frame, 0.1 where disks are strong and more where most of them are weak."""
+    0: balanced in each frame, about 0.1 where disks are strong and more where most of them are weak."""
 
     min_spacing: float | None = None
     """Smallest distance between two disks, in pixels; ``None``: 1.1 probe radii, at least 2 pixels."""
@@ -86,10 +86,10 @@ class DetectionConfig:
 
     def __post_init__(self) -> None:
         _require(
-            self.false_disks_per_frame is None or 0 < self.false_disks_per_frame <= 1000,
+            0 <= self.false_disks_per_frame <= 1000,
             "detection.false_disks_per_frame",
             self.false_disks_per_frame,
-            "above 0 and at most 1000",
+            "between 0 (balanced) and 1000",
         )
         for name in ("min_spacing", "beam_search_radius"):
             value = getattr(self, name)

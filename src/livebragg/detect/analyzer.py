@@ -61,7 +61,7 @@ class FrameAnalyzer:
         self._detector = DiskDetector(
             ProbeTemplate.from_shape(probe_shape) if template is None else template,
             self.frame_shape,
-            config.false_disks_per_frame,
+            config.false_disks_per_frame or None,
             min_spacing=config.min_spacing,
             max_disks_per_frame=config.max_disks_per_frame,
             gain=config.gain,
