@@ -44,6 +44,9 @@ _LOWER = 0.8
 _IMPURE = 0.33
 """Part of the disks kept that noise may have made up."""
 
+_BEYOND = 1.0
+"""Standard deviations by which weak disks must outnumber those that noise makes up, to be kept."""
+
 _SETTLED = 0.03
 """Largest move in a round, in pixels, after which another would change nothing that matters."""
 
@@ -303,14 +306,17 @@ def _balanced(
     for i in range(found):
         keys[i] = fit[i, SIGNIFICANCE]
     sort_descending(keys, found, order)
-    true = 0.0
+    true, sure = 0.0, 0
     for n in range(found):
+        sure += keys[order[n]] >= plan.sure
         true = max(true, n + 1 - _false_disks(plan, keys[order[n]]))
     needed, best = plan.sure, 0.0
     for n in range(found):
         false = _false_disks(plan, keys[order[n]])
         score = (n + 1 - false) / (n + 1 + true)
-        if false <= _IMPURE * (n + 1) and score >= best:
+        extra = n + 1 - sure
+        stands_out = extra <= 0 or extra > false + _BEYOND * math.sqrt(false)
+        if stands_out and false <= _IMPURE * (n + 1) and score >= best:
             best, needed = score, min(float(keys[order[n]]), plan.sure)
     return needed
 
