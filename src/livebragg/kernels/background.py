@@ -17,6 +17,9 @@ from livebragg.kernels.compiled import fast_sums, kernel
 _ROUNDS = 3
 """Rounds of clipping cells that hold (part of) a disk."""
 
+_UNLIMITED = 1e30
+"""Limit of the first round; not infinite, because that times the area of a masked cell is no number."""
+
 _CLIP = 2.0
 """Cells brighter than this many standard deviations above the mean are clipped."""
 
@@ -90,7 +93,7 @@ def tile_background(
     rows, cols = cells.shape
     for i in range(tiles[0]):
         top, bottom = i * rows // tiles[0], (i + 1) * rows // tiles[0]
-        lines[0] = np.inf
+        lines[0] = _UNLIMITED
         for _ in range(_ROUNDS):
             _add_up(cells[top:bottom], areas[top:bottom], lines)
             for j in range(tiles[1]):
