@@ -296,7 +296,7 @@ def _step(
     matrix, vector, noise = scratch.matrix, scratch.vector, scratch.noise[1]
     amount, base = fit[INTENSITY], fit[BACKGROUND]
     normal_equations(scratch.patch[0], known, use, template, amount, base, noise, plan.plateau, matrix, vector)
-    _addtile_of(plan, scratch, fit)
+    _add_tile(plan, scratch, fit)
     if not solve(matrix, vector, 4):
         return False
     intensity = vector[0]
@@ -321,7 +321,7 @@ def _is_tied(plan: Plan, found_at: NDArray[np.float64], fit: NDArray[np.float64]
 
 
 @part()
-def _addtile_of(plan: Plan, scratch: Scratch, fit: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
+def _add_tile(plan: Plan, scratch: Scratch, fit: NDArray[np.float64]) -> None:  # pragma: no cover - compiled
     """The tile's background is one more measurement of the disk's."""
     i, j = tile_of(plan, scratch, fit[ROW], fit[COL])
     area = scratch.trust[i, j] / scratch.level[i, j]
