@@ -258,11 +258,13 @@ class DiskDetector:
 def peaks_from_columns(columns: NDArray[np.float32], counts: NDArray[np.int64]) -> BraggPeaks:
     """Wrap the kernels' output; the columns are copied out of the larger buffer."""
     qx, qy, intensity, intensity_error, position_error = columns.copy()
+    offsets = np.zeros(counts.size + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
     return BraggPeaks(
         qx=qx,
         qy=qy,
         intensity=intensity,
         intensity_error=intensity_error,
         position_error=position_error,
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        offsets=offsets,
     )

@@ -61,6 +61,9 @@ _LOOSE = 0.8
 _SURE = 0.1
 """False disks per frame of the disks that are kept in any case, unless their number is asked for."""
 
+_LIKELY = 1.0
+"""False disks per frame of the weakest disks that are looked for in every frame then."""
+
 _MOST = 4.0
 """False disks per frame of the weakest disks that are considered then."""
 
@@ -128,6 +131,7 @@ def build_plan(
     places = independent_places(int(good.sum()), float(templates[0, 3].sum()))
     sure = significance_for(_SURE if false_disks_per_frame is None else false_disks_per_frame, places)
     threshold = significance_for(_MOST, places) if false_disks_per_frame is None else sure
+    likely = significance_for(_LIKELY, places) if false_disks_per_frame is None else sure
     edge = probe.radius + 2.0 * probe.edge_width
     touch = patch_radius + edge
     return Plan(
@@ -158,6 +162,7 @@ def build_plan(
         places=places,
         sure=sure,
         threshold=threshold,
+        likely=likely,
         loose=_LOOSE * threshold,
         spacing=spacing,
         leash=leash,

@@ -11,10 +11,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.kernels.candidate import corner_of, renew, tile_of
 from livebragg.kernels.compiled import kernel, part
 from livebragg.kernels.fit import aperture_sums, gather, subtract
+from livebragg.kernels.modelled import corner_of, renew
 from livebragg.kernels.near import DEPENDENT, OVERLAPPED, list_candidate, nearest_disk
+from livebragg.kernels.patch import tile_of
 from livebragg.kernels.plan import COL, OWNER, ROW, SIGNIFICANCE, Plan, Scratch
 
 _GLOWING = 5.0

@@ -291,11 +291,9 @@ def brightest(
     for i in range(pixels.size):
         out_line[i] = pixels[i] * inside[i]
     bits = out_line.view(np.int32)  # of positive numbers the larger has the larger bit pattern
-    place, top = 0, np.int32(0)
+    top = np.int32(0)
     for i in range(bits.size):
         top = max(top, bits[i])
-    for i in range(bits.size):
-        if bits[i] == top:
-            place = i
-            break
-    return float(out_line[place]) if top > 0 else 0.0
+    if out_line.size > 0:
+        bits[0] = top
+    return float(out_line[0]) if top > 0 else 0.0

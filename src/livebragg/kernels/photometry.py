@@ -23,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.kernels.batch import prepare_frame
-from livebragg.kernels.candidate import UNEVEN
 from livebragg.kernels.compiled import kernel, part
 from livebragg.kernels.forced import NEIGHBOURS, Forced
 from livebragg.kernels.forced_background import measure_tiles
@@ -31,6 +30,7 @@ from livebragg.kernels.forced_equation import put_into_model, wipe_from_model, w
 from livebragg.kernels.forced_place import place_positions
 from livebragg.kernels.forced_solve import UNSETTLED, joint_variance, settle, template_variance
 from livebragg.kernels.plan import Plan, Scratch
+from livebragg.kernels.significance import UNEVEN
 
 _PASSES = 3
 """Passes over the positions, the last one over those beside much stronger ones."""

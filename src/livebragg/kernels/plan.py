@@ -88,6 +88,9 @@ class Plan(NamedTuple):
     """Significance from which a disk is kept in any case."""
     threshold: float
     """Significance a disk needs. When it is below `sure`, the frame decides what is kept in between."""
+    likely: float
+    """Significance of disks that are looked for in any frame; weaker ones only where some just above this show
+    that there are weak disks."""
     loose: float
     """Standard deviations worth a closer look."""
     spacing: float

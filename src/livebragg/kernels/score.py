@@ -96,13 +96,26 @@ def _excess_row(
     out: NDArray[np.float32],
 ) -> None:  # pragma: no cover - compiled
     trust, share = tile_lines[0], tile_lines[1]
-    uneven, zero = np.float32(_UNEVEN**2), np.float32(0.0)
+    zero = np.float32(0.0)
     for c in range(out.size):
         inside = np.float32(disk[c]) * unit
-        background = ratio[c] * share[c] * (np.float32(box[c]) * unit - inside + trust[c])
+        scale = ratio[c] * share[c]
+        background = scale * (np.float32(box[c]) * unit - inside + trust[c])
         above = inside - background
-        variance = max(background, zero) * (np.float32(1.0) + uneven * background) + floor
+        variance = excess_variance(background, scale, floor)
         out[c] = above if (above > zero and above * above > square * variance) else zero
+
+
+@kernel()
+def excess_variance(
+    background: np.float32, scale: np.float32, floor: np.float32
+) -> np.float32:  # pragma: no cover - compiled
+    """Variance of the excess where there is no disk: of the disk's background, and of its estimate.
+
+    `scale` is the area of the disk over that the estimate is from.
+    """
+    one, uneven = np.float32(1.0), np.float32(_UNEVEN**2)
+    return max(background, np.float32(0.0)) * (one + scale + uneven * background) + floor
 
 
 @kernel()

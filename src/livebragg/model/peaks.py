@@ -46,11 +46,14 @@ class BraggPeaks:
     offsets: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        sizes = {name: getattr(self, name).shape for name in _COLUMNS}
-        if len(set(sizes.values())) != 1 or self.qx.ndim != 1:
+        # Made for every frame, so no more Python than it takes.
+        shape = self.qx.shape
+        alike = shape == self.qy.shape == self.intensity.shape == self.intensity_error.shape
+        if not alike or shape != self.position_error.shape or len(shape) != 1:
+            sizes = {name: getattr(self, name).shape for name in _COLUMNS}
             raise FrameError(f"the columns of BraggPeaks must be 1-D and of one length, not {sizes}")
         o = self.offsets
-        if o.ndim != 1 or o.size < 1 or o[0] != 0 or o[-1] != self.qx.size or np.any(np.diff(o) < 0):
+        if o.ndim != 1 or o.size < 1 or o[0] != 0 or o[-1] != shape[0] or (o[1:] < o[:-1]).any():
             raise FrameError(f"offsets must rise from 0 to the number of peaks ({self.qx.size}), not {o}")
 
     def __len__(self) -> int:

@@ -1,0 +1,100 @@
+"""Which of a frame's weak disks to keep, when the number of false ones is left to the frame."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.kernels.candidate import dismiss
+from livebragg.kernels.compiled import part
+from livebragg.kernels.maxima import sort_descending
+from livebragg.kernels.plan import OWNER, SIGNIFICANCE, Plan, Scratch
+
+_EVIDENT = 2.0
+"""Standard deviations by which weak disks must outnumber those that noise makes up, to look for weaker ones."""
+
+_JUST_ABOVE = 1.5
+"""A disk is just above what is sure up to this many times that significance."""
+
+_SUGGESTS = 0.33
+"""What it counts as evidence of disks below. About as many lie in the range below, a third as wide."""
+
+_IMPURE = 0.33
+"""Part of the disks kept that noise may have made up."""
+
+_BEYOND = 1.0
+"""Standard deviations by which weak disks must outnumber those that noise makes up, to be kept."""
+
+
+@part()
+def are_weak_ones(plan: Plan, found: int, fit: NDArray[np.float64]) -> bool:  # pragma: no cover - compiled
+    """Whether the frame shows weak disks, so that still weaker ones are worth a look.
+
+    It does when more disks are just below what is sure than noise makes up. Those just above it count in part:
+    where they are many, there are others below.
+    """
+    evidence = 0.0
+    for i in range(found):
+        significance = fit[i, SIGNIFICANCE]
+        if plan.likely <= significance < plan.sure:
+            evidence += 1.0
+        elif plan.sure <= significance < _JUST_ABOVE * plan.sure:
+            evidence += _SUGGESTS
+    expected = _false_disks(plan, plan.likely)
+    return bool(evidence > expected + _EVIDENT * math.sqrt(expected))
+
+
+@part()
+def keep_likely(
+    plan: Plan, scratch: Scratch, found: int, weak: bool, out_fit: NDArray[np.float64]
+) -> int:  # pragma: no cover - compiled
+    """Drop the disks below the significance that makes the frame's disks, as a whole, most complete and pure.
+
+    Without evidence of `weak` ones only what is sure stays.
+    """
+    needed = _balanced(plan, scratch, found, out_fit) if weak else plan.sure
+    kept = 0
+    for i in range(found):
+        if out_fit[i, SIGNIFICANCE] >= needed:
+            for j in range(out_fit.shape[1]):
+                out_fit[kept, j] = out_fit[i, j]
+            kept += 1
+        else:
+            dismiss(plan, scratch, int(out_fit[i, OWNER]))
+    return kept
+
+
+@part()
+def _balanced(
+    plan: Plan, scratch: Scratch, found: int, fit: NDArray[np.float64]
+) -> float:  # pragma: no cover - compiled
+    """Significance at which the expected F1 score is largest, at most that of a disk that is kept in any case.
+
+    Of the ``n`` disks above a significance, noise makes up the expected number, and the rest are true. How many
+    true ones there are in all is taken from where that rest is largest.
+    """
+    order, keys = scratch.order, scratch.height
+    for i in range(found):
+        keys[i] = fit[i, SIGNIFICANCE]
+    sort_descending(keys, found, order)
+    true, sure = 0.0, 0
+    for n in range(found):
+        sure += keys[order[n]] >= plan.sure
+        true = max(true, n + 1 - _false_disks(plan, keys[order[n]]))
+    needed, best = plan.sure, 0.0
+    for n in range(found):
+        false = _false_disks(plan, keys[order[n]])
+        score = (n + 1 - false) / (n + 1 + true)
+        extra = n + 1 - sure
+        stands_out = extra <= 0 or extra > false + _BEYOND * math.sqrt(false)
+        if stands_out and false <= _IMPURE * (n + 1) and score >= best:
+            best, needed = score, min(float(keys[order[n]]), plan.sure)
+    return needed
+
+
+@part()
+def _false_disks(plan: Plan, significance: float) -> float:  # pragma: no cover - compiled
+    """Disks above a significance that noise makes up in a frame."""
+    return plan.places * significance * 0.5 * math.erfc(significance / math.sqrt(2.0))
