@@ -73,6 +73,26 @@ def test_noise_of_very_few_electrons_makes_up_no_more_than_the_allowed_number():
     assert len(detector.detect_many(frames)) / 100 < 1.0
 
 
+def test_frames_of_strong_disks_keep_no_weak_ones_made_up_by_noise():
+    false = 0
+    for seed in range(20):
+        scene = make_scene(seed, frame_shape=(192, 192), radius=5, dose=1000, n_disks=20)
+        found = places(DiskDetector(ProbeTemplate.disk(5, 0.5), (192, 192)).detect(scene.frame))
+        false += len(found) - len(match(found, scene.positions, 10.0)[0])
+    assert false <= 6  # 0.1 per frame; more than 6 of 2 expected happen once in 200
+
+
+def test_smooth_rings_and_rims_are_no_disks():
+    rows, cols = np.indices((128, 128))
+    radius = np.hypot(rows - 64.0, cols - 64.0)
+    mean = 200.0 * np.exp(-radius / 30.0) + 60.0 * np.exp(-0.5 * ((radius - 40.0) / 4.0) ** 2)
+    mean[:, :10] = 0.2
+    rng = np.random.default_rng(5)
+    frames = rng.poisson(mean, (10, 128, 128)).astype(np.uint16)
+    found = DiskDetector(ProbeTemplate.disk(4, 0.5), (128, 128)).detect_many(frames)
+    assert len(found) <= 20
+
+
 def test_a_batch_equals_its_frames_one_by_one_and_is_not_changed(detector):
     frames = np.stack([make_scene(s, frame_shape=(128, 100), n_disks=20).frame for s in range(4)])
     before = frames.copy()

@@ -46,7 +46,8 @@ def test_the_excess_is_what_the_ring_and_the_tile_do_not_explain(shape, tiles, u
     density = (off + pseudo) / (ring_area + pseudo / expected_level)
     ground = ratio * ring_area * density
     above = on - ground
-    variance = ground + (0.005 * ground) ** 2 + FEW + floor
+    estimate = ratio * ring_area / (ring_area + pseudo / expected_level)  # electrons per electron around the disk
+    variance = ground * (1 + estimate) + (0.005 * ground) ** 2 + FEW + floor
     expected = np.where(above > threshold * np.sqrt(variance), above, 0.0)
     assert 0.1 < np.mean(expected > 0) < 0.9
     np.testing.assert_allclose(excess[1:-1, 1:-1], expected, rtol=1e-4, atol=1e-4)

@@ -18,6 +18,8 @@ NAMES = (
     "near",
     "fit",
     "find",
+    "choose",
+    "significance",
     "hot",
     "noise",
     "batch",

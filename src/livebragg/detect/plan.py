@@ -55,7 +55,7 @@ _MIN_DISK_FRACTION = 0.5
 _MIN_RING_FRACTION = 0.25
 """The same for the rest of the box its background comes from."""
 
-_LOOSE = 0.8
+_LOOSE = 0.75
 """Excess worth a closer look, relative to the significance needed: it is a rougher measure."""
 
 _SURE = 0.1
@@ -133,6 +133,8 @@ def build_plan(
     threshold = significance_for(_MOST, places) if false_disks_per_frame is None else sure
     likely = significance_for(_LIKELY, places) if false_disks_per_frame is None else sure
     edge = probe.radius + 2.0 * probe.edge_width
+    outside = (inside_patch * (np.hypot(*steps) > edge + 1.0)).astype(np.float32)
+    angle = np.arctan2(*steps)
     touch = patch_radius + edge
     return Plan(
         pad=pad,
@@ -153,7 +155,8 @@ def build_plan(
         patch=patch,
         lit=lit,
         inside_patch=inside_patch,
-        outside=(inside_patch * (np.hypot(*steps) > edge + 1.0)).astype(np.float32),
+        outside=outside,
+        waves=(outside * np.stack([np.cos(angle), np.sin(angle), np.cos(2.0 * angle), np.sin(2.0 * angle)])),
         steps=steps,
         reach=reach,
         weight=weight,

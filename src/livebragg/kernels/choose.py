@@ -90,7 +90,7 @@ def _balanced(
         extra = n + 1 - sure
         stands_out = extra <= 0 or extra > false + _BEYOND * math.sqrt(false)
         if stands_out and false <= _IMPURE * (n + 1) and score >= best:
-            best, needed = score, min(float(keys[order[n]]), plan.sure)
+            best, needed = score, min(fit[order[n], SIGNIFICANCE], plan.sure)
     return needed
 
 

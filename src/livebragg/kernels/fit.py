@@ -283,6 +283,26 @@ def aperture_sums(
     return float(on), float(off), float(known_on), float(known_off), float(area_on), float(area_off)
 
 
+@fast_sums()
+def swings(
+    pixels: NDArray[np.float32],
+    use: NDArray[np.float32],
+    waves: NDArray[np.float32],
+    mean: float,
+) -> tuple[float, float, float, float]:  # pragma: no cover - compiled
+    """Sums of what the pixels differ from `mean`, times each of the four `waves`, shape (4, n)."""
+    first, second, third, fourth = waves[0], waves[1], waves[2], waves[3]
+    a = b = c = d = np.float32(0.0)
+    level = np.float32(mean)
+    for i in range(pixels.size):
+        more = use[i] * (pixels[i] - level)
+        a += more * first[i]
+        b += more * second[i]
+        c += more * third[i]
+        d += more * fourth[i]
+    return float(a), float(b), float(c), float(d)
+
+
 @kernel()
 def brightest(
     pixels: NDArray[np.float32], inside: NDArray[np.float32], out_line: NDArray[np.float32]

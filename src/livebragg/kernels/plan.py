@@ -72,6 +72,8 @@ class Plan(NamedTuple):
     """(n,): 1, and 0 for what only fills up the vectors."""
     outside: NDArray[np.float32]
     """(n,): 1 where no light of a disk in the middle falls."""
+    waves: NDArray[np.float32]
+    """(4, n): cosine and sine of the angle from the middle and of twice that, where no light falls, else 0."""
     steps: NDArray[np.float32]
     """(2, n): rows and columns from the middle of the patch to each of its pixels."""
     reach: int

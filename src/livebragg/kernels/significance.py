@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.kernels.compiled import part
-from livebragg.kernels.fit import PHASES, aperture_sums, brightest, phase_of
+from livebragg.kernels.fit import PHASES, aperture_sums, brightest, phase_of, swings
 from livebragg.kernels.hot import replace_hot_pixel
 from livebragg.kernels.patch import gather_patch, tile_of
 from livebragg.kernels.plan import BACKGROUND, COL, INTENSITY, ROW, Plan, Scratch
@@ -23,6 +23,18 @@ _PLAIN = 8.0
 SYSTEMATIC = 0.1
 """What a found disk's template may be wrong by where it overlaps another place: inner structure and tails of
 strong disks must not turn into weak disks beside them."""
+
+_STRUCTURED = 40.0
+"""Counts around a disk from which it can be told whether they are evenly spread."""
+
+_CHANCE = 3.0
+"""Squared swing of the surroundings that noise makes up, in its variance: exceeded by 5 % of even backgrounds."""
+
+_SIDED = 0.5
+"""Part of the swing from side to side that the middle may be wrong by, if that is all there is."""
+
+_STRIPED = 0.35
+"""The same of the swing from two sides to the two others."""
 
 UNEVEN = 0.01
 """What the background may be wrong by inside the disk: halos curve, real backgrounds have texture."""
@@ -45,6 +57,9 @@ def significance(
     expected = scratch.level[i, j] * area_off
     glow = off - expected
     scratch.glow[k] = glow / math.sqrt(expected + 1.0 + known_off + (_GLOW * (expected + known_off)) ** 2)
+    texture = 0.0
+    if off > _STRUCTURED:
+        texture = _texture(plan, scratch.patch[0], use, off, known_off, area_off) * area_on / area_off
     area_off += trust / scratch.level[i, j]
     off += trust
     if not (area_on > 0.0 and area_off > 0.0):
@@ -52,12 +67,34 @@ def significance(
     noise_on, noise_off, ratio = scratch.noise[1] * area_on, scratch.noise[1] * area_off, area_on / area_off
     counts = on + known_on
     variance = max(counts, 1.0) + noise_on
-    wrong = (SYSTEMATIC * known_on) ** 2 + (UNEVEN * max(off, 0.0) * ratio) ** 2
+    wrong = (SYSTEMATIC * known_on) ** 2 + (UNEVEN * max(off, 0.0) * ratio) ** 2 + texture**2
     simple = (on - ratio * off) / math.sqrt(variance + wrong)
     if simple > _PLAIN:
         return float(simple)
     root = root_deviance(counts + noise_on, off + known_off + noise_off, ratio, known_on, known_off)
     return root / math.sqrt(1.0 + wrong / variance)
+
+
+@part()
+def _texture(
+    plan: Plan,
+    pixels: NDArray[np.float32],
+    use: NDArray[np.float32],
+    counts: float,
+    known: float,
+    area: float,
+) -> float:  # pragma: no cover - compiled
+    """What the background may be wrong by because it is not even, in counts of the surroundings.
+
+    Where a ring runs through the patch, the surroundings are brighter on two sides than on the two others, and
+    so will the middle be. A rim makes them brighter on one side; as far as that is a plain slope it does no harm,
+    so it counts the more the steeper it is. What noise and the errors of `known` disks make of both is left out.
+    """
+    one_row, one_col, two_row, two_col = swings(pixels, use, plan.waves, counts / area)
+    noise = _CHANCE * (counts + known) + (SYSTEMATIC * known) ** 2
+    sided = 2.0 * math.sqrt(max(one_row**2 + one_col**2 - noise, 0.0))
+    striped = 2.0 * math.sqrt(max(two_row**2 + two_col**2 - noise, 0.0))
+    return _SIDED * sided * min(sided / counts, 1.0) + _STRIPED * striped
 
 
 @part()

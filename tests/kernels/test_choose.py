@@ -1,0 +1,61 @@
+"""Which weak disks a frame keeps when it is left to decide."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from livebragg.detect.plan import build_plan
+from livebragg.kernels.choose import are_weak_ones, keep_likely
+from livebragg.kernels.near import DISK, NONE
+from livebragg.kernels.plan import FIT_COLUMNS, OWNER, SIGNIFICANCE
+
+SHAPE = (40, 52)
+
+
+@pytest.fixture
+def balanced(probe):
+    """Plan that leaves the number of false disks to the frame."""
+    return build_plan(probe, SHAPE, false_disks_per_frame=None, min_spacing=None, bad_pixels=None)
+
+
+def fits(significances):
+    """Disks of these significances, each its own candidate."""
+    table = np.zeros((len(significances) + 1, len(FIT_COLUMNS)))
+    table[: len(significances), SIGNIFICANCE] = significances
+    table[:, OWNER] = np.arange(len(table))
+    return table
+
+
+def test_the_levels_are_those_of_one_tenth_one_and_four_false_disks(balanced):
+    assert balanced.threshold < balanced.likely < balanced.sure
+    assert balanced.loose == pytest.approx(0.75 * balanced.threshold)
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "strong", "evident"),
+    [(0, 0, 40, False), (2, 0, 40, False), (4, 0, 40, True), (1, 7, 5, True), (0, 2, 40, False), (0, 12, 0, True)],
+)
+def test_weak_disks_are_looked_for_when_those_about_the_sure_level_show_them(
+    balanced, below, above, strong, evident
+):
+    table = fits(
+        [0.5 * (balanced.likely + balanced.sure)] * below + [1.2 * balanced.sure] * above + [30.0] * strong
+    )
+    assert are_weak_ones(balanced, len(table) - 1, table) is evident
+
+
+def test_without_evidence_only_what_is_sure_stays(balanced, scratch):
+    table = fits([balanced.sure - 0.01, 9.0, balanced.sure + 0.01, balanced.likely])
+    scratch.state[:4] = DISK
+    assert keep_likely(balanced, scratch, 4, False, table) == 2
+    assert table[:2, OWNER].tolist() == [1, 2]
+    assert scratch.state[:4].tolist() == [NONE, DISK, DISK, NONE]
+
+
+def test_with_evidence_many_weak_disks_stay_and_a_few_do_not(balanced, scratch):
+    level = 0.5 * (balanced.threshold + balanced.likely)
+    many = fits([level] * 20 + [9.0] * 5)
+    assert keep_likely(balanced, scratch, 25, True, many) == 25
+    few = fits([level] * 2 + [9.0] * 5)
+    assert keep_likely(balanced, scratch, 7, True, few) == 5
