@@ -134,7 +134,7 @@ def build_plan(
     likely = significance_for(_LIKELY, places) if false_disks_per_frame is None else sure
     edge = probe.radius + 2.0 * probe.edge_width
     outside = (inside_patch * (np.hypot(*steps) > edge + 1.0)).astype(np.float32)
-    angle = np.arctan2(*steps)
+    angle = 2.0 * np.arctan2(*steps)
     touch = patch_radius + edge
     return Plan(
         pad=pad,
@@ -156,7 +156,7 @@ def build_plan(
         lit=lit,
         inside_patch=inside_patch,
         outside=outside,
-        waves=(outside * np.stack([np.cos(angle), np.sin(angle), np.cos(2.0 * angle), np.sin(2.0 * angle)])),
+        waves=(outside * np.stack([np.cos(angle), np.sin(angle)])),
         steps=steps,
         reach=reach,
         weight=weight,

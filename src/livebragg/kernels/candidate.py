@@ -30,6 +30,12 @@ one has side maxima, which a blurred template does not see."""
 _STEPS = 3
 """Fisher-scoring steps of a disk's fit; the first usually lands within a hundredth of a pixel."""
 
+_STALE = 0.15
+"""Distance, in pixels, from where a disk is modelled beyond which its light beside it is wrong."""
+
+_STALE_AMOUNT = 0.8
+"""Part of its amount that the model must hold at least."""
+
 _SOFT_CONVERGED = 0.5
 _CONVERGED = 0.25
 """Move, in pixels, after which another step would change nothing that matters."""
@@ -73,10 +79,19 @@ def fit_candidate(
         return verdict
     scratch.state[k] = DISK
     fit[OWNER] = k
-    lost = scratch.crowded[k] == TOUCHED and not scratch.modelled[k] and fit[SIGNIFICANCE] > _SURE
-    if lost or scratch.crowded[k] >= OVERLAPPED:
+    if scratch.crowded[k] >= OVERLAPPED or (scratch.crowded[k] == TOUCHED and _is_stale(scratch, k, fit)):
         renew(plan, scratch, k, fit)
     return TAKEN
+
+
+@part()
+def _is_stale(scratch: Scratch, k: int, fit: NDArray[np.float64]) -> bool:  # pragma: no cover - compiled
+    """Whether a disk that matters to those it touches is not in the model as it is."""
+    if fit[SIGNIFICANCE] <= _SURE:
+        return False
+    place = scratch.place[k]
+    moved = max(abs(place[0] - fit[ROW]), abs(place[1] - fit[COL]))
+    return bool(not scratch.modelled[k] or moved > _STALE or scratch.amount[k] < _STALE_AMOUNT * fit[INTENSITY])
 
 
 @part()

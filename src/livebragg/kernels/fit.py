@@ -284,23 +284,18 @@ def aperture_sums(
 
 
 @fast_sums()
-def swings(
-    pixels: NDArray[np.float32],
-    use: NDArray[np.float32],
-    waves: NDArray[np.float32],
-    mean: float,
-) -> tuple[float, float, float, float]:  # pragma: no cover - compiled
-    """Sums of what the pixels differ from `mean`, times each of the four `waves`, shape (4, n)."""
-    first, second, third, fourth = waves[0], waves[1], waves[2], waves[3]
-    a = b = c = d = np.float32(0.0)
+def swing(
+    pixels: NDArray[np.float32], use: NDArray[np.float32], waves: NDArray[np.float32], mean: float
+) -> float:  # pragma: no cover - compiled
+    """Squares of the sums of what the pixels differ from `mean`, times each of two `waves`, added."""
+    first, second = waves[0], waves[1]
+    a = b = np.float32(0.0)
     level = np.float32(mean)
     for i in range(pixels.size):
         more = use[i] * (pixels[i] - level)
         a += more * first[i]
         b += more * second[i]
-        c += more * third[i]
-        d += more * fourth[i]
-    return float(a), float(b), float(c), float(d)
+    return float(a) ** 2 + float(b) ** 2
 
 
 @kernel()

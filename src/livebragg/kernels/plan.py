@@ -73,7 +73,7 @@ class Plan(NamedTuple):
     outside: NDArray[np.float32]
     """(n,): 1 where no light of a disk in the middle falls."""
     waves: NDArray[np.float32]
-    """(4, n): cosine and sine of the angle from the middle and of twice that, where no light falls, else 0."""
+    """(2, n): cosine and sine of twice the angle from the middle, where no light falls, else 0."""
     steps: NDArray[np.float32]
     """(2, n): rows and columns from the middle of the patch to each of its pixels."""
     reach: int

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.kernels.compiled import part
-from livebragg.kernels.fit import PHASES, aperture_sums, brightest, phase_of, swings
+from livebragg.kernels.fit import PHASES, aperture_sums, brightest, phase_of, swing
 from livebragg.kernels.hot import replace_hot_pixel
 from livebragg.kernels.patch import gather_patch, tile_of
 from livebragg.kernels.plan import BACKGROUND, COL, INTENSITY, ROW, Plan, Scratch
@@ -30,11 +30,9 @@ _STRUCTURED = 40.0
 _CHANCE = 3.0
 """Squared swing of the surroundings that noise makes up, in its variance: exceeded by 5 % of even backgrounds."""
 
-_SIDED = 0.5
-"""Part of the swing from side to side that the middle may be wrong by, if that is all there is."""
-
-_STRIPED = 0.35
-"""The same of the swing from two sides to the two others."""
+_STRIPED = 0.45
+"""Part of the swing of the surroundings that the background in the middle may be wrong by. On a ring as wide as
+the disk it is wrong by 0.9 of it, beside a shadow by 1."""
 
 UNEVEN = 0.01
 """What the background may be wrong by inside the disk: halos curve, real backgrounds have texture."""
@@ -86,15 +84,13 @@ def _texture(
 ) -> float:  # pragma: no cover - compiled
     """What the background may be wrong by because it is not even, in counts of the surroundings.
 
-    Where a ring runs through the patch, the surroundings are brighter on two sides than on the two others, and
-    so will the middle be. A rim makes them brighter on one side; as far as that is a plain slope it does no harm,
-    so it counts the more the steeper it is. What noise and the errors of `known` disks make of both is left out.
+    Where a ring runs through the patch, or the rim of a shadow, the surroundings are brighter in two directions
+    than in the two across, and so may the middle be; on a plain slope they are not. What noise and the errors of
+    `known` disks make of that is left out.
     """
-    one_row, one_col, two_row, two_col = swings(pixels, use, plan.waves, counts / area)
+    square = swing(pixels, use, plan.waves, counts / area)
     noise = _CHANCE * (counts + known) + (SYSTEMATIC * known) ** 2
-    sided = 2.0 * math.sqrt(max(one_row**2 + one_col**2 - noise, 0.0))
-    striped = 2.0 * math.sqrt(max(two_row**2 + two_col**2 - noise, 0.0))
-    return _SIDED * sided * min(sided / counts, 1.0) + _STRIPED * striped
+    return 2.0 * _STRIPED * math.sqrt(max(square - noise, 0.0))
 
 
 @part()
