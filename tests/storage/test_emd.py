@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
-from livebragg.model import Acquisition, AnalysisSnapshot, DetectedBatch, ProbeShape
-from livebragg.storage.emd import write_metadata
+from livebragg.model import Acquisition, AnalysisSnapshot, BraggPeaks, DetectedBatch, ProbeShape
+from livebragg.storage.emd import POINT, write_bragg_vectors, write_metadata
 from livebragg.storage.results import ResultsWriter
+from livebragg.storage.stored_vectors import StoredVectors
 
 
 @pytest.fixture
@@ -116,3 +117,26 @@ def test_metadata_values_keep_their_kind(tmp_path: Path) -> None:
         "names": "list_of_strings",
         "array": "array",
     }
+
+
+@pytest.mark.parametrize("each", [0, 1, 2, 3])
+def test_positions_with_equally_many_points_keep_their_own(tmp_path: Path, each: int) -> None:
+    total = 6 * each
+    column = np.arange(total, dtype=np.float32)
+    peaks = BraggPeaks(
+        qx=column,
+        qy=column + 100,
+        intensity=column + 200,
+        intensity_error=column,
+        position_error=column,
+        offsets=np.arange(0, total + 1, each) if each else np.zeros(7, np.int64),
+    )
+    beam, virtual = np.zeros((6, 3), np.float32), np.zeros((6, 5), np.float32)
+    vectors = StoredVectors(scan_index=np.arange(6), peaks=peaks, direct_beam=beam, virtual=virtual)
+    with h5py.File(tmp_path / "vectors.h5", "w") as opened:
+        write_bragg_vectors(opened, "vectors", vectors, (2, 3), (32, 24))
+        lists = opened["vectors/_v_uncal/data"][...]
+    assert lists.dtype == object
+    for position, points in enumerate(lists.flat):
+        assert points.dtype == POINT
+        assert points["qx"].tolist() == list(range(position * each, (position + 1) * each))

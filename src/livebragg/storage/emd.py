@@ -149,7 +149,8 @@ def write_bragg_vectors(
     for row in range(0, scan_shape[0], rows_at_a_time):
         stop = min(row + rows_at_a_time, scan_shape[0])
         lists = _point_lists(vectors, row * scan_shape[1], stop * scan_shape[1])
-        data[row:stop] = lists.reshape(stop - row, scan_shape[1])
+        # Not ``data[row:stop] = lists``, which takes lists of one point each for one list of points.
+        data.write_direct(lists.reshape(stop - row, scan_shape[1]), dest_sel=np.s_[row:stop])
 
 
 def _point_lists(vectors: StoredVectors, start: int, stop: int) -> NDArray[np.object_]:
@@ -159,7 +160,7 @@ def _point_lists(vectors: StoredVectors, start: int, stop: int) -> NDArray[np.ob
     points = np.empty(offsets[-1] - offsets[0], POINT)
     for column in POINT.names or ():
         points[column] = getattr(vectors.peaks, column)[offsets[0] : offsets[-1]]
-    lists = np.empty(stop - start, object)
+    lists = np.empty(stop - start, h5py.vlen_dtype(POINT))
     lists.fill(points[:0])
     bounds = (offsets - offsets[0]).tolist()
     for record, position in enumerate((vectors.scan_index[first:last] - start).tolist()):
