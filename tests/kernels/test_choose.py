@@ -27,22 +27,23 @@ def fits(significances):
     return table
 
 
-def test_the_levels_are_those_of_one_tenth_one_and_four_false_disks(balanced):
+def test_the_levels_rise_from_weak_to_likely_to_sure(balanced):
     assert balanced.threshold < balanced.likely < balanced.sure
     assert balanced.loose == pytest.approx(0.75 * balanced.threshold)
 
 
 @pytest.mark.parametrize(
     ("below", "above", "strong", "evident"),
-    [(0, 0, 40, False), (2, 0, 40, False), (4, 0, 40, True), (1, 7, 5, True), (0, 2, 40, False), (0, 12, 0, True)],
+    [(0, 0, 5, False), (2, 0, 2, False), (4, 0, 5, True), (1, 7, 5, True), (0, 2, 5, False), (0, 12, 0, True)],
 )
 def test_weak_disks_are_looked_for_when_those_about_the_sure_level_show_them(
-    balanced, below, above, strong, evident
+    balanced, scratch, below, above, strong, evident
 ):
+    scratch.level[:] = 1.0
     table = fits(
         [0.5 * (balanced.likely + balanced.sure)] * below + [1.2 * balanced.sure] * above + [30.0] * strong
     )
-    assert are_weak_ones(balanced, len(table) - 1, table) is evident
+    assert are_weak_ones(balanced, scratch, len(table) - 1, table) is evident
 
 
 def test_without_evidence_only_what_is_sure_stays(balanced, scratch):
@@ -55,7 +56,17 @@ def test_without_evidence_only_what_is_sure_stays(balanced, scratch):
 
 def test_with_evidence_many_weak_disks_stay_and_a_few_do_not(balanced, scratch):
     level = 0.5 * (balanced.threshold + balanced.likely)
+    scratch.level[:] = 1.0
     many = fits([level] * 20 + [9.0] * 5)
     assert keep_likely(balanced, scratch, 25, True, many) == 25
     few = fits([level] * 2 + [9.0] * 5)
     assert keep_likely(balanced, scratch, 7, True, few) == 5
+
+
+def test_few_electrons_make_up_fewer_disks_so_more_are_kept(balanced, scratch):
+    level = balanced.threshold + 0.05
+    some = fits([level] * 5 + [9.0] * 5)
+    scratch.level[:] = 30.0
+    assert keep_likely(balanced, scratch, 10, True, some.copy()) == 5
+    scratch.level[:] = 0.05 / balanced.whole_disk
+    assert keep_likely(balanced, scratch, 10, True, some.copy()) == 10

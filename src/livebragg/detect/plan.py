@@ -64,7 +64,7 @@ _SURE = 0.1
 _LIKELY = 1.0
 """False disks per frame of the weakest disks that are looked for in every frame then."""
 
-_MOST = 4.0
+_MOST = 10.0
 """False disks per frame of the weakest disks that are considered then."""
 
 _UNSEEN = 1e9

@@ -67,7 +67,7 @@ def find_disks(
             break
         out_health[2] += hot
         _forget(plan, scratch, count)
-    weak = are_weak_ones(plan, found, out_fit)
+    weak = are_weak_ones(plan, scratch, found, out_fit)
     least = plan.threshold if weak else plan.likely
     if weak and not full:
         found, _, full = _take_candidates(plan, scratch, zero, count, found, least, never, out_fit)
