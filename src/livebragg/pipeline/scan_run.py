@@ -12,6 +12,7 @@ import numpy as np
 
 from livebragg.config.render import to_table
 from livebragg.config.schema import Config
+from livebragg.detect import profile_radii
 from livebragg.errors import ResultsError
 from livebragg.model import AnalysisSnapshot, BraggPeaks, DetectedBatch, ProbeShape
 from livebragg.pipeline import feed_messages as feed
@@ -254,6 +255,7 @@ class ScanRun:
                 self.opened.geometry.scan_shape,
                 acquisition.frame_shape,
                 parameters=to_table(self._config),
+                profile_radii=profile_radii(acquisition.frame_shape, self.probe, self._config.profile),
             )
         except ResultsError as error:
             self._results_failed(error)

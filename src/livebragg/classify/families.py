@@ -1,0 +1,354 @@
+"""Which family each position belongs to, and which class in it: amorphous phases, polycrystals, vacuum, crystals.
+
+Every class has the pattern of its purest positions; every position is a mixture of those patterns. Crystals are
+told apart by their Bragg peaks (`ClassLabeler`); here they only compete with their neighbours of other families
+at the boundary, where a strongly scattering minority would otherwise win.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from livebragg.classify.labels import ClassMaps
+from livebragg.classify.mixture import shares_of
+from livebragg.classify.phases import find_groups, inside_domains, unit_roots
+from livebragg.classify.scattering import ScatteringView
+from livebragg.config.analysis import FamiliesConfig
+from livebragg.model import NOT_CLASSIFIED, ClassFamily
+
+_LOOK_AGAIN = 1.3
+"""Growth of the scan after which phases are looked for again, and earlier when many positions are unexplained."""
+_ODD = 3.0
+"""Misfit, relative to what is typical, of a position that no class explains."""
+_ODD_POSITIONS = 24
+_VARIATION = 0.05
+"""Relative variation of smooth scattering within a phase that is no sign of another."""
+_DISK_VARIATION = 0.15
+"""The same of the intensity in disks, which tilt changes."""
+_BOUNDARY = 2
+"""Positions on either side of a boundary that the beam may cover at once."""
+_ROUNDS = 3
+_PURE = 0.85
+
+NewId = Callable[[ClassFamily], int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Phase:
+    """A class that is no crystal."""
+
+    number: int
+    family: ClassFamily
+    pattern: NDArray[np.float32]
+    """(channels,): part of the beam."""
+
+
+class FamilyClassifier:
+    """Finds the classes without tracked Bragg peaks and composes the map of all classes.
+
+    Parameters
+    ----------
+    config : FamiliesConfig
+        Thresholds.
+    scan_cols : int
+        Positions in a scan line.
+    """
+
+    def __init__(self, config: FamiliesConfig, scan_cols: int) -> None:
+        self._config = config
+        self._cols = scan_cols
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all classes."""
+        self._phases: list[_Phase] = []
+        self._vacuum_id: int | None = None
+        self._looked_at = 0
+        self._odd = 0
+        self._usual = 0.0
+        self._pure_crystals: dict[int, NDArray[np.float32]] = {}
+        self._shares = np.zeros((0, 0), np.float32)
+        self._own_share = np.zeros(0, np.float32)
+        self._owner = np.zeros(0, np.int64)
+        self._labels = np.zeros(0, np.int16)
+        self.deaths: deque[tuple[int, int]] = deque(maxlen=1000)
+        """Positions seen and class id of classes that are gone."""
+
+    def update(
+        self,
+        view: ScatteringView,
+        crystals: ClassMaps,
+        seen: NDArray[np.bool_],
+        positions: NDArray[np.int64],
+        new_id: NewId,
+        *,
+        final: bool = False,
+    ) -> ClassMaps:
+        """Compose the classes of all positions.
+
+        Parameters
+        ----------
+        view : ScatteringView
+            Signals of all positions.
+        crystals : ClassMaps
+            Crystalline classes; other positions are not classified there.
+        seen : NDArray[np.bool_], shape (n_positions,)
+            Positions that have arrived.
+        positions : NDArray[np.int64], shape (n,)
+            Those whose signals are new or changed.
+        new_id : callable
+            Gives the permanent id of a new class of a family.
+        final : bool
+            Look for phases in any case.
+        """
+        self._make_room(seen.size)
+        n_seen = int(seen.sum())
+        vacuum = self._vacuum(view, crystals, seen)
+        if final or n_seen >= _LOOK_AGAIN * self._looked_at or self._odd >= _ODD_POSITIONS:
+            self._look_for_phases(view, crystals, seen, vacuum, new_id)
+            self._looked_at, self._odd = n_seen, 0
+            positions = np.flatnonzero(seen)
+        if self._vacuum_id is None and vacuum.sum() >= self._config.min_positions:
+            self._vacuum_id = new_id("vacuum")
+        self._mix(view, crystals, positions)
+        return self._compose(crystals, seen, vacuum)
+
+    # ---------------------------------------------------------------------------------------- the classes
+    def _vacuum(self, view: ScatteringView, crystals: ClassMaps, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        share = view.share[: seen.size]
+        little = share + view.disks[: seen.size].sum(axis=1) < self._config.vacuum_share
+        return seen & little & (crystals.labels == NOT_CLASSIFIED)
+
+    def _look_for_phases(
+        self,
+        view: ScatteringView,
+        crystals: ClassMaps,
+        seen: NDArray[np.bool_],
+        vacuum: NDArray[np.bool_],
+        new_id: NewId,
+    ) -> None:
+        rest = seen & ~vacuum & (crystals.labels == NOT_CLASSIFIED)
+        granular = rest & view.granular[: seen.size]
+        signal = _channels(view, seen.size)
+        self._pure_crystals = _crystal_patterns(signal, crystals, seen)
+        found: list[tuple[ClassFamily, NDArray[np.int64]]] = []
+        rows = unit_roots(view.smooth[: seen.size], view.area)
+        found += [("amorphous", group) for group in self._groups(rows, rest & ~granular)]
+        if granular.sum() >= self._config.min_positions:
+            rings = unit_roots(self._near(view.rings[: seen.size], granular), np.ones(1, np.float32))
+            found += [("polycrystal", group) for group in self._groups(rings, granular)]
+        before = self._labels
+        phases = self._named(found, signal, before, new_id, int(seen.sum()))
+        self._phases = self._purer(phases, view, signal, rest, granular)
+        self._shares = np.zeros((seen.size, len(self._phases)), np.float32)
+
+    def _groups(self, rows: NDArray[np.float32], where: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+        """Positions of each group of one family."""
+        if where.sum() < self._config.min_positions:
+            return []
+        grid = rows.reshape(-1, self._cols, rows.shape[1])
+        inside = inside_domains(grid, where.reshape(-1, self._cols))
+        smoother = unit_roots(self._near(rows, where)[inside] ** 2, np.ones(1, np.float32))
+        groups = find_groups(
+            smoother,
+            separation=self._config.separation,
+            cosine=self._config.merge_cosine,
+            members=max(3, int(self._config.min_share * inside.size)),
+        )
+        return [inside[group] for group in groups] or [np.flatnonzero(where)]
+
+    def _near(self, rows: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Mean over the nearest neighbours of the same kind."""
+        grid = np.where(where[:, None], rows, 0).reshape(-1, self._cols, rows.shape[1])
+        number = where.reshape(-1, self._cols).astype(np.float32)
+        weight = ndimage.gaussian_filter(number, 1.0, mode="constant", radius=2).reshape(-1, 1)
+        near = ndimage.gaussian_filter(grid, (1.0, 1.0, 0), mode="constant", radius=(2, 2, 0))
+        return np.asarray(near.reshape(rows.shape) / np.maximum(weight, 1e-6), np.float32)
+
+    def _named(
+        self,
+        found: list[tuple[ClassFamily, NDArray[np.int64]]],
+        signal: NDArray[np.float32],
+        before: NDArray[np.int16],
+        new_id: NewId,
+        n_seen: int,
+    ) -> list[_Phase]:
+        """Give groups the ids of the classes whose positions they have, or new ones."""
+        known = {phase.number: phase.family for phase in self._phases}
+        pairs = []
+        for index, (family, group) in enumerate(found):
+            labels, counts = np.unique(before[group], return_counts=True)
+            pairs += [
+                (int(count), -int(label), index)
+                for label, count in zip(labels, counts, strict=True)
+                if known.get(int(label)) == family
+            ]
+        numbers: dict[int, int] = {}
+        for _, label, index in sorted(pairs, reverse=True):
+            if index not in numbers and -label not in numbers.values():
+                numbers[index] = -label
+        phases = []
+        for index, (family, group) in enumerate(found):
+            number = numbers[index] if index in numbers else new_id(family)
+            phases.append(_Phase(number, family, signal[group].mean(axis=0)))
+        for number in set(known) - {phase.number for phase in phases}:
+            self.deaths.append((n_seen, number))
+        return sorted(phases, key=lambda phase: phase.number)
+
+    def _purer(
+        self,
+        phases: list[_Phase],
+        view: ScatteringView,
+        signal: NDArray[np.float32],
+        rest: NDArray[np.bool_],
+        granular: NDArray[np.bool_],
+    ) -> list[_Phase]:
+        """Patterns from all positions that are nearly pure, a few times over."""
+        family = np.array([phase.family == "polycrystal" for phase in phases], np.bool_)
+        where = np.flatnonzero(rest)
+        for _ in range(_ROUNDS if len(phases) > 1 else 0):
+            patterns = np.array([phase.pattern for phase in phases])
+            error = _errors(signal[where].mean(axis=0), view)
+            shares = shares_of(signal[where] / error, patterns / error)[0][:, :-1]
+            part = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-6)
+            for k, phase in enumerate(phases):
+                members = where[(part[:, k] > _PURE) & (granular[where] == family[k])]
+                if members.size >= self._config.min_positions:
+                    phases[k] = replace(phase, pattern=np.median(signal[members], axis=0))
+        return phases
+
+    # ------------------------------------------------------------------------------------------ the shares
+    def _mix(self, view: ScatteringView, crystals: ClassMaps, positions: NDArray[np.int64]) -> None:
+        if not self._phases or positions.size == 0:
+            return
+        owner, ids = self._leading_crystals(crystals, positions)
+        signal = _channels(view, self._labels.size)[positions]
+        error = _errors(signal.mean(axis=0), view)
+        own = np.array([self._pure_crystals[c] for c in ids], np.float32).reshape(len(ids), signal.shape[1])
+        patterns = np.array([phase.pattern for phase in self._phases], np.float32)
+        shares, misfit = shares_of(signal / error, patterns / error, own / error, owner)
+        self._shares[positions], self._own_share[positions] = shares[:, :-1], shares[:, -1]
+        self._owner[positions] = np.where(owner >= 0, np.array([*ids, -1])[owner], -1)
+        no_crystal = misfit[crystals.labels[positions] == NOT_CLASSIFIED]
+        if positions.size > 4 * self._cols:
+            self._usual = float(np.median(no_crystal)) if no_crystal.size else 0.0
+        self._odd += int((no_crystal > max(_ODD * self._usual, 0.02)).sum())
+
+    def _leading_crystals(
+        self, crystals: ClassMaps, positions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], list[int]]:
+        """The crystal each position may contain: its own, that of its weights, or a neighbour's."""
+        ids = sorted(self._pure_crystals)
+        owner = np.full(positions.size, -1)
+        if not ids:
+            return owner, ids
+        place = {number: index for index, number in enumerate(ids)}
+        row = [place.get(int(c), -1) for c in crystals.class_ids]
+        weights = crystals.weights[:, positions]
+        lead = weights.argmax(axis=0)
+        owner = np.where(weights.max(axis=0) > 0, np.array(row)[lead], -1)
+        n, labels = crystals.labels.size, crystals.labels
+        for step in (1, -1, self._cols, -self._cols):
+            beside = np.clip(positions + step, 0, n - 1)
+            theirs = np.array([place.get(int(c), -1) for c in range(-1, int(labels.max(initial=-1)) + 1)])
+            owner = np.where(owner < 0, theirs[labels[beside] + 1], owner)
+        mine = labels[positions]
+        known = np.array([place.get(int(c), -1) for c in range(-1, int(labels.max(initial=-1)) + 1)])[mine + 1]
+        return np.where(known >= 0, known, owner), ids
+
+    # -------------------------------------------------------------------------------------- the composite
+    def _compose(self, crystals: ClassMaps, seen: NDArray[np.bool_], vacuum: NDArray[np.bool_]) -> ClassMaps:
+        n = seen.size
+        shares, own = self._shares[:n], self._own_share[:n]
+        crystal = crystals.labels != NOT_CLASSIFIED
+        missing = np.where(self._around(vacuum), np.maximum(1.0 - shares.sum(axis=1) - own, 0.0), 0.0)
+        missing = np.where(vacuum, 1.0, missing).astype(np.float32)
+        numbers = np.array([*(p.number for p in self._phases), NOT_CLASSIFIED], np.int16)
+        others = np.column_stack([shares, missing])
+        if self._vacuum_id is not None:
+            numbers[-1] = self._vacuum_id
+        others[vacuum, :-1] = 0.0
+        best = others.argmax(axis=1)
+        most = others[np.arange(n), best]
+        labels = np.where(crystal, crystals.labels, np.where(seen & (most > 0), numbers[best], -1))
+        boundary = self._around(seen & ~crystal) & self._around(crystal)
+        lost = boundary & crystal & (most > own) & (most > 0)
+        won = boundary & ~crystal & (own > most) & (self._owner[:n] >= 0)
+        labels = np.where(lost, numbers[best], np.where(won, self._owner[:n], labels)).astype(np.int16)
+        self._labels[:n] = labels
+        return self._as_maps(crystals, labels, others, own, crystal)
+
+    def _around(self, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        grid = where.reshape(-1, self._cols)
+        square = np.ones((2 * _BOUNDARY + 1,) * 2, bool)
+        return np.asarray(ndimage.binary_dilation(grid, square)).reshape(-1)
+
+    def _as_maps(
+        self,
+        crystals: ClassMaps,
+        labels: NDArray[np.int16],
+        others: NDArray[np.float32],
+        own: NDArray[np.float32],
+        crystal: NDArray[np.bool_],
+    ) -> ClassMaps:
+        total = np.maximum(others.sum(axis=1) + own, 1e-6)
+        rows: list[tuple[int, ClassFamily, NDArray[np.float32], NDArray[np.float32]]] = [
+            (int(c), family, crystals.weights[k], crystals.patterns[k])
+            for k, (c, family) in enumerate(zip(crystals.class_ids, crystals.families, strict=True))
+        ]
+        none = np.zeros(crystals.patterns.shape[1], np.float32)
+        for k, phase in enumerate(self._phases):
+            rows.append((phase.number, phase.family, others[:, k] / total, none))
+        if self._vacuum_id is not None:
+            rows.append((self._vacuum_id, "vacuum", others[:, -1] / total, none))
+        rows.sort(key=lambda row: row[0])
+        ordered = np.sort(np.column_stack([others, own]), axis=1)
+        clear = (ordered[:, -1] - ordered[:, -2]) / np.maximum(ordered[:, -1], 1e-6)
+        confidence = np.where(crystal & (labels == crystals.labels), crystals.confidence, clear)
+        return ClassMaps(
+            class_ids=np.array([row[0] for row in rows], np.int16),
+            families=tuple(row[1] for row in rows),
+            labels=labels,
+            confidence=np.where(labels >= 0, confidence, np.nan).astype(np.float32),
+            weights=np.array([row[2] for row in rows], np.float32).reshape(len(rows), labels.size),
+            patterns=np.array([row[3] for row in rows], np.float32).reshape(len(rows), none.size),
+        )
+
+    def _make_room(self, n: int) -> None:
+        more = n - self._labels.size
+        if more > 0:
+            self._shares = np.pad(self._shares, ((0, more), (0, 0)))
+            self._own_share = np.pad(self._own_share, (0, more))
+            self._owner = np.pad(self._owner, (0, more), constant_values=-1)
+            self._labels = np.pad(self._labels, (0, more), constant_values=NOT_CLASSIFIED)
+
+
+def _channels(view: ScatteringView, n: int) -> NDArray[np.float32]:
+    """Smooth scattering in each ring, then the disks: parts of the beam, shape (n, bins + 2)."""
+    return np.column_stack([view.smooth[:n], view.disks[:n]])
+
+
+def _errors(mean: NDArray[np.float32], view: ScatteringView) -> NDArray[np.float32]:
+    """Standard error of each channel of a typical position: counting, and variation within a phase."""
+    pixels = np.append(np.maximum(view.area, 1.0), [1.0, 1.0])
+    counting = np.maximum(mean, 1e-9) / (pixels * view.beam)
+    relative = np.append(np.full(view.area.size, _VARIATION), [_DISK_VARIATION] * 2)
+    return np.sqrt(counting + (relative * mean) ** 2 + 1e-24).astype(np.float32)
+
+
+def _crystal_patterns(
+    signal: NDArray[np.float32], crystals: ClassMaps, seen: NDArray[np.bool_]
+) -> dict[int, NDArray[np.float32]]:
+    """Median pattern of the positions of each crystalline class."""
+    patterns = {}
+    for number in crystals.class_ids:
+        members = np.flatnonzero(seen & (crystals.labels == number))
+        if members.size:
+            patterns[int(number)] = np.median(signal[members[:: max(1, members.size // 2000)]], axis=0)
+    return patterns
