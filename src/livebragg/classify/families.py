@@ -24,9 +24,10 @@ from livebragg.model import NOT_CLASSIFIED, ClassFamily
 
 _LOOK_AGAIN = 1.3
 """Growth of the scan after which phases are looked for again, and earlier when many positions are unexplained."""
+_LOOK_EARLIER = 1.05
 _ODD = 3.0
 """Misfit, relative to what is typical, of a position that no class explains."""
-_ODD_POSITIONS = 24
+_ODD_POSITIONS = 12
 _VARIATION = 0.05
 """Relative variation of smooth scattering within a phase that is no sign of another."""
 _DISK_VARIATION = 0.15
@@ -34,7 +35,9 @@ _DISK_VARIATION = 0.15
 _BOUNDARY = 2
 """Positions on either side of a boundary that the beam may cover at once."""
 _ROUNDS = 3
+_SAMPLE = 16384
 _PURE = 0.85
+_SQUARE = 6
 
 NewId = Callable[[ClassFamily], int]
 
@@ -70,12 +73,11 @@ class FamilyClassifier:
         self._phases: list[_Phase] = []
         self._vacuum_id: int | None = None
         self._looked_at = 0
-        self._odd = 0
+        self._odd = False
         self._usual = 0.0
         self._pure_crystals: dict[int, NDArray[np.float32]] = {}
         self._shares = np.zeros((0, 0), np.float32)
         self._own_share = np.zeros(0, np.float32)
-        self._owner = np.zeros(0, np.int64)
         self._labels = np.zeros(0, np.int16)
         self.deaths: deque[tuple[int, int]] = deque(maxlen=1000)
         """Positions seen and class id of classes that are gone."""
@@ -110,13 +112,14 @@ class FamilyClassifier:
         self._make_room(seen.size)
         n_seen = int(seen.sum())
         vacuum = self._vacuum(view, crystals, seen)
-        if final or n_seen >= _LOOK_AGAIN * self._looked_at or self._odd >= _ODD_POSITIONS:
+        looked = final or n_seen >= (_LOOK_EARLIER if self._odd else _LOOK_AGAIN) * self._looked_at
+        if looked:
             self._look_for_phases(view, crystals, seen, vacuum, new_id)
-            self._looked_at, self._odd = n_seen, 0
+            self._looked_at = n_seen
             positions = np.flatnonzero(seen)
         if self._vacuum_id is None and vacuum.sum() >= self._config.min_positions:
             self._vacuum_id = new_id("vacuum")
-        self._mix(view, crystals, positions)
+        self._mix(view, crystals, positions, looked)
         return self._compose(crystals, seen, vacuum)
 
     # ---------------------------------------------------------------------------------------- the classes
@@ -139,29 +142,38 @@ class FamilyClassifier:
         self._pure_crystals = _crystal_patterns(signal, crystals, seen)
         found: list[tuple[ClassFamily, NDArray[np.int64]]] = []
         rows = unit_roots(view.smooth[: seen.size], view.area)
-        found += [("amorphous", group) for group in self._groups(rows, rest & ~granular)]
+        counts = view.smooth[: seen.size] @ view.area * view.beam
+        found += [("amorphous", group) for group in self._groups(rows, rest & ~granular, counts)]
         if granular.sum() >= self._config.min_positions:
             rings = unit_roots(self._near(view.rings[: seen.size], granular), np.ones(1, np.float32))
-            found += [("polycrystal", group) for group in self._groups(rings, granular)]
+            found += [("polycrystal", group) for group in self._groups(rings, granular, np.ones(seen.size, np.float32))]
         before = self._labels
         phases = self._named(found, signal, before, new_id, int(seen.sum()))
         self._phases = self._purer(phases, view, signal, rest, granular)
         self._shares = np.zeros((seen.size, len(self._phases)), np.float32)
 
-    def _groups(self, rows: NDArray[np.float32], where: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    def _groups(
+        self, rows: NDArray[np.float32], where: NDArray[np.bool_], counts: NDArray[np.float32]
+    ) -> list[NDArray[np.int64]]:
         """Positions of each group of one family."""
         if where.sum() < self._config.min_positions:
             return []
         grid = rows.reshape(-1, self._cols, rows.shape[1])
-        inside = inside_domains(grid, where.reshape(-1, self._cols))
+        inside = inside_domains(grid, where.reshape(-1, self._cols), counts.reshape(-1, self._cols))
         smoother = unit_roots(self._near(rows, where)[inside] ** 2, np.ones(1, np.float32))
         groups = find_groups(
             smoother,
+            self._checkerboard(inside),
             separation=self._config.separation,
             cosine=self._config.merge_cosine,
             members=max(3, int(self._config.min_share * inside.size)),
         )
         return [inside[group] for group in groups] or [np.flatnonzero(where)]
+
+    def _checkerboard(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Every other square of the scan, larger than the averages: neighbours share their noise."""
+        row, col = np.divmod(positions, self._cols)
+        return np.asarray((row // _SQUARE + col // _SQUARE) % 2 == 1)
 
     def _near(self, rows: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Mean over the nearest neighbours of the same kind."""
@@ -212,6 +224,7 @@ class FamilyClassifier:
         """Patterns from all positions that are nearly pure, a few times over."""
         family = np.array([phase.family == "polycrystal" for phase in phases], np.bool_)
         where = np.flatnonzero(rest)
+        where = where[:: max(1, where.size // _SAMPLE)]
         for _ in range(_ROUNDS if len(phases) > 1 else 0):
             patterns = np.array([phase.pattern for phase in phases])
             error = _errors(signal[where].mean(axis=0), view)
@@ -224,7 +237,9 @@ class FamilyClassifier:
         return phases
 
     # ------------------------------------------------------------------------------------------ the shares
-    def _mix(self, view: ScatteringView, crystals: ClassMaps, positions: NDArray[np.int64]) -> None:
+    def _mix(
+        self, view: ScatteringView, crystals: ClassMaps, positions: NDArray[np.int64], looked: bool
+    ) -> None:
         if not self._phases or positions.size == 0:
             return
         owner, ids = self._leading_crystals(crystals, positions)
@@ -234,11 +249,15 @@ class FamilyClassifier:
         patterns = np.array([phase.pattern for phase in self._phases], np.float32)
         shares, misfit = shares_of(signal / error, patterns / error, own / error, owner)
         self._shares[positions], self._own_share[positions] = shares[:, :-1], shares[:, -1]
-        self._owner[positions] = np.where(owner >= 0, np.array([*ids, -1])[owner], -1)
-        no_crystal = misfit[crystals.labels[positions] == NOT_CLASSIFIED]
-        if positions.size > 4 * self._cols:
-            self._usual = float(np.median(no_crystal)) if no_crystal.size else 0.0
-        self._odd += int((no_crystal > max(_ODD * self._usual, 0.02)).sum())
+        self._judge(misfit[crystals.labels[positions] == NOT_CLASSIFIED], looked)
+
+    def _judge(self, misfit: NDArray[np.float32], looked: bool) -> None:
+        """Whether many of the positions that came since phases were looked for are explained by none."""
+        if looked:
+            self._usual = float(np.median(misfit)) if misfit.size else 0.0
+            self._odd = False
+        else:
+            self._odd |= int((misfit > max(_ODD * self._usual, 0.01)).sum()) >= _ODD_POSITIONS
 
     def _leading_crystals(
         self, crystals: ClassMaps, positions: NDArray[np.int64]
@@ -279,8 +298,7 @@ class FamilyClassifier:
         labels = np.where(crystal, crystals.labels, np.where(seen & (most > 0), numbers[best], -1))
         boundary = self._around(seen & ~crystal) & self._around(crystal)
         lost = boundary & crystal & (most > own) & (most > 0)
-        won = boundary & ~crystal & (own > most) & (self._owner[:n] >= 0)
-        labels = np.where(lost, numbers[best], np.where(won, self._owner[:n], labels)).astype(np.int16)
+        labels = np.where(lost, numbers[best], labels).astype(np.int16)
         self._labels[:n] = labels
         return self._as_maps(crystals, labels, others, own, crystal)
 
@@ -325,7 +343,6 @@ class FamilyClassifier:
         if more > 0:
             self._shares = np.pad(self._shares, ((0, more), (0, 0)))
             self._own_share = np.pad(self._own_share, (0, more))
-            self._owner = np.pad(self._owner, (0, more), constant_values=-1)
             self._labels = np.pad(self._labels, (0, more), constant_values=NOT_CLASSIFIED)
 
 

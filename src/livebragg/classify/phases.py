@@ -11,12 +11,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from sklearn.cluster import KMeans
 
 _MOST_CELLS = 16
 _PER_CELL = 24
 """Positions a cell should have: neighbours share noise, so that a dozen are worth about one."""
 _SAMPLE = 4000
+_DIRECTIONS = 8
+"""Principal directions in which groups are looked for; the rest is noise."""
+_ROUNDS = 20
+_LEAST_JUDGES = 3
 _EVEN = 0.6
 """Part of the positions that count as inside a domain: those whose neighbourhood varies least."""
 
@@ -38,7 +41,9 @@ def unit_roots(profiles: NDArray[np.float32], area: NDArray[np.float32]) -> NDAr
     return np.asarray(roots / np.maximum(np.linalg.norm(roots, axis=1, keepdims=True), 1e-12), np.float32)
 
 
-def inside_domains(rows: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.int64]:
+def inside_domains(
+    rows: NDArray[np.float32], where: NDArray[np.bool_], counts: NDArray[np.float32]
+) -> NDArray[np.int64]:
     """Positions away from boundaries: all neighbours are of the kind, and the neighbourhood varies little.
 
     Parameters
@@ -47,6 +52,8 @@ def inside_domains(rows: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArr
         Unit rows; anything where `where` is False.
     where : NDArray[np.bool_], shape (scan_rows, scan_cols)
         Positions of the kind.
+    counts : NDArray[np.float32], shape (scan_rows, scan_cols)
+        Counts behind each row: what few counts vary by chance is no boundary.
 
     Returns
     -------
@@ -62,13 +69,13 @@ def inside_domains(rows: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArr
     short = 1.0 - (near**2).sum(axis=-1) / np.maximum(number, 1e-6) ** 2
     candidates = np.flatnonzero(inside)
     if candidates.size:
-        flat = short.reshape(-1)[candidates]
+        flat = (short * counts).reshape(-1)[candidates]
         candidates = candidates[flat <= np.quantile(flat, _EVEN)]
     return candidates[:: max(1, -(-candidates.size // _SAMPLE))]
 
 
 def find_groups(
-    rows: NDArray[np.float32], *, separation: float, cosine: float, members: int
+    rows: NDArray[np.float32], judge: NDArray[np.bool_], *, separation: float, cosine: float, members: int
 ) -> list[NDArray[np.int64]]:
     """Groups of rows that are further apart than they are wide.
 
@@ -76,6 +83,8 @@ def find_groups(
     ----------
     rows : NDArray[np.float32], shape (n, bins)
         Unit rows.
+    judge : NDArray[np.bool_], shape (n,)
+        Rows that judge the groups which the others propose; their noise should not be that of the others.
     separation : float
         Least distance of two groups in standard deviations along the line between them.
     cosine : float
@@ -91,34 +100,78 @@ def find_groups(
     cells = min(_MOST_CELLS, len(rows) // _PER_CELL)
     if cells < 2:
         return [np.arange(len(rows))] if len(rows) >= members else []
-    centred = rows - rows.mean(axis=0)
-    cell = KMeans(cells, n_init=2, random_state=0).fit(centred).labels_
+    cell = _cells(_main_directions(rows), judge, cells)
     groups = [np.flatnonzero(cell == k) for k in range(cells)]
-    groups = _joined([g for g in groups if g.size], rows, separation, cosine)
+    groups = _joined([g for g in groups if g.size], rows, judge, separation, cosine)
     groups = [g for g in groups if g.size >= members]
     return sorted(groups, key=lambda group: -group.size)
 
 
+def _main_directions(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    centred = rows.astype(np.float64) - rows.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    return np.asarray(centred @ axes[:, -_DIRECTIONS:])
+
+
+def _cells(everything: NDArray[np.float64], judge: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
+    """Number of the cell of each point: k-means on those that propose, from points far from one another."""
+    points = everything[~judge] if 2 * count <= np.count_nonzero(~judge) else everything
+    centres = points[[int((points**2).sum(axis=1).argmin())]]
+    nearest = ((points - centres[0]) ** 2).sum(axis=1)
+    for _ in range(count - 1):
+        centres = np.vstack([centres, points[int(nearest.argmax())]])
+        nearest = np.minimum(nearest, ((points - centres[-1]) ** 2).sum(axis=1))
+    cell = np.zeros(len(points), np.int64)
+    for _ in range(_ROUNDS):
+        distance = (centres**2).sum(axis=1) - 2 * points @ centres.T
+        before, cell = cell, distance.argmin(axis=1)
+        if np.array_equal(before, cell):
+            break
+        sums = np.stack([np.bincount(cell, column, count) for column in points.T], axis=1)
+        number = np.bincount(cell, minlength=count)[:, None]
+        centres = np.where(number > 0, sums / np.maximum(number, 1), centres)
+    distance = (centres**2).sum(axis=1) - 2 * everything @ centres.T
+    return np.asarray(distance.argmin(axis=1))
+
+
 def _joined(
-    groups: list[NDArray[np.int64]], rows: NDArray[np.float32], separation: float, cosine: float
+    groups: list[NDArray[np.int64]],
+    rows: NDArray[np.float32],
+    judge: NDArray[np.bool_],
+    separation: float,
+    cosine: float,
 ) -> list[NDArray[np.int64]]:
     """Join the two least separate groups until all are separate."""
-    while len(groups) > 1:
-        pairs = [(_distance(rows[a], rows[b], cosine), i, j) for i, a in enumerate(groups) for j, b in
-                 enumerate(groups[:i])]  # fmt: skip
-        least, i, j = min(pairs)
-        if least >= separation:
-            break
+    n = len(groups)
+    apart = np.full((n, n), np.inf)
+    for i in range(n):
+        for j in range(i):
+            apart[i, j] = _distance(groups[i], groups[j], rows, judge, cosine)
+    while apart.min(initial=np.inf) < separation:
+        i, j = (int(k) for k in np.unravel_index(apart.argmin(), apart.shape))
         groups[j] = np.concatenate([groups[j], groups[i]])
-        del groups[i]
-    return groups
+        groups[i] = groups[i][:0]
+        apart[i], apart[:, i] = np.inf, np.inf
+        for other in range(n):
+            if other != j and groups[other].size:
+                distance = _distance(groups[j], groups[other], rows, judge, cosine)
+                apart[max(j, other), min(j, other)] = distance
+    return [group for group in groups if group.size]
 
 
-def _distance(first: NDArray[np.float32], second: NDArray[np.float32], cosine: float) -> float:
-    """Distance of the means of two groups in their standard deviations on the line between them; 0 if alike."""
-    a, b = first.mean(axis=0), second.mean(axis=0)
+def _distance(
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    rows: NDArray[np.float32],
+    judge: NDArray[np.bool_],
+    cosine: float,
+) -> float:
+    """Distance of two groups in their standard deviations on the line between them; 0 if alike or too small."""
+    a, b = rows[first].mean(axis=0), rows[second].mean(axis=0)
     if a @ b > cosine * np.sqrt((a @ a) * (b @ b)):
         return 0.0
-    line = (b - a) / np.sqrt(((b - a) ** 2).sum())
-    spread = 0.5 * ((first @ line).std() + (second @ line).std())
-    return float((b - a) @ line / max(float(spread), 1e-9))
+    line = b - a
+    low, high = rows[first[judge[first]]] @ line, rows[second[judge[second]]] @ line
+    if min(low.size, high.size) < _LEAST_JUDGES:
+        return 0.0
+    return float((high.mean() - low.mean()) / max(0.5 * float(low.std() + high.std()), 1e-12))

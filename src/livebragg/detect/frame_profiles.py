@@ -21,6 +21,12 @@ _GOOD_BEAM = 0.5
 """Largest standard error, in pixels, with which a measured beam is better than the probe's centre."""
 
 
+_HOT = 3.0
+"""A pixel this much brighter than its brightest neighbour, in the sum of some frames, is hot."""
+
+_RING = [(r, c) for r in range(3) for c in range(3) if (r, c) != (1, 1)]
+
+
 def profile_bins(frame_shape: tuple[int, int], probe: ProbeShape, config: ProfileConfig) -> tuple[int, float]:
     """Number of bins and their width in pixels: from the beam to the farthest edge of the frame."""
     reach = max(max(c, n - 1 - c) for c, n in zip(probe.center, frame_shape, strict=True))
@@ -34,6 +40,33 @@ def profile_radii(frame_shape: tuple[int, int], probe: ProbeShape, config: Profi
         return np.zeros(0, np.float32)
     bins, width = profile_bins(frame_shape, probe, config)
     return ((np.arange(bins) + 0.5) * width).astype(np.float32)
+
+
+def without_hot_pixels(frames: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The frames, with pixels that no disk can be sharp enough for replaced by their neighbours' mean.
+
+    A hot pixel of a few hundred counts outshines its whole ring, and wanders from bin to bin with the beam. What
+    this does to a Bragg disk of a single pixel does not matter here: disks are left out of profiles. The sum of
+    the frames decides; they are copied only if there is a hot pixel.
+
+    Parameters
+    ----------
+    frames : NDArray, shape (n, frame_rows, frame_cols)
+    """
+    total = np.pad(np.nan_to_num(frames.sum(axis=0, dtype=np.float64)), 1)
+    around = np.stack([total[r : r + frames.shape[1], c : c + frames.shape[2]] for r, c in _RING])
+    brightest, level = around.max(axis=0), total[1:-1, 1:-1]
+    hot = np.flatnonzero(level > _HOT * brightest + 5.0 * np.sqrt(np.maximum(brightest, 0.0)) + 10.0)
+    if hot.size == 0:
+        return frames
+    repaired = np.array(frames)
+    rows, cols = np.divmod(hot, frames.shape[2])
+    for row, col in zip(rows, cols, strict=True):
+        square = frames[:, max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2].astype(np.float64)
+        others = square.sum(axis=(1, 2)) - frames[:, row, col]
+        repaired[:, row, col] = others / (square.shape[1] * square.shape[2] - 1)
+    repaired.flags.writeable = False  # compiled kernels are specialised for frames as they come from the log
+    return repaired
 
 
 class FrameProfiles:
@@ -84,7 +117,9 @@ class FrameProfiles:
         found = direct_beam[:, 2] <= _GOOD_BEAM  # False for NaN
         found &= np.abs(direct_beam[:, :2] - centers).max(axis=1, initial=0.0) <= _SHIFT
         centers[found] = direct_beam[found, :2]
-        measured = self._profiler.measure_many(frames, peaks, centers, mask_radius=self._mask_radius)
+        measured = self._profiler.measure_many(
+            without_hot_pixels(frames), peaks, centers, mask_radius=self._mask_radius
+        )
         return RadialBatch(
             radii=self._radii,
             mean=measured.mean - self._offset,
