@@ -37,7 +37,14 @@ _BOUNDARY = 2
 _ROUNDS = 3
 _SAMPLE = 16384
 _PURE = 0.85
+_THICKEST = 2.0
+"""Shares of a position add up to at most this: its thickness over that of its phase."""
 _SQUARE = 6
+_COUNTS = 4000.0
+"""Counts behind a profile that tell phases apart: its roots are then known to 1 %."""
+_COUNTS_PER_RING = 200.0
+"""The same for positions of a polycrystal, which have a few disks each."""
+_WIDEST = 3.0
 
 NewId = Callable[[ClassFamily], int]
 
@@ -79,6 +86,7 @@ class FamilyClassifier:
         self._shares = np.zeros((0, 0), np.float32)
         self._own_share = np.zeros(0, np.float32)
         self._labels = np.zeros(0, np.int16)
+        self._empty = np.zeros(0, np.bool_)
         self.deaths: deque[tuple[int, int]] = deque(maxlen=1000)
         """Positions seen and class id of classes that are gone."""
 
@@ -141,26 +149,38 @@ class FamilyClassifier:
         signal = _channels(view, seen.size)
         self._pure_crystals = _crystal_patterns(signal, crystals, seen)
         found: list[tuple[ClassFamily, NDArray[np.int64]]] = []
-        rows = unit_roots(view.smooth[: seen.size], view.area)
-        counts = view.smooth[: seen.size] @ view.area * view.beam
-        found += [("amorphous", group) for group in self._groups(rows, rest & ~granular, counts)]
+        smooth = view.smooth[: seen.size]
+        counts = view.smooth @ view.area * view.beam
+        found += [("amorphous", group) for group in self._groups(smooth, view.area, rest & ~granular, counts)]
         if granular.sum() >= self._config.min_positions:
-            rings = unit_roots(self._near(view.rings[: seen.size], granular), np.ones(1, np.float32))
-            found += [("polycrystal", group) for group in self._groups(rings, granular, np.ones(seen.size, np.float32))]
+            rings, one = view.rings[: seen.size], np.ones(1, np.float32)
+            disks = rings.sum(axis=1) * _COUNTS_PER_RING / max(float(rings[granular].sum(axis=1).mean()), 1e-9)
+            found += [("polycrystal", group) for group in self._groups(rings, one, granular, disks)]
         before = self._labels
         phases = self._named(found, signal, before, new_id, int(seen.sum()))
         self._phases = self._purer(phases, view, signal, rest, granular)
         self._shares = np.zeros((seen.size, len(self._phases)), np.float32)
 
     def _groups(
-        self, rows: NDArray[np.float32], where: NDArray[np.bool_], counts: NDArray[np.float32]
+        self,
+        profiles: NDArray[np.float32],
+        area: NDArray[np.float32],
+        where: NDArray[np.bool_],
+        counts: NDArray[np.float32],
     ) -> list[NDArray[np.int64]]:
-        """Positions of each group of one family."""
+        """Positions of each group of one family.
+
+        The fewer counts a position has, the more neighbours are averaged, so that phases a few per cent apart
+        stand out of the noise.
+        """
         if where.sum() < self._config.min_positions:
             return []
-        grid = rows.reshape(-1, self._cols, rows.shape[1])
-        inside = inside_domains(grid, where.reshape(-1, self._cols), counts.reshape(-1, self._cols))
-        smoother = unit_roots(self._near(rows, where)[inside] ** 2, np.ones(1, np.float32))
+        wanted = _COUNTS / max(float(np.median(counts[where])), 1e-6)
+        width = float(np.clip(np.sqrt(wanted / (4 * np.pi)), 1.0, _WIDEST))
+        near = self._near(profiles, where, width)
+        grid = unit_roots(profiles, area).reshape(-1, self._cols, profiles.shape[1])
+        inside = inside_domains(grid, where.reshape(-1, self._cols), counts.reshape(-1, self._cols), int(width + 0.5))
+        smoother = unit_roots(near[inside], area)
         groups = find_groups(
             smoother,
             self._checkerboard(inside),
@@ -175,12 +195,13 @@ class FamilyClassifier:
         row, col = np.divmod(positions, self._cols)
         return np.asarray((row // _SQUARE + col // _SQUARE) % 2 == 1)
 
-    def _near(self, rows: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Mean over the nearest neighbours of the same kind."""
+    def _near(self, rows: NDArray[np.float32], where: NDArray[np.bool_], width: float) -> NDArray[np.float32]:
+        """Mean over the nearest neighbours of the same kind, weighted by a Gaussian of this width."""
+        reach = int(2 * width)
         grid = np.where(where[:, None], rows, 0).reshape(-1, self._cols, rows.shape[1])
         number = where.reshape(-1, self._cols).astype(np.float32)
-        weight = ndimage.gaussian_filter(number, 1.0, mode="constant", radius=2).reshape(-1, 1)
-        near = ndimage.gaussian_filter(grid, (1.0, 1.0, 0), mode="constant", radius=(2, 2, 0))
+        weight = ndimage.gaussian_filter(number, width, mode="constant", radius=reach).reshape(-1, 1)
+        near = ndimage.gaussian_filter(grid, (width, width, 0), mode="constant", radius=(reach, reach, 0))
         return np.asarray(near.reshape(rows.shape) / np.maximum(weight, 1e-6), np.float32)
 
     def _named(
@@ -228,10 +249,13 @@ class FamilyClassifier:
         for _ in range(_ROUNDS if len(phases) > 1 else 0):
             patterns = np.array([phase.pattern for phase in phases])
             error = _errors(signal[where].mean(axis=0), view)
-            shares = shares_of(signal[where] / error, patterns / error)[0][:, :-1]
-            part = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-6)
+            shares, misfit = shares_of(signal[where] / error, patterns / error)
+            most = shares[:, :-1].sum(axis=1)
+            part = shares[:, :-1] / np.maximum(most, 1e-6)[:, None]
+            # Another phase, not found yet, may look like much more of a known one.
+            likely = (most < _THICKEST) & (misfit <= 2.0 * np.median(misfit))
             for k, phase in enumerate(phases):
-                members = where[(part[:, k] > _PURE) & (granular[where] == family[k])]
+                members = where[likely & (part[:, k] > _PURE) & (granular[where] == family[k])]
                 if members.size >= self._config.min_positions:
                     phases[k] = replace(phase, pattern=np.median(signal[members], axis=0))
         return phases
@@ -299,8 +323,31 @@ class FamilyClassifier:
         boundary = self._around(seen & ~crystal) & self._around(crystal)
         lost = boundary & crystal & (most > own) & (most > 0)
         labels = np.where(lost, numbers[best], labels).astype(np.int16)
-        self._labels[:n] = labels
+        self._labels[:n], self._empty[:n] = labels, vacuum
         return self._as_maps(crystals, labels, others, own, crystal)
+
+    def shares(self, maps: ClassMaps, crystals: ClassMaps) -> NDArray[np.float32]:
+        """Part of each position that is each class of `maps`, shape (n_classes, n_positions)."""
+        n = maps.labels.size
+        labelled = maps.labels != NOT_CLASSIFIED
+        family = dict(zip(maps.class_ids.tolist(), maps.families, strict=True))
+        own = self._own_share[:n].copy()
+        missing = np.maximum(1.0 - self._shares[:n].sum(axis=1) - own, 0.0) * self._around(self._empty[:n])
+        out = np.zeros((maps.class_ids.size, n), np.float32)
+        place = {int(number): k for k, number in enumerate(maps.class_ids)}
+        for k, phase in enumerate(self._phases):
+            out[place[phase.number]] = self._shares[:n, k]
+        if self._vacuum_id is not None:
+            out[:, self._empty[:n]] = 0.0
+            out[place[self._vacuum_id]] = np.where(self._empty[:n], 1.0, missing)
+        total = np.maximum(crystals.weights.sum(axis=0), 1e-9)
+        for number, weight in zip(crystals.class_ids, crystals.weights, strict=True):
+            out[place[int(number)]] = own * weight / total
+        # A position is at least something of what it is labelled, also before its share is known.
+        alone = labelled & (out.sum(axis=0) <= 0)
+        rows = np.array([place.get(int(c), 0) for c in range(int(max(family, default=0)) + 1)])
+        out[rows[maps.labels[alone]], np.flatnonzero(alone)] = 1.0
+        return np.asarray(out / np.maximum(out.sum(axis=0), 1e-9), np.float32)
 
     def _around(self, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
         grid = where.reshape(-1, self._cols)
@@ -343,6 +390,7 @@ class FamilyClassifier:
         if more > 0:
             self._shares = np.pad(self._shares, ((0, more), (0, 0)))
             self._own_share = np.pad(self._own_share, (0, more))
+            self._empty = np.pad(self._empty, (0, more))
             self._labels = np.pad(self._labels, (0, more), constant_values=NOT_CLASSIFIED)
 
 

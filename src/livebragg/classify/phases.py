@@ -3,7 +3,7 @@
 Patterns of one phase vary with thickness, dose and neighbours, evenly; those of two phases have nothing between
 them, once the positions at the boundaries are left out. So a group is cut into many cells, and cells are joined
 again while the distance of two of them is small against their spread along the line between them. Halves of an
-even distribution, however wide, are 3.5 standard deviations apart, halves of a normal distribution 2.6.
+even distribution, however wide, are 2.9 spreads apart (half of the middle 68 %), halves of a normal one 2.6.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _DIRECTIONS = 8
 """Principal directions in which groups are looked for; the rest is noise."""
 _ROUNDS = 20
 _LEAST_JUDGES = 3
-_EVEN = 0.6
-"""Part of the positions that count as inside a domain: those whose neighbourhood varies least."""
+_UNEVEN = 2.0
+"""Variation in the neighbourhood, relative to what is typical, up to which a position is inside a domain."""
 
 
 def unit_roots(profiles: NDArray[np.float32], area: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -42,7 +42,7 @@ def unit_roots(profiles: NDArray[np.float32], area: NDArray[np.float32]) -> NDAr
 
 
 def inside_domains(
-    rows: NDArray[np.float32], where: NDArray[np.bool_], counts: NDArray[np.float32]
+    rows: NDArray[np.float32], where: NDArray[np.bool_], counts: NDArray[np.float32], reach: int = 1
 ) -> NDArray[np.int64]:
     """Positions away from boundaries: all neighbours are of the kind, and the neighbourhood varies little.
 
@@ -54,15 +54,20 @@ def inside_domains(
         Positions of the kind.
     counts : NDArray[np.float32], shape (scan_rows, scan_cols)
         Counts behind each row: what few counts vary by chance is no boundary.
+    reach : int
+        Neighbours on each side that must be of the kind, as far as any position has so many.
 
     Returns
     -------
     NDArray[np.int64], shape (n,)
         Flat positions, at most a few thousand, evenly chosen.
     """
-    inside = ndimage.binary_erosion(where, np.ones((3, 3), bool), border_value=1)
-    if not inside.any():
-        inside = where
+    inside = where
+    for _ in range(reach):
+        deeper = ndimage.binary_erosion(inside, np.ones((3, 3), bool), border_value=1)
+        if not deeper.any():
+            break
+        inside = deeper
     number = ndimage.uniform_filter(where.astype(np.float32), 3, mode="constant")
     near = ndimage.uniform_filter(np.where(where[..., None], rows, 0), (3, 3, 0), mode="constant")
     # The mean of unit rows is shorter the more they differ.
@@ -70,7 +75,7 @@ def inside_domains(
     candidates = np.flatnonzero(inside)
     if candidates.size:
         flat = (short * counts).reshape(-1)[candidates]
-        candidates = candidates[flat <= np.quantile(flat, _EVEN)]
+        candidates = candidates[flat <= _UNEVEN * np.median(flat)]
     return candidates[:: max(1, -(-candidates.size // _SAMPLE))]
 
 
@@ -103,6 +108,9 @@ def find_groups(
     cell = _cells(_main_directions(rows), judge, cells)
     groups = [np.flatnonzero(cell == k) for k in range(cells)]
     groups = _joined([g for g in groups if g.size], rows, judge, separation, cosine)
+    if len(groups) > 1:  # what differs within a group shows only when the others are out of sight
+        limits = {"separation": separation, "cosine": cosine, "members": members}
+        groups = [g[part] for g in groups for part in find_groups(rows[g], judge[g], **limits)]
     groups = [g for g in groups if g.size >= members]
     return sorted(groups, key=lambda group: -group.size)
 
@@ -174,4 +182,11 @@ def _distance(
     low, high = rows[first[judge[first]]] @ line, rows[second[judge[second]]] @ line
     if min(low.size, high.size) < _LEAST_JUDGES:
         return 0.0
-    return float((high.mean() - low.mean()) / max(0.5 * float(low.std() + high.std()), 1e-12))
+    spread = 0.5 * (_spread(low) + _spread(high))
+    return float(np.median(high) - np.median(low)) / max(spread, 1e-12)
+
+
+def _spread(values: NDArray[np.float32]) -> float:
+    """Half of the middle 68 %, a standard deviation that a few strangers do not change."""
+    low, high = np.quantile(values, [0.16, 0.84])
+    return 0.5 * float(high - low)

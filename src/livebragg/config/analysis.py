@@ -163,7 +163,7 @@ class FamiliesConfig:
     vacuum_share: float = 0.01
     """Part of the beam scattered out of the direct disk below which there is vacuum."""
     separation: float = 6.0
-    """Distance of two phases, in standard deviations of their profiles; an even variation reaches 3.5."""
+    """Distance of two phases, in standard deviations of their profiles; an even variation reaches 3."""
     merge_cosine: float = 0.998
     """Profiles (square roots of the counts) whose cosine is larger are one phase."""
     min_positions: int = 8

@@ -140,11 +140,18 @@ class AnalysisSnapshot:
         The same as a fraction of the positions seen.
     weights : NDArray[np.float32], shape (n_classes, scan_rows, scan_cols)
         Weight of each class at each position in units of the features; for families without Bragg features
-        1 where the label says so. NaN where not seen.
+        the share. NaN where not seen.
+    shares : NDArray[np.float32], shape (n_classes, scan_rows, scan_cols)
+        Part of each position that is each class, 0 to 1, adding up to 1 where anything is known: the composite
+        map with its mixtures. NaN where not seen.
     class_patterns : NDArray[np.float32], shape (n_classes, n_peaks)
         Feature value of each class at each tracked peak, unit norm; 0 for families without Bragg features.
     class_vector_maps : NDArray[np.float32], shape (n_classes, \\*map_geometry.shape)
         Bragg vector map of the positions of each class, disks per bin.
+    profile_radii : NDArray[np.float32], shape (bins,)
+        Middles of the bins of the radial profiles in pixels; none where profiles are not measured.
+    class_profiles : NDArray[np.float32], shape (n_classes, 2, bins)
+        Radial profile of each class without its Bragg disks: mean in counts, and variance within a frame.
     virtual_images : dict of str to NDArray[np.float32], shape (scan_rows, scan_cols)
         The names of `livebragg.model.VIRTUAL_IMAGES`; NaN where not seen.
     n_disks, bragg_intensity : NDArray[np.float32], shape (scan_rows, scan_cols)
@@ -178,8 +185,11 @@ class AnalysisSnapshot:
     class_positions: NDArray[np.int64]
     class_fractions: NDArray[np.float32]
     weights: NDArray[np.float32]
+    shares: NDArray[np.float32]
     class_patterns: NDArray[np.float32]
     class_vector_maps: NDArray[np.float32]
+    profile_radii: NDArray[np.float32]
+    class_profiles: NDArray[np.float32]
     virtual_images: dict[str, NDArray[np.float32]]
     n_disks: NDArray[np.float32]
     bragg_intensity: NDArray[np.float32]

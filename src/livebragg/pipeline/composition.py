@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 from livebragg.accumulate import ProfileStore, RegionProfile, VectorView
 from livebragg.classify import ClassLabeler, ClassMaps, Factors, FamilyClassifier, FeatureView, Scattering
 from livebragg.config.analysis import AnalysisConfig
-from livebragg.model import DetectedBatch, ProbeShape, VIRTUAL_IMAGES
+from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, DetectedBatch, ProbeShape
+
+_PROFILES_PER_CLASS = 2000
+"""Positions behind the mean profile of a class: more change nothing that could be seen."""
 
 _TOTAL = VIRTUAL_IMAGES.index("total")
 
@@ -45,7 +48,7 @@ class Composition:
         for part in (self.labeler, self._profiles, self._scattering, self._families):
             part.reset()
         self._new: list[NDArray[np.int64]] = []
-        self._maps = self.labeler.snapshot()
+        self._maps = self._crystals = self._composed = self.labeler.snapshot()
 
     @property
     def has_profiles(self) -> bool:
@@ -91,17 +94,35 @@ class Composition:
         self._new.clear()
         positions = np.flatnonzero(seen) if final else np.unique(new)
         positions = self._follow(positions, vectors, features, origins)
-        padded = _on_lines(self._maps, self._scattering.n_positions)
+        self._crystals = _on_lines(self._maps, self._scattering.n_positions)
         whole = np.zeros(self._scattering.n_positions, np.bool_)
         whole[: seen.size] = seen
         maps = self._families.update(
-            self._scattering.view, padded, whole, positions, self.labeler.new_id, final=final
+            self._scattering.view, self._crystals, whole, positions, self.labeler.new_id, final=final
         )
-        self._maps = _cut(maps, seen.size)
+        self._composed, self._maps = maps, _cut(maps, seen.size)
 
     def snapshot(self) -> ClassMaps:
         """The present classes."""
         return self._maps
+
+    def shares(self) -> NDArray[np.float32]:
+        """Part of each position that is each class, shape (n_classes, n_positions)."""
+        maps = self._maps
+        if self.has_profiles:
+            return self._families.shares(self._composed, self._crystals)[:, : maps.labels.size]
+        weights = np.where(maps.labels == NOT_CLASSIFIED, 0.0, maps.weights)
+        return np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-9), np.float32)
+
+    def class_profiles(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Middles of the bins (bins,), and mean and variance of each class (n_classes, 2, bins)."""
+        radii = self._profiles.radii
+        profiles = np.full((self._maps.class_ids.size, 2, radii.size), np.nan, np.float32)
+        for k, number in enumerate(self._maps.class_ids):
+            members = np.flatnonzero(self._maps.labels == number)
+            region = self._profiles.region(members[:: max(1, members.size // _PROFILES_PER_CLASS)])
+            profiles[k] = region.mean, region.variance
+        return radii.copy(), profiles
 
     def region_profile(self, scan_index: NDArray[np.int64]) -> RegionProfile:
         """Radial profile of a set of positions."""

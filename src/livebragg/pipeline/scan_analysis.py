@@ -15,7 +15,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.accumulate import BraggVectorMap, ScanImages, VectorStore, VectorView, vector_map
+from livebragg.accumulate import (
+    BraggVectorMap,
+    RegionProfile,
+    ScanImages,
+    VectorStore,
+    VectorView,
+    vector_map,
+)
 from livebragg.calibrate import OriginTracker, PeakTracker, pattern_origins
 from livebragg.classify import FeatureTable, FeatureView, GrowingNMF
 from livebragg.config.analysis import AnalysisConfig, TrackerConfig
@@ -151,6 +158,10 @@ class ScanAnalysis:
         """Disks found at one position; none where it was not seen."""
         return self._vectors.peaks_at(scan_index)
 
+    def region_profile(self, scan_index: NDArray[np.int64]) -> RegionProfile:
+        """Radial profile of a set of positions, flat and row-major; see `livebragg.accumulate.ProfileStore`."""
+        return self._classes.region_profile(scan_index)
+
     def refresh(self) -> None:
         """Bring map, peaks, features, classes and labels up to what has been added."""
         if self._vectors.n_seen == self._refreshed_at:
@@ -186,6 +197,7 @@ class ScanAnalysis:
         vectors, classes = self._vectors.snapshot(), self._classes.snapshot()
         stack, peaks = self._images.snapshot(), self._tracker.snapshot()
         seen = vectors.count >= 0
+        radii, profiles = self._classes.class_profiles()
         labels = _filled(classes.labels, seen.size, -1)
         owned = np.array([int((labels == c).sum()) for c in classes.class_ids], np.int64)
         return AnalysisSnapshot(
@@ -198,8 +210,11 @@ class ScanAnalysis:
             class_positions=owned,
             class_fractions=(owned / max(int(seen.sum()), 1)).astype(np.float32),
             weights=self._on_scan(np.where(seen, _filled(classes.weights, seen.size, 0), np.nan), np.nan),
+            shares=self._on_scan(np.where(seen, _filled(self._classes.shares(), seen.size, 0), np.nan), np.nan),
             class_patterns=_columns(classes.patterns, peaks.peak_id),
             class_vector_maps=self._class_maps(vectors, labels, classes.class_ids),
+            profile_radii=radii,
+            class_profiles=profiles,
             virtual_images={name: self._on_scan(stack.values[name], np.nan) for name in VIRTUAL_IMAGES},
             n_disks=self._on_scan(stack.values["n_disks"], np.nan),
             bragg_intensity=self._on_scan(stack.values["bragg_intensity"], np.nan),
