@@ -24,6 +24,9 @@ _GOOD_BEAM = 0.5
 _HOT = 3.0
 """A pixel this much brighter than its brightest neighbour, in the sum of some frames, is hot."""
 
+_LARGEST = 1e30
+"""Counts beyond this are no counts, and their products would overflow."""
+
 _RING = [(r, c) for r in range(3) for c in range(3) if (r, c) != (1, 1)]
 
 
@@ -53,7 +56,9 @@ def without_hot_pixels(frames: NDArray[np.generic]) -> NDArray[np.generic]:
     ----------
     frames : NDArray, shape (n, frame_rows, frame_cols)
     """
-    total = np.pad(np.nan_to_num(frames.sum(axis=0, dtype=np.float64)), 1)
+    with np.errstate(invalid="ignore", over="ignore"):  # odd pixels: they count as 0 in the profile
+        summed = frames.sum(axis=0, dtype=np.float64)
+    total = np.pad(np.clip(np.nan_to_num(summed, nan=0.0, posinf=0.0, neginf=0.0), 0.0, _LARGEST), 1)
     around = np.stack([total[r : r + frames.shape[1], c : c + frames.shape[2]] for r, c in _RING])
     brightest, level = around.max(axis=0), total[1:-1, 1:-1]
     hot = np.flatnonzero(level > _HOT * brightest + 5.0 * np.sqrt(np.maximum(brightest, 0.0)) + 10.0)
