@@ -122,7 +122,11 @@ def test_a_batch_survives_as_a_result() -> None:
     )  # fmt: skip
     batch = batch_of(result)
     assert batch.profiles is not None
-    assert [getattr(batch.profiles, c).tolist() for c in ("mean", "variance", "pixels")] == [[[7, 8]], [[1, 2]], [[3, 4]]]
+    assert [getattr(batch.profiles, c).tolist() for c in ("mean", "variance", "pixels")] == [
+        [[7, 8]],
+        [[1, 2]],
+        [[3, 4]],
+    ]
     assert batch.scan_index.tolist() == [4]
     columns = ("qx", "qy", "intensity", "intensity_error", "position_error")
     assert [getattr(batch.peaks, c).tolist() for c in columns] == [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]

@@ -5,4 +5,13 @@ from livebragg.accumulate.profiles import ProfileStore, RegionProfile
 from livebragg.accumulate.vector_map import BraggVectorMap, vector_map
 from livebragg.accumulate.vectors import VectorStore, VectorView
 
-__all__ = ["BraggVectorMap", "ImageStack", "ProfileStore", "RegionProfile", "ScanImages", "VectorStore", "VectorView", "vector_map"]
+__all__ = [
+    "BraggVectorMap",
+    "ImageStack",
+    "ProfileStore",
+    "RegionProfile",
+    "ScanImages",
+    "VectorStore",
+    "VectorView",
+    "vector_map",
+]

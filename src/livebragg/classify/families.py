@@ -8,8 +8,6 @@ at the boundary, where a strongly scattering minority would otherwise win.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,46 +15,20 @@ from scipy import ndimage
 
 from livebragg.classify.labels import ClassMaps
 from livebragg.classify.mixture import shares_of
-from livebragg.classify.phases import find_groups, inside_domains, unit_roots
+from livebragg.classify.phase_finder import NewId, Phase, PhaseFinder, channels, crystal_patterns, errors
 from livebragg.classify.scattering import ScatteringView
 from livebragg.config.analysis import FamiliesConfig
-from livebragg.model import NOT_CLASSIFIED, ClassFamily
+from livebragg.model import NOT_CLASSIFIED, AnalysisEvent, ClassFamily
 
-_LOOK_AGAIN = 1.3
+_LOOK_AGAIN = 1.15
 """Growth of the scan after which phases are looked for again, and earlier when many positions are unexplained."""
 _LOOK_EARLIER = 1.05
 _ODD = 3.0
 """Misfit, relative to what is typical, of a position that no class explains."""
 _ODD_POSITIONS = 12
-_VARIATION = 0.05
-"""Relative variation of smooth scattering within a phase that is no sign of another."""
-_DISK_VARIATION = 0.15
-"""The same of the intensity in disks, which tilt changes."""
+"""So many more of them than usual are a sign of a new phase."""
 _BOUNDARY = 2
 """Positions on either side of a boundary that the beam may cover at once."""
-_ROUNDS = 3
-_SAMPLE = 16384
-_PURE = 0.85
-_THICKEST = 2.0
-"""Shares of a position add up to at most this: its thickness over that of its phase."""
-_SQUARE = 6
-_COUNTS = 4000.0
-"""Counts behind a profile that tell phases apart: its roots are then known to 1 %."""
-_COUNTS_PER_RING = 200.0
-"""The same for positions of a polycrystal, which have a few disks each."""
-_WIDEST = 3.0
-
-NewId = Callable[[ClassFamily], int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Phase:
-    """A class that is no crystal."""
-
-    number: int
-    family: ClassFamily
-    pattern: NDArray[np.float32]
-    """(channels,): part of the beam."""
 
 
 class FamilyClassifier:
@@ -73,22 +45,23 @@ class FamilyClassifier:
     def __init__(self, config: FamiliesConfig, scan_cols: int) -> None:
         self._config = config
         self._cols = scan_cols
+        self._finder = PhaseFinder(config, scan_cols)
         self.reset()
 
     def reset(self) -> None:
         """Forget all classes."""
-        self._phases: list[_Phase] = []
+        self._phases: list[Phase] = []
         self._vacuum_id: int | None = None
         self._looked_at = 0
         self._odd = False
-        self._usual = 0.0
+        self._usual = self._odd_share = 0.0
+        self._since = np.zeros(2, np.int64)
         self._pure_crystals: dict[int, NDArray[np.float32]] = {}
         self._shares = np.zeros((0, 0), np.float32)
         self._own_share = np.zeros(0, np.float32)
         self._labels = np.zeros(0, np.int16)
         self._empty = np.zeros(0, np.bool_)
-        self.deaths: deque[tuple[int, int]] = deque(maxlen=1000)
-        """Positions seen and class id of classes that are gone."""
+        self.events: deque[AnalysisEvent] = deque(maxlen=1000)
 
     def update(
         self,
@@ -134,7 +107,7 @@ class FamilyClassifier:
     def _vacuum(self, view: ScatteringView, crystals: ClassMaps, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         share = view.share[: seen.size]
         little = share + view.disks[: seen.size].sum(axis=1) < self._config.vacuum_share
-        return seen & little & (crystals.labels == NOT_CLASSIFIED)
+        return np.asarray(seen & little & (crystals.labels == NOT_CLASSIFIED))
 
     def _look_for_phases(
         self,
@@ -145,130 +118,21 @@ class FamilyClassifier:
         new_id: NewId,
     ) -> None:
         rest = seen & ~vacuum & (crystals.labels == NOT_CLASSIFIED)
-        granular = rest & view.granular[: seen.size]
-        signal = _channels(view, seen.size)
-        self._pure_crystals = _crystal_patterns(signal, crystals, seen)
-        found: list[tuple[ClassFamily, NDArray[np.int64]]] = []
-        smooth = view.smooth[: seen.size]
-        counts = view.smooth @ view.area * view.beam
-        found += [("amorphous", group) for group in self._groups(smooth, view.area, rest & ~granular, counts)]
-        if granular.sum() >= self._config.min_positions:
-            rings, one = view.rings[: seen.size], np.ones(1, np.float32)
-            disks = rings.sum(axis=1) * _COUNTS_PER_RING / max(float(rings[granular].sum(axis=1).mean()), 1e-9)
-            found += [("polycrystal", group) for group in self._groups(rings, one, granular, disks)]
-        before = self._labels
-        phases = self._named(found, signal, before, new_id, int(seen.sum()))
-        self._phases = self._purer(phases, view, signal, rest, granular)
+        self._pure_crystals = crystal_patterns(channels(view, seen.size), crystals, seen)
+        known = {phase.number: phase.family for phase in self._phases}
+        self._phases = self._finder.find(view, rest, self._labels, known, new_id)
+        for number in sorted(set(known) - {phase.number for phase in self._phases}):
+            gone = AnalysisEvent(positions_seen=int(seen.sum()), kind="class_died", subject=number)
+            self.events.append(gone)
         self._shares = np.zeros((seen.size, len(self._phases)), np.float32)
 
-    def _groups(
-        self,
-        profiles: NDArray[np.float32],
-        area: NDArray[np.float32],
-        where: NDArray[np.bool_],
-        counts: NDArray[np.float32],
-    ) -> list[NDArray[np.int64]]:
-        """Positions of each group of one family.
-
-        The fewer counts a position has, the more neighbours are averaged, so that phases a few per cent apart
-        stand out of the noise.
-        """
-        if where.sum() < self._config.min_positions:
-            return []
-        wanted = _COUNTS / max(float(np.median(counts[where])), 1e-6)
-        width = float(np.clip(np.sqrt(wanted / (4 * np.pi)), 1.0, _WIDEST))
-        near = self._near(profiles, where, width)
-        grid = unit_roots(profiles, area).reshape(-1, self._cols, profiles.shape[1])
-        inside = inside_domains(grid, where.reshape(-1, self._cols), counts.reshape(-1, self._cols), int(width + 0.5))
-        smoother = unit_roots(near[inside], area)
-        groups = find_groups(
-            smoother,
-            self._checkerboard(inside),
-            separation=self._config.separation,
-            cosine=self._config.merge_cosine,
-            members=max(3, int(self._config.min_share * inside.size)),
-        )
-        return [inside[group] for group in groups] or [np.flatnonzero(where)]
-
-    def _checkerboard(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Every other square of the scan, larger than the averages: neighbours share their noise."""
-        row, col = np.divmod(positions, self._cols)
-        return np.asarray((row // _SQUARE + col // _SQUARE) % 2 == 1)
-
-    def _near(self, rows: NDArray[np.float32], where: NDArray[np.bool_], width: float) -> NDArray[np.float32]:
-        """Mean over the nearest neighbours of the same kind, weighted by a Gaussian of this width."""
-        reach = int(2 * width)
-        grid = np.where(where[:, None], rows, 0).reshape(-1, self._cols, rows.shape[1])
-        number = where.reshape(-1, self._cols).astype(np.float32)
-        weight = ndimage.gaussian_filter(number, width, mode="constant", radius=reach).reshape(-1, 1)
-        near = ndimage.gaussian_filter(grid, (width, width, 0), mode="constant", radius=(reach, reach, 0))
-        return np.asarray(near.reshape(rows.shape) / np.maximum(weight, 1e-6), np.float32)
-
-    def _named(
-        self,
-        found: list[tuple[ClassFamily, NDArray[np.int64]]],
-        signal: NDArray[np.float32],
-        before: NDArray[np.int16],
-        new_id: NewId,
-        n_seen: int,
-    ) -> list[_Phase]:
-        """Give groups the ids of the classes whose positions they have, or new ones."""
-        known = {phase.number: phase.family for phase in self._phases}
-        pairs = []
-        for index, (family, group) in enumerate(found):
-            labels, counts = np.unique(before[group], return_counts=True)
-            pairs += [
-                (int(count), -int(label), index)
-                for label, count in zip(labels, counts, strict=True)
-                if known.get(int(label)) == family
-            ]
-        numbers: dict[int, int] = {}
-        for _, label, index in sorted(pairs, reverse=True):
-            if index not in numbers and -label not in numbers.values():
-                numbers[index] = -label
-        phases = []
-        for index, (family, group) in enumerate(found):
-            number = numbers[index] if index in numbers else new_id(family)
-            phases.append(_Phase(number, family, signal[group].mean(axis=0)))
-        for number in set(known) - {phase.number for phase in phases}:
-            self.deaths.append((n_seen, number))
-        return sorted(phases, key=lambda phase: phase.number)
-
-    def _purer(
-        self,
-        phases: list[_Phase],
-        view: ScatteringView,
-        signal: NDArray[np.float32],
-        rest: NDArray[np.bool_],
-        granular: NDArray[np.bool_],
-    ) -> list[_Phase]:
-        """Patterns from all positions that are nearly pure, a few times over."""
-        family = np.array([phase.family == "polycrystal" for phase in phases], np.bool_)
-        where = np.flatnonzero(rest)
-        where = where[:: max(1, where.size // _SAMPLE)]
-        for _ in range(_ROUNDS if len(phases) > 1 else 0):
-            patterns = np.array([phase.pattern for phase in phases])
-            error = _errors(signal[where].mean(axis=0), view)
-            shares, misfit = shares_of(signal[where] / error, patterns / error)
-            most = shares[:, :-1].sum(axis=1)
-            part = shares[:, :-1] / np.maximum(most, 1e-6)[:, None]
-            # Another phase, not found yet, may look like much more of a known one.
-            likely = (most < _THICKEST) & (misfit <= 2.0 * np.median(misfit))
-            for k, phase in enumerate(phases):
-                members = where[likely & (part[:, k] > _PURE) & (granular[where] == family[k])]
-                if members.size >= self._config.min_positions:
-                    phases[k] = replace(phase, pattern=np.median(signal[members], axis=0))
-        return phases
-
     # ------------------------------------------------------------------------------------------ the shares
-    def _mix(
-        self, view: ScatteringView, crystals: ClassMaps, positions: NDArray[np.int64], looked: bool
-    ) -> None:
+    def _mix(self, view: ScatteringView, crystals: ClassMaps, positions: NDArray[np.int64], looked: bool) -> None:
         if not self._phases or positions.size == 0:
             return
         owner, ids = self._leading_crystals(crystals, positions)
-        signal = _channels(view, self._labels.size)[positions]
-        error = _errors(signal.mean(axis=0), view)
+        signal = channels(view, self._labels.size)[positions]
+        error = errors(signal.mean(axis=0), view)
         own = np.array([self._pure_crystals[c] for c in ids], np.float32).reshape(len(ids), signal.shape[1])
         patterns = np.array([phase.pattern for phase in self._phases], np.float32)
         shares, misfit = shares_of(signal / error, patterns / error, own / error, owner)
@@ -277,11 +141,14 @@ class FamilyClassifier:
 
     def _judge(self, misfit: NDArray[np.float32], looked: bool) -> None:
         """Whether many of the positions that came since phases were looked for are explained by none."""
+        odd = misfit > max(_ODD * (float(np.median(misfit)) if looked and misfit.size else self._usual), 0.01)
         if looked:
             self._usual = float(np.median(misfit)) if misfit.size else 0.0
-            self._odd = False
+            self._odd_share, self._odd = float(odd.mean()) if odd.size else 0.0, False
+            self._since[:] = 0
         else:
-            self._odd |= int((misfit > max(_ODD * self._usual, 0.01)).sum()) >= _ODD_POSITIONS
+            self._since += odd.sum(), odd.size
+            self._odd = bool(self._since[0] >= _ODD_POSITIONS + 2.0 * self._odd_share * self._since[1])
 
     def _leading_crystals(
         self, crystals: ClassMaps, positions: NDArray[np.int64]
@@ -392,28 +259,3 @@ class FamilyClassifier:
             self._own_share = np.pad(self._own_share, (0, more))
             self._empty = np.pad(self._empty, (0, more))
             self._labels = np.pad(self._labels, (0, more), constant_values=NOT_CLASSIFIED)
-
-
-def _channels(view: ScatteringView, n: int) -> NDArray[np.float32]:
-    """Smooth scattering in each ring, then the disks: parts of the beam, shape (n, bins + 2)."""
-    return np.column_stack([view.smooth[:n], view.disks[:n]])
-
-
-def _errors(mean: NDArray[np.float32], view: ScatteringView) -> NDArray[np.float32]:
-    """Standard error of each channel of a typical position: counting, and variation within a phase."""
-    pixels = np.append(np.maximum(view.area, 1.0), [1.0, 1.0])
-    counting = np.maximum(mean, 1e-9) / (pixels * view.beam)
-    relative = np.append(np.full(view.area.size, _VARIATION), [_DISK_VARIATION] * 2)
-    return np.sqrt(counting + (relative * mean) ** 2 + 1e-24).astype(np.float32)
-
-
-def _crystal_patterns(
-    signal: NDArray[np.float32], crystals: ClassMaps, seen: NDArray[np.bool_]
-) -> dict[int, NDArray[np.float32]]:
-    """Median pattern of the positions of each crystalline class."""
-    patterns = {}
-    for number in crystals.class_ids:
-        members = np.flatnonzero(seen & (crystals.labels == number))
-        if members.size:
-            patterns[int(number)] = np.median(signal[members[:: max(1, members.size // 2000)]], axis=0)
-    return patterns

@@ -80,7 +80,9 @@ class ClassLabeler:
             patterns=np.zeros((0, 0), np.float32),
         )
 
-    def update(self, features: FeatureView, factors: Factors, seen: NDArray[np.bool_], *, others: bool = True) -> None:
+    def update(
+        self, features: FeatureView, factors: Factors, seen: NDArray[np.bool_], *, others: bool = True
+    ) -> None:
         """Label all positions anew.
 
         Parameters

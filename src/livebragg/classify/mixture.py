@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from livebragg.kernels.mixture import mix_rows
 
-_SWEEPS = 200
-_TOLERANCE = 1e-3
+_SWEEPS = 60
+_TOLERANCE = 3e-3
 
 
 def shares_of(

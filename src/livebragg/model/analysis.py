@@ -102,8 +102,8 @@ class AnalysisEvent:
     positions_seen : int
         Scan positions known when it happened.
     kind : str
-        ``peak_born``, ``peak_merged``, ``peak_died``, ``class_born``, and for the components behind the classes
-        ``component_born``, ``component_merged``, ``component_died``.
+        ``peak_born``, ``peak_merged``, ``peak_died``, ``class_born``, ``class_died``, and for the
+        components behind the classes ``component_born``, ``component_merged``, ``component_died``.
     subject : int
         Id of the peak, class or component.
     detail : str

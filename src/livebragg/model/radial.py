@@ -31,7 +31,11 @@ class RadialBatch:
 
     def __post_init__(self) -> None:
         shape = self.mean.shape
-        if len(shape) != 2 or self.radii.shape != shape[1:] or not shape == self.variance.shape == self.pixels.shape:
+        if (
+            len(shape) != 2
+            or self.radii.shape != shape[1:]
+            or not shape == self.variance.shape == self.pixels.shape
+        ):
             raise FrameError(
                 f"profiles have radii of shape {self.radii.shape}, means of {shape}, variances of "
                 f"{self.variance.shape} and pixels of {self.pixels.shape}; all but the radii must be (n, bins)"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from livebragg.accumulate import ProfileStore, RegionProfile, VectorView
 from livebragg.classify import ClassLabeler, ClassMaps, Factors, FamilyClassifier, FeatureView, Scattering
 from livebragg.config.analysis import AnalysisConfig
-from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, DetectedBatch, ProbeShape
+from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, AnalysisEvent, DetectedBatch, ProbeShape
 
 _PROFILES_PER_CLASS = 2000
 """Positions behind the mean profile of a class: more change nothing that could be seen."""
@@ -49,6 +49,11 @@ class Composition:
             part.reset()
         self._new: list[NDArray[np.int64]] = []
         self._maps = self._crystals = self._composed = self.labeler.snapshot()
+
+    @property
+    def events(self) -> list[AnalysisEvent]:
+        """Births and deaths of classes."""
+        return [*self.labeler.events, *self._families.events]
 
     @property
     def has_profiles(self) -> bool:
@@ -143,7 +148,8 @@ class Composition:
         scattering.average_disks(lines)
         cols = scattering.n_positions // scattering.n_lines
         around = (lines[:, None] * cols + np.arange(cols)).reshape(-1)
-        return around[(around < vectors.count.size)][vectors.count[around[around < vectors.count.size]] >= 0]
+        around = around[around < vectors.count.size]
+        return np.asarray(around[vectors.count[around] >= 0])
 
 
 def _on_lines(maps: ClassMaps, n: int) -> ClassMaps:

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from livebragg.model import NOT_CLASSIFIED, AnalysisSnapshot, BraggPeaks
 from livebragg.pipeline.class_patterns import MeanPatterns
-from livebragg.wire.messages import ClassMaps, ClassPatterns, ClassProfiles, LatestFrame, VectorMap, VirtualImageSet
+from livebragg.wire.messages import (
+    ClassMaps,
+    ClassPatterns,
+    ClassProfiles,
+    LatestFrame,
+    VectorMap,
+    VirtualImageSet,
+)
 
 FAMILY_NAMES = {
     "crystal": "Crystal",

@@ -255,9 +255,7 @@ class ScanAnalysis:
         vectors = self._vectors.snapshot()
         origins = _filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
         changed = np.zeros(0, np.int64) if changed is None else changed
-        self._classes.update(
-            self._features.view, self._nmf.snapshot(), vectors, origins, changed, final=final
-        )
+        self._classes.update(self._features.view, self._nmf.snapshot(), vectors, origins, changed, final=final)
         self._version += 1
 
     def _bragg_numbers(self, peaks: BraggPeaks) -> NDArray[np.float32]:
@@ -291,7 +289,7 @@ class ScanAnalysis:
         return np.stack([self._on_scan(origin[:, axis], np.nan) for axis in (0, 1)], axis=-1)
 
     def _events(self) -> tuple[AnalysisEvent, ...]:
-        events = [*self._tracker.events, *self._nmf.events, *self._classes.labeler.events]
+        events = [*self._tracker.events, *self._nmf.events, *self._classes.events]
         return tuple(sorted(events, key=lambda event: event.positions_seen))
 
     def _on_scan(self, values: NDArray[T], fill: float) -> NDArray[T]:

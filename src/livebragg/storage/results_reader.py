@@ -195,15 +195,17 @@ def _snapshot(top: h5py.Group) -> AnalysisSnapshot:
 def _shares(classes: h5py.Group) -> NDArray[np.float32]:
     """As written; files from before there were shares have only labels."""
     if "shares" in classes:
-        return classes["shares"][...]
+        return np.asarray(classes["shares"][...], np.float32)
     labels = classes["labels"][...]
-    return np.stack([labels == c for c in classes["ids"][...]]).astype(np.float32) if classes["ids"].size else (
-        np.zeros((0, *labels.shape), np.float32)
+    return (
+        np.stack([labels == c for c in classes["ids"][...]]).astype(np.float32)
+        if classes["ids"].size
+        else (np.zeros((0, *labels.shape), np.float32))
     )
 
 
 def _or_empty(group: h5py.Group, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    return group[name][...] if name in group else np.zeros(shape, np.float32)
+    return np.asarray(group[name][...] if name in group else np.zeros(shape), np.float32)
 
 
 def _peaks(group: h5py.Group) -> TrackedPeaks:

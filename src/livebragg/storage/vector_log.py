@@ -64,7 +64,7 @@ class VectorLog:
         self._committed.flush()
 
     def _append_profiles(self, vectors: StoredVectors) -> None:
-        if not self._profiles:
+        if self._radii is None or not self._profiles:
             return
         profiles = vectors.profiles
         if profiles is None or not np.array_equal(profiles.radii, self._radii):
