@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -95,3 +96,19 @@ def test_class_patterns_carry_how_many_frames_are_in_them() -> None:
     patterns = travelled(feed.class_patterns(means, STAMP))
     assert (patterns.class_ids, patterns.n_frames) == ([0, 7], [24, 0])
     assert np.isnan(patterns.patterns[1]).all()
+
+
+def test_class_maps_tell_what_else_a_position_is() -> None:
+    mixed = replace(
+        snapshot(), shares=np.array([[[0.7, 1, 0.4], [0, 0.02, 0]], [[0.3, 0, 0.6], [1, 0.98, 0]]], np.float32)
+    )
+    maps = travelled(feed.class_maps(mixed, STAMP))
+    assert maps.second.tolist() == [[7, -1, 0], [7, -1, -1]]
+    np.testing.assert_allclose(maps.parts[0] / 255, [[0.7, 1, 0.6], [0, 0.98, 0]], atol=0.003)
+    np.testing.assert_allclose(maps.parts[1] / 255, [[0.3, 0, 0.4], [1, 0, 0]], atol=0.003)
+
+
+def test_class_profiles_come_with_their_radii() -> None:
+    profiles = travelled(feed.class_profiles(snapshot(), STAMP))
+    assert (profiles.class_ids, profiles.radii.tolist()) == ([0, 7], [0.5, 1.5, 2.5])
+    assert profiles.profiles.shape == (2, 2, 3)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.classify.labels import ClassMaps
-from livebragg.classify.mixture import shares_of
 from livebragg.classify.phases import coarser, find_groups, inside_domains, unit_roots
 from livebragg.classify.scattering import ScatteringView
 from livebragg.config.analysis import FamiliesConfig
@@ -19,11 +18,6 @@ _VARIATION = 0.05
 """Relative variation of smooth scattering within a phase that is no sign of another."""
 _DISK_VARIATION = 0.15
 """The same of the intensity in disks, which tilt changes."""
-_ROUNDS = 3
-_SAMPLE = 16384
-_PURE = 0.85
-_THICKEST = 2.0
-"""Shares of a position add up to at most this: its thickness over that of its phase."""
 _SQUARE = 6
 _COUNTS = 4000.0
 """Counts behind a profile that tell phases apart: its roots are then known to 1 %."""
@@ -84,7 +78,6 @@ class PhaseFinder:
         """
         n = rest.size
         granular = rest & view.granular[:n]
-        signal = channels(view, n)
         smooth = view.smooth[:n]
         found: list[tuple[ClassFamily, NDArray[np.int64]]] = []
         counts = smooth @ view.area * view.beam
@@ -93,8 +86,7 @@ class PhaseFinder:
             rings, one = view.rings[:n], np.ones(1, np.float32)
             disks = rings.sum(axis=1) * _COUNTS_PER_RING / max(float(rings[granular].sum(axis=1).mean()), 1e-9)
             found += [("polycrystal", group) for group in self._groups(rings, one, granular, disks)]
-        phases = self._named(found, signal, before, known, new_id)
-        return self._purer(phases, view, signal, rest, granular)
+        return self._named(found, channels(view, n), before, known, new_id)
 
     def _groups(
         self,
@@ -174,32 +166,6 @@ class PhaseFinder:
             number = numbers[index] if index in numbers else new_id(family)
             phases.append(Phase(number, family, signal[group].mean(axis=0)))
         return sorted(phases, key=lambda phase: phase.number)
-
-    def _purer(
-        self,
-        phases: list[Phase],
-        view: ScatteringView,
-        signal: NDArray[np.float32],
-        rest: NDArray[np.bool_],
-        granular: NDArray[np.bool_],
-    ) -> list[Phase]:
-        """Patterns from all positions that are nearly pure, a few times over."""
-        family = np.array([phase.family == "polycrystal" for phase in phases], np.bool_)
-        where = np.flatnonzero(rest)
-        where = where[:: max(1, where.size // _SAMPLE)]
-        for _ in range(_ROUNDS if len(phases) > 1 else 0):
-            patterns = np.array([phase.pattern for phase in phases], np.float32)
-            error = errors(signal[where].mean(axis=0), view)
-            shares, misfit = shares_of(signal[where] / error, patterns / error)
-            most = shares[:, :-1].sum(axis=1)
-            part = shares[:, :-1] / np.maximum(most, 1e-6)[:, None]
-            # Another phase, not found yet, may look like much more of a known one.
-            likely = (most < _THICKEST) & (misfit <= 2.0 * np.median(misfit))
-            for k, phase in enumerate(phases):
-                members = where[likely & (part[:, k] > _PURE) & (granular[where] == family[k])]
-                if members.size >= self._config.min_positions:
-                    phases[k] = replace(phase, pattern=np.median(signal[members], axis=0))
-        return phases
 
 
 def channels(view: ScatteringView, n: int) -> NDArray[np.float32]:

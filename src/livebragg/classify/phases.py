@@ -162,14 +162,16 @@ def _joined(
     sums = np.array([rows[group].sum(axis=0) for group in groups], np.float64)
 
     def distance(i: int, j: int) -> float:
-        """Between the medians, in spreads on the line between the means; 0 if alike, or too small to say."""
+        """Between the medians, in spreads on the line between the means; below 0 if alike, or too small to say,
+        and the lower the more alike."""
         one, other = sums[i], sums[j]
-        if one @ other > cosine * np.sqrt((one @ one) * (other @ other)):
-            return 0.0
+        alike = float(one @ other / np.sqrt((one @ one) * (other @ other)))
+        if alike > cosine:
+            return -alike
         line = (other / groups[j].size - one / groups[i].size).astype(np.float32)
         low, high = (rows[groups[k][judge[groups[k]]]] @ line for k in (i, j))
         if min(low.size, high.size) < _LEAST_JUDGES:
-            return 0.0
+            return -alike
         return float(np.median(high) - np.median(low)) / max(0.5 * (_spread(low) + _spread(high)), 1e-12)
 
     n = len(groups)
