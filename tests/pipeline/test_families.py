@@ -144,7 +144,7 @@ def test_forgetting_a_scan_gives_the_same_again(batches: Any) -> None:
 
 
 def test_profiles_and_shares_are_in_the_results_file(tmp_path: Path, batches: Any, analysis: ScanAnalysis) -> None:
-    probe, lines = batches
+    _, lines = batches
     path, snapshot = tmp_path / "r.h5", analysis.snapshot()
     writer = ResultsWriter(
         path, _acquisition(), CONFIG.scan_shape, CONFIG.frame_shape, {}, lines[0].profiles.radii

@@ -18,7 +18,6 @@ _VARIATION = 0.05
 """Relative variation of smooth scattering within a phase that is no sign of another."""
 _DISK_VARIATION = 0.15
 """The same of the intensity in disks, which tilt changes."""
-_SQUARE = 6
 _COUNTS = 4000.0
 """Counts behind a profile that tell phases apart: its roots are then known to 1 %."""
 _COUNTS_PER_RING = 200.0
@@ -108,19 +107,22 @@ class PhaseFinder:
         grid, kind = coarse.reshape(-1, self._cols, coarse.shape[1]), where.reshape(-1, self._cols)
         inside = inside_domains(grid, kind, counts.reshape(-1, self._cols), int(width + 0.5))
         smoother = unit_roots(self._near(profiles, where, inside, width), area)
+        together = 4 * np.pi * width**2  # positions behind each average
         groups = find_groups(
             smoother,
-            self._checkerboard(inside),
+            self._checkerboard(inside, int(4 * width + 2)),
+            noise=0.5 / np.sqrt(max(float(np.median(counts[where])) * together, 1.0)),
+            together=max(1.0, together * inside.size / max(int(where.sum()), 1)),
             separation=self._config.separation,
             cosine=self._config.merge_cosine,
-            members=max(3, int(self._config.min_share * inside.size)),
+            members=max(3, int(self._config.min_share * inside.size), int(2 * width**2)),
         )
         return [inside[group] for group in groups] or [np.flatnonzero(where)]
 
-    def _checkerboard(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _checkerboard(self, positions: NDArray[np.int64], square: int) -> NDArray[np.bool_]:
         """Every other square of the scan, larger than the averages: neighbours share their noise."""
         row, col = np.divmod(positions, self._cols)
-        return np.asarray((row // _SQUARE + col // _SQUARE) % 2 == 1)
+        return np.asarray((row // square + col // square) % 2 == 1)
 
     def _near(
         self, rows: NDArray[np.float32], where: NDArray[np.bool_], positions: NDArray[np.int64], width: float

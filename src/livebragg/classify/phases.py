@@ -89,7 +89,14 @@ def inside_domains(
 
 
 def find_groups(
-    rows: NDArray[np.float32], judge: NDArray[np.bool_], *, separation: float, cosine: float, members: int
+    rows: NDArray[np.float32],
+    judge: NDArray[np.bool_],
+    *,
+    separation: float,
+    cosine: float,
+    members: int,
+    noise: float = 0.0,
+    together: float = 1.0,
 ) -> list[NDArray[np.int64]]:
     """Groups of rows that are further apart than they are wide.
 
@@ -105,6 +112,10 @@ def find_groups(
         Groups whose means have a larger cosine are one all the same.
     members : int
         Least number of rows in a group; smaller ones are left out.
+    noise : float
+        Standard error of a row along any line. No group is narrower: neighbours that share their noise look alike.
+    together : float
+        Rows that share their noise.
 
     Returns
     -------
@@ -116,9 +127,16 @@ def find_groups(
         return [np.arange(len(rows))] if len(rows) >= members else []
     cell = _cells(_main_directions(rows), judge, cells)
     groups = [np.flatnonzero(cell == k) for k in range(cells)]
-    groups = _joined([g for g in groups if g.size], rows, judge, separation, cosine)
+    groups = _joined([g for g in groups if g.size], rows, judge, separation, cosine, noise, together)
     if len(groups) > 1:  # what differs within a group shows only when the others are out of sight
-        again = partial(find_groups, separation=separation, cosine=cosine, members=members)
+        again = partial(
+            find_groups,
+            separation=separation,
+            cosine=cosine,
+            members=members,
+            noise=noise,
+            together=together,
+        )
         groups = [g[part] for g in groups for part in again(rows[g], judge[g])]
     groups = [g for g in groups if g.size >= members]
     return sorted(groups, key=lambda group: -group.size)
@@ -157,6 +175,8 @@ def _joined(
     judge: NDArray[np.bool_],
     separation: float,
     cosine: float,
+    noise: float,
+    together: float,
 ) -> list[NDArray[np.int64]]:
     """Join the two least separate groups until all are separate."""
     sums = np.array([rows[group].sum(axis=0) for group in groups], np.float64)
@@ -166,13 +186,16 @@ def _joined(
         and the lower the more alike."""
         one, other = sums[i], sums[j]
         alike = float(one @ other / np.sqrt((one @ one) * (other @ other)))
-        if alike > cosine:
+        # Noise alone keeps two means apart, the more the fewer independent rows are in them.
+        by_chance = rows.shape[1] * noise**2 / 2 * sum(min(1.0, together / groups[k].size) for k in (i, j))
+        if alike + by_chance > cosine:
             return -alike
         line = (other / groups[j].size - one / groups[i].size).astype(np.float32)
+        line /= np.sqrt((line**2).sum())
         low, high = (rows[groups[k][judge[groups[k]]]] @ line for k in (i, j))
         if min(low.size, high.size) < _LEAST_JUDGES:
             return -alike
-        return float(np.median(high) - np.median(low)) / max(0.5 * (_spread(low) + _spread(high)), 1e-12)
+        return float(np.median(high) - np.median(low)) / max(0.5 * (_spread(low) + _spread(high)), noise, 1e-12)
 
     n = len(groups)
     apart = np.full((n, n), np.inf)
