@@ -8,11 +8,11 @@ from dataclasses import is_dataclass
 import numpy as np
 import pytest
 
-from livebragg.accumulate import BraggVectorMap, ScanImages, VectorStore
+from livebragg.accumulate import BraggVectorMap, ProfileStore, ScanImages, VectorStore
 from livebragg.calibrate import OriginTracker, PeakTracker
 from livebragg.classify import ClassLabeler, FeatureTable, GrowingNMF
 from livebragg.config.analysis import ClassifyConfig
-from livebragg.model import BraggPeaks, MapGeometry, TrackedPeaks
+from livebragg.model import BraggPeaks, MapGeometry, RadialBatch, TrackedPeaks
 
 N = 120
 GEOMETRY = MapGeometry.around((64, 64), center=(32.0, 32.0), sampling=2.0)
@@ -45,6 +45,9 @@ VECTORS = STORE.snapshot()
 ORIGINS = np.full((N, 2), 32, np.float32)
 BEAM = np.column_stack([ORIGINS, np.full(N, 0.05)]).astype(np.float32)
 VALUES = np.random.default_rng(1).random((N, 2)).astype(np.float32)
+PROFILES = RadialBatch(
+    radii=np.arange(2, dtype=np.float32), mean=VALUES, variance=VALUES, pixels=np.ones((N, 2), np.int32)
+)
 
 
 def feature_table():
@@ -75,6 +78,7 @@ CASES = {
     "VectorStore": (lambda: VectorStore(N), lambda o, rows: o.update(rows, part_of_peaks(rows))),
     "BraggVectorMap": (lambda: BraggVectorMap(GEOMETRY), lambda o, rows: o.update(VECTORS, rows, ORIGINS[rows])),
     "ScanImages": (lambda: ScanImages(["a", "b"], N, (2, 2)), lambda o, rows: o.update(rows, VALUES[rows])),
+    "ProfileStore": (lambda: ProfileStore(N), lambda o, rows: o.update(rows, PROFILES.take(rows))),
     "OriginTracker": (lambda: OriginTracker((12, 10), (32, 32)), lambda o, rows: o.update(rows, BEAM[rows])),
     "PeakTracker": (lambda: PeakTracker(GEOMETRY), lambda o, rows: o.update(COUNTS.counts, N)),
     "FeatureTable": (feature_table, update_features),
@@ -84,8 +88,8 @@ CASES = {
         lambda o, rows: o.update(FEATURES, NMF.snapshot(), np.isin(np.arange(N), rows)),
     ),
 }
-INPUTS = (PEAKS, TRACKED, VECTORS, ORIGINS, BEAM, VALUES, COUNTS.counts)
-BATCH_EQUALS_ONE_BY_ONE = ("BraggVectorMap", "ScanImages", "OriginTracker", "FeatureTable")
+INPUTS = (PEAKS, TRACKED, VECTORS, ORIGINS, BEAM, VALUES, PROFILES, COUNTS.counts)
+BATCH_EQUALS_ONE_BY_ONE = ("BraggVectorMap", "ScanImages", "ProfileStore", "OriginTracker", "FeatureTable")
 
 
 @pytest.fixture(params=CASES, ids=str)
@@ -165,7 +169,9 @@ def test_a_batch_equals_its_positions_one_by_one_in_any_order(name, backwards):
     _assert_close(at_once.snapshot(), singly.snapshot())
 
 
-@pytest.mark.parametrize("name", ["PeakTracker", "GrowingNMF", "ClassLabeler", "ScanImages", "OriginTracker"])
+@pytest.mark.parametrize(
+    "name", ["PeakTracker", "GrowingNMF", "ClassLabeler", "ScanImages", "ProfileStore", "OriginTracker"]
+)
 def test_memory_does_not_grow_when_the_same_positions_come_again(name):
     make, update = CASES[name]
     few, many = make(), make()

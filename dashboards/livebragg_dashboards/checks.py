@@ -9,6 +9,7 @@ from typing import Any
 from livebragg.wire.messages import (
     ClassMaps,
     ClassPatterns,
+    ClassProfiles,
     FrameReply,
     LatestFrame,
     PipelineStatus,
@@ -50,6 +51,8 @@ def _class_maps(m: ClassMaps) -> str:
     sizes = {len(m.class_ids), len(m.class_names), len(m.class_families), len(m.class_counts)}
     if len(sizes) != 1 or max(sizes) > MAX_CLASSES:
         return f"lists of classes of lengths {sorted(sizes)}; expected one length of at most {MAX_CLASSES}"
+    if m.second.shape != m.labels.shape or m.parts.shape != (2, *m.labels.shape):
+        return f"labels of shape {m.labels.shape} with mixtures of shapes {m.second.shape} and {m.parts.shape}"
     return _image("labels", m.labels)
 
 
@@ -85,6 +88,12 @@ def _patterns(m: ClassPatterns) -> str:
     return _image("patterns", m.patterns, 3)
 
 
+def _profiles(m: ClassProfiles) -> str:
+    if m.profiles.shape != (len(m.class_ids), 2, m.radii.size) or len(m.class_ids) > MAX_CLASSES:
+        return f"profiles of shape {m.profiles.shape} for {len(m.class_ids)} classes and {m.radii.size} bins"
+    return "" if m.radii.size <= MAX_SIDE else f"{m.radii.size} bins; expected at most {MAX_SIDE}"
+
+
 _CHECKS: dict[type[Any], Callable[[Any], str]] = {
     PipelineStatus: _status,
     ClassMaps: _class_maps,
@@ -93,6 +102,7 @@ _CHECKS: dict[type[Any], Callable[[Any], str]] = {
     LatestFrame: _frame,
     FrameReply: _frame_reply,
     ClassPatterns: _patterns,
+    ClassProfiles: _profiles,
 }
 
 

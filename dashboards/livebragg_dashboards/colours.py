@@ -3,8 +3,8 @@
 A class keeps its colour for as long as it exists: it follows from its id and family alone. Crystalline classes
 have 24 colours, chosen one after the other as far as possible from all before (OKLab distance, the smallest of
 normal vision, deuteranopia and protanopia as simulated by Machado, Oliveira and Fernandes 2009), beginning with
-those of Okabe and Ito; so few classes are very distinct, and many still are. Families without Bragg peaks of
-their own are greys, and polycrystals sands, so that the crystals stand out.
+those of Okabe and Ito; so few classes are very distinct, and many still are. Amorphous phases are muted greys of
+different hues, polycrystals sands, and vacuum is nearly black, so that the crystals stand out.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ CRYSTAL = (
     "#b81030", "#a0f8f8", "#8080f8", "#905070", "#b058c0", "#a0f0a0", "#00e0f8", "#78b880",
     "#7840c8", "#78d870", "#f880d0", "#6860f8", "#f86848", "#f83868", "#507898", "#d82848",
 )  # fmt: skip
-NO_BRAGG = ("#7d858f", "#a3abb5", "#5d646d", "#c3c9d0")
+AMORPHOUS = ("#7d858f", "#c3c9d0", "#8fa58c", "#b39aa3", "#5f7891", "#a9a0c4", "#5d646d")
+VACUUM = ("#30363e",)
 POLYCRYSTAL = ("#cbb894", "#a59373", "#e2d6bd", "#877655")
-SLOTS = (*CRYSTAL, *NO_BRAGG, *POLYCRYSTAL)
+SLOTS = (*CRYSTAL, *AMORPHOUS, *POLYCRYSTAL, *VACUUM)
 
 LEVELS = 7
 """Steps of confidence that can be told apart on the map."""
@@ -41,10 +42,12 @@ _MAPS = {"gray": gray, "inferno": inferno, "magma": magma, "viridis": viridis, "
 
 def slot_of(class_id: int, family: str) -> int:
     """Place of a class in `SLOTS`."""
-    if family == "no_bragg":
-        return len(CRYSTAL) + class_id % len(NO_BRAGG)
+    if family in ("amorphous", "no_bragg"):
+        return len(CRYSTAL) + class_id % len(AMORPHOUS)
     if family == "polycrystal":
-        return len(CRYSTAL) + len(NO_BRAGG) + class_id % len(POLYCRYSTAL)
+        return len(CRYSTAL) + len(AMORPHOUS) + class_id % len(POLYCRYSTAL)
+    if family == "vacuum":
+        return len(SLOTS) - 1
     return class_id % len(CRYSTAL)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from livebragg.wire.messages import (
     ClassMaps,
     ClassPatterns,
+    ClassProfiles,
     FrameReply,
     LatestFrame,
     PipelineStatus,
@@ -29,6 +30,7 @@ from livebragg_dashboards.pictures import (
     seen_positions,
     vector_picture,
     virtual_picture,
+    with_profiles,
 )
 from livebragg_dashboards.state import Snapshot
 from livebragg_dashboards.viewer import Viewer
@@ -174,7 +176,12 @@ class Composer:
         made: Mosaic = self._keep(
             "mosaic",
             key,
-            lambda: arrange(maps, pattern_pictures(patterns), patterns.patterns.shape[1:], size),
+            lambda: arrange(
+                maps,
+                with_profiles(pattern_pictures(patterns), maps, snapshot.get(ClassProfiles)),
+                patterns.patterns.shape[1:],
+                size,
+            ),
         )
         return made
 

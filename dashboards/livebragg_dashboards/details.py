@@ -25,7 +25,13 @@ from livebragg_dashboards.words import clean, count, digits_for, number, percent
 
 MAX_LEGEND = 24
 
-FAMILIES = {"crystal": "crystal", "no_bragg": "no Bragg peaks", "polycrystal": "polycrystal"}
+FAMILIES = {
+    "crystal": "crystal",
+    "amorphous": "amorphous",
+    "polycrystal": "polycrystal",
+    "vacuum": "vacuum",
+    "no_bragg": "no Bragg peaks",
+}
 
 
 def legend(snapshot: Snapshot) -> dict[str, Any]:
@@ -134,12 +140,21 @@ def _real_space(snapshot: Snapshot, scene: Scene, at: tuple[int, int]) -> dict[s
     if maps is not None and _inside(at, maps.labels):
         label = int(maps.labels[at])
         sure = f", {percent(float(maps.confidence[at]))} sure" if label >= 0 else ""
-        texts["classes"] += f" · {_class_name(maps, label)}{sure}"
+        texts["classes"] += f" · {_class_name(maps, label)}{sure}{_mixture(maps, at)}"
     if images is not None and _inside(at, images.images[0]):
         kind = kind_of(scene.image_name)
         value = float(images.images[(images.names.index(scene.image_name), *at)])
         texts["virtual"] += f" · {number(value, 4)} {kind.unit}" if math.isfinite(value) else " · not scanned yet"
     return texts
+
+
+def _mixture(maps: ClassMaps, at: tuple[int, int]) -> str:
+    """What a position is made of, when it is more than one class."""
+    second = int(maps.second[at])
+    if second < 0:
+        return ""
+    mine, other = (percent(float(maps.parts[(k, *at)]) / 255) for k in (0, 1))
+    return f" · {mine} of it, {other} {_class_name(maps, second)}"
 
 
 def _inside(at: tuple[int, int], array: np.ndarray[Any, Any]) -> bool:

@@ -16,6 +16,7 @@ from livebragg.wire.codec import decode, topic_of
 from livebragg.wire.messages import (
     ClassMaps,
     ClassPatterns,
+    ClassProfiles,
     FrameRequest,
     LatestFrame,
     PipelineStatus,
@@ -34,7 +35,15 @@ QUEUE = 50
 
 TOPICS: dict[bytes, type[Any]] = {
     topic_of(kind): kind
-    for kind in (PipelineStatus, ClassMaps, VirtualImageSet, VectorMap, LatestFrame, ClassPatterns)
+    for kind in (
+        PipelineStatus,
+        ClassMaps,
+        VirtualImageSet,
+        VectorMap,
+        LatestFrame,
+        ClassPatterns,
+        ClassProfiles,
+    )
 }
 
 

@@ -195,6 +195,7 @@ class FakePipeline:
                 **stamp, labels=labels, confidence=np.where(hidden, 0, scene.confidence).astype(np.float32),
                 class_ids=[int(i) for i in ids], class_names=[self.class_names[i] for i in ids],
                 class_families=[scene.classes[i].family for i in ids], class_counts=[int(n) for n in counts],
+                second=np.full(labels.shape, -1, np.int16), parts=np.zeros((2, *labels.shape), np.uint8),
             ),
             VirtualImageSet(**stamp, names=list(images), images=np.stack(list(images.values()))),
             VectorMap(

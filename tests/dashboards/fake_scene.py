@@ -59,7 +59,7 @@ class Scene:
                        _lattice(15 + 2.3 * i, 18 + 1.4 * ((3 * i) % 5), 23 * i + 8, reach), 1.2)
             for i in range(n_grains)
         ] + [
-            SceneClass(f"No Bragg peaks {n_grains}", "no_bragg", beam, 3.0),
+            SceneClass(f"No Bragg peaks {n_grains}", "amorphous", beam, 3.0),
             SceneClass(f"Polycrystal {n_grains + 1}", "polycrystal", np.concatenate([beam, ring]), 1.6),
         ]  # fmt: skip
         self.labels, self.confidence = self._grains(rng, n_grains)

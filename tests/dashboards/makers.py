@@ -10,6 +10,7 @@ from livebragg.model import Acquisition, ProbeShape, ScanMetadata
 from livebragg.wire.messages import (
     ClassMaps,
     ClassPatterns,
+    ClassProfiles,
     LatestFrame,
     PipelineStatus,
     VectorMap,
@@ -47,7 +48,8 @@ def class_maps(labels: Any = None, **changes: Any) -> ClassMaps:
     values: dict[str, Any] = {
         "labels": labels, "confidence": np.where(labels >= 0, 0.99, 0).astype(np.float32),
         "class_ids": [0, 1, 2], "class_names": ["Alpha", "Glass", "Poly"],
-        "class_families": ["crystal", "no_bragg", "polycrystal"], "class_counts": [3, 2, 2],
+        "class_families": ["crystal", "amorphous", "polycrystal"], "class_counts": [3, 2, 2],
+        "second": np.full(labels.shape, -1, np.int16), "parts": np.zeros((2, *labels.shape), np.uint8),
     }  # fmt: skip
     return ClassMaps(**(stamp() | values | changes))
 
@@ -86,3 +88,10 @@ def class_patterns(**changes: Any) -> ClassPatterns:
     patterns = np.arange(3 * 48, dtype=np.float32).reshape(3, 8, 6)
     values: dict[str, Any] = {"class_ids": [0, 1, 2], "patterns": patterns, "n_frames": [3, 2, 2]}
     return ClassPatterns(**(stamp() | values | changes))
+
+
+def class_profiles(**changes: Any) -> ClassProfiles:
+    """A profile of four bins for each of the three classes."""
+    profiles = np.arange(3 * 2 * 4, dtype=np.float32).reshape(3, 2, 4)
+    values: dict[str, Any] = {"class_ids": [0, 1, 2], "radii": np.arange(4, dtype=np.float32) + 0.5}
+    return ClassProfiles(**(stamp() | values | {"profiles": profiles} | changes))

@@ -64,13 +64,14 @@ def test_the_first_six_are_far_apart(vision: str) -> None:
 
 def test_a_class_has_one_colour_for_ever_and_ids_of_any_size_have_one() -> None:
     assert slot_of(3, "crystal") == slot_of(3, "crystal") == slot_of(27, "crystal")
-    for family in ("crystal", "no_bragg", "polycrystal", "<b>"):
+    for family in ("crystal", "amorphous", "polycrystal", "vacuum", "<b>"):
         assert all(0 <= slot_of(i, family) < len(SLOTS) for i in (-7, 0, 10**30))
 
 
 def test_families_never_share_a_colour() -> None:
-    slots = [{slot_of(i, family) for i in range(100)} for family in ("crystal", "no_bragg", "polycrystal")]
-    assert not (slots[0] & slots[1] or slots[0] & slots[2] or slots[1] & slots[2])
+    families = ("crystal", "amorphous", "polycrystal", "vacuum")
+    slots = [{slot_of(i, family) for i in range(100)} for family in families]
+    assert sum(map(len, slots)) == len(set.union(*slots)) == len(SLOTS)
 
 
 def test_confidence_is_opacity_in_the_class_palette() -> None:

@@ -32,7 +32,7 @@ def headers(viewer: Viewer, answer: FrameAnswer | None = None) -> dict[str, Any]
 def test_the_legend_names_classes_by_area_of_what_was_scanned() -> None:
     legend = details.legend(snapshot_of(*MESSAGES, STATUS))
     assert [(row["name"], row["family"], row["area"]) for row in legend["classes"]] == [
-        ("Alpha", "crystal", "43 %"), ("Glass", "no Bragg peaks", "29 %"), ("Poly", "polycrystal", "29 %"),
+        ("Alpha", "crystal", "43 %"), ("Glass", "amorphous", "29 %"), ("Poly", "polycrystal", "29 %"),
     ]  # fmt: skip
     assert legend["total"] == "3 classes"
 

@@ -26,7 +26,7 @@ def test_tiles_are_in_the_order_of_area_with_the_colours_of_their_classes() -> N
     assert by_area(maps) == [1, 2, 0]
     mosaic = arrange(maps, dict.fromkeys((0, 1, 2), TILE), (8, 6), (400, 300))
     assert mosaic.labels == ["Glass", "Poly", "Alpha"]
-    assert mosaic.colours[0] == SLOTS[slot_of(1, "no_bragg")]
+    assert mosaic.colours[0] == SLOTS[slot_of(1, "amorphous")]
     assert mosaic.height == pytest.approx(8 / 6)
 
 

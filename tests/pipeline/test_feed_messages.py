@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,9 @@ def snapshot() -> AnalysisSnapshot:
         version=4, seen=seen, labels=np.array([[0, 0, 7], [-1, 7, -1]], np.int16), confidence=image / 10,
         class_ids=np.array([0, 7], np.int16), class_families=("crystal", "no_bragg"),
         class_positions=np.array([2, 2]), class_fractions=np.array([0.4, 0.4], np.float32),
-        weights=np.stack([image, image]), class_patterns=np.zeros((2, 1), np.float32),
+        weights=np.stack([image, image]), shares=np.stack([image / 8, 1 - image / 8]),
+        profile_radii=np.array([0.5, 1.5, 2.5], np.float32), class_profiles=np.ones((2, 2, 3), np.float32),
+        class_patterns=np.zeros((2, 1), np.float32),
         class_vector_maps=np.zeros((2, 11, 15), np.float32),
         virtual_images={name: image + 10 * k for k, name in enumerate(VIRTUAL_IMAGES)},
         n_disks=image + 100, bragg_intensity=image + 200, origin=np.stack([image + 300, image + 400], axis=-1),
@@ -93,3 +96,19 @@ def test_class_patterns_carry_how_many_frames_are_in_them() -> None:
     patterns = travelled(feed.class_patterns(means, STAMP))
     assert (patterns.class_ids, patterns.n_frames) == ([0, 7], [24, 0])
     assert np.isnan(patterns.patterns[1]).all()
+
+
+def test_class_maps_tell_what_else_a_position_is() -> None:
+    mixed = replace(
+        snapshot(), shares=np.array([[[0.7, 1, 0.4], [0, 0.02, 0]], [[0.3, 0, 0.6], [1, 0.98, 0]]], np.float32)
+    )
+    maps = travelled(feed.class_maps(mixed, STAMP))
+    assert maps.second.tolist() == [[7, -1, 0], [7, -1, -1]]
+    np.testing.assert_allclose(maps.parts[0] / 255, [[0.7, 1, 0.6], [0, 0.98, 0]], atol=0.003)
+    np.testing.assert_allclose(maps.parts[1] / 255, [[0.3, 0, 0.4], [1, 0, 0]], atol=0.003)
+
+
+def test_class_profiles_come_with_their_radii() -> None:
+    profiles = travelled(feed.class_profiles(snapshot(), STAMP))
+    assert (profiles.class_ids, profiles.radii.tolist()) == ([0, 7], [0.5, 1.5, 2.5])
+    assert profiles.profiles.shape == (2, 2, 3)

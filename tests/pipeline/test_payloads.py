@@ -116,9 +116,17 @@ def test_a_batch_survives_as_a_result() -> None:
         qy=np.array([3, 4], np.float32), intensity=np.array([5, 6], np.float32),
         intensity_error=np.array([7, 8], np.float32), position_error=np.array([9, 10], np.float32),
         direct_beam=np.ones((1, 3), np.float32), virtual=np.ones((1, 5), np.float32),
-        sum_pattern=np.ones((4, 5), np.float32),
+        sum_pattern=np.ones((4, 5), np.float32), profile_radii=np.array([0.5, 1.5], np.float32),
+        profile_mean=np.array([[7, 8]], np.float32), profile_variance=np.array([[1, 2]], np.float32),
+        profile_pixels=np.array([[3, 4]], np.int32),
     )  # fmt: skip
     batch = batch_of(result)
+    assert batch.profiles is not None
+    assert [getattr(batch.profiles, c).tolist() for c in ("mean", "variance", "pixels")] == [
+        [[7, 8]],
+        [[1, 2]],
+        [[3, 4]],
+    ]
     assert batch.scan_index.tolist() == [4]
     columns = ("qx", "qy", "intensity", "intensity_error", "position_error")
     assert [getattr(batch.peaks, c).tolist() for c in columns] == [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]

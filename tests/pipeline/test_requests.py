@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostile_messages import EVERYTHING, Hostile, header
-from livebragg.model import BraggPeaks, ProbeShape
+from livebragg.accumulate import ProfileStore
+from livebragg.model import BraggPeaks, ProbeShape, RadialBatch
 from livebragg.pipeline.requests import answer
 from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import (
@@ -21,6 +22,8 @@ from livebragg.wire.messages import (
     Heartbeat,
     PipelineStatus,
     Refused,
+    RegionProfileReply,
+    RegionProfileRequest,
     StatusRequest,
     StopAll,
     StopRequest,
@@ -33,16 +36,24 @@ STATUS = PipelineStatus(
 )  # fmt: skip
 
 
+PROFILES = RadialBatch(
+    radii=np.array([0.5, 1.5], np.float32), mean=np.arange(8, dtype=np.float32).reshape(4, 2),
+    variance=np.ones((4, 2), np.float32), pixels=np.full((4, 2), 3, np.int32),
+)  # fmt: skip
+
+
 def run(snapshot: bool = True) -> Any:
     """A scan of 2x3 positions, of which the first four were seen."""
     one = np.array([1.5], np.float32)
     peaks = BraggPeaks(
         qx=one, qy=one, intensity=one, intensity_error=one, position_error=one, offsets=np.array([0, 1])
     )
+    profiles = ProfileStore(6)
+    profiles.update(np.arange(4), PROFILES)
     origin = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     return SimpleNamespace(
         opened=SimpleNamespace(serial=5),
-        analysis=SimpleNamespace(scan_shape=(2, 3), peaks_at=lambda index: peaks),
+        analysis=SimpleNamespace(scan_shape=(2, 3), peaks_at=lambda index: peaks, region_profile=profiles.region),
         lookup=SimpleNamespace(frame=lambda index: np.full((4, 5), index, np.float32) if index < 4 else None),
         probe=ProbeShape(radius=2, edge_width=1, center=(7.0, 8.0)),
         snapshot=SimpleNamespace(labels=np.arange(6, dtype=np.int16).reshape(2, 3), origin=origin)
@@ -123,3 +134,24 @@ def test_a_hostile_request_is_refused_in_words_that_can_be_sent(bad: Hostile, de
 def test_no_number_in_a_request_is_too_much(index: int, serial: int) -> None:
     parts = [header("frame_request", serial=serial, scan_index=index)]
     assert isinstance(answer(parts, run(), lambda: STATUS)[0], FrameReply | Refused)
+
+
+def test_the_radial_profile_of_a_box_or_a_mask_is_that_of_its_seen_positions() -> None:
+    box = RegionProfileRequest(serial=0, top=0, left=1, mask=np.ones((2, 2), np.bool_))
+    reply, _ = ask(box, run())
+    assert isinstance(reply, RegionProfileReply)
+    assert (reply.n_positions, reply.pixels.tolist()) == (2, [6, 6])
+    np.testing.assert_allclose(reply.mean, PROFILES.mean[[1, 2]].mean(axis=0))
+    one, _ = ask(RegionProfileRequest(serial=5, top=1, left=0, mask=np.array([[True, False]])), run())
+    np.testing.assert_allclose(one.mean, PROFILES.mean[3])
+
+
+@pytest.mark.parametrize(("top", "left", "shape"), [(1, 0, (2, 1)), (0, -1, (1, 1)), (0, 0, (1, 4))])
+def test_a_region_outside_of_the_scan_is_refused(top: int, left: int, shape: tuple[int, int]) -> None:
+    reply, _ = ask(RegionProfileRequest(serial=0, top=top, left=left, mask=np.ones(shape, np.bool_)), run())
+    assert isinstance(reply, Refused) and "2x3 scan" in reply.reason
+
+
+def test_a_region_of_another_acquisition_is_refused() -> None:
+    reply, _ = ask(RegionProfileRequest(serial=4, top=0, left=0, mask=np.ones((1, 1), np.bool_)), run())
+    assert isinstance(reply, Refused)

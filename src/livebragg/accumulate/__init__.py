@@ -1,7 +1,17 @@
 """Running sums and stores over a scan: Bragg vectors, their map, scalar images."""
 
 from livebragg.accumulate.images import ImageStack, ScanImages
+from livebragg.accumulate.profiles import ProfileStore, RegionProfile
 from livebragg.accumulate.vector_map import BraggVectorMap, vector_map
 from livebragg.accumulate.vectors import VectorStore, VectorView
 
-__all__ = ["BraggVectorMap", "ImageStack", "ScanImages", "VectorStore", "VectorView", "vector_map"]
+__all__ = [
+    "BraggVectorMap",
+    "ImageStack",
+    "ProfileStore",
+    "RegionProfile",
+    "ScanImages",
+    "VectorStore",
+    "VectorView",
+    "vector_map",
+]

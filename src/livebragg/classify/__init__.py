@@ -1,7 +1,18 @@
-"""From tracked peaks to classes: features, growing NMF, labels."""
+"""From tracked peaks and radial profiles to classes: features, growing NMF, labels, families."""
 
+from livebragg.classify.families import FamilyClassifier
 from livebragg.classify.features import FeatureTable, FeatureView
 from livebragg.classify.labels import ClassLabeler, ClassMaps
 from livebragg.classify.nmf import Factors, GrowingNMF
+from livebragg.classify.scattering import Scattering
 
-__all__ = ["ClassLabeler", "ClassMaps", "Factors", "FeatureTable", "FeatureView", "GrowingNMF"]
+__all__ = [
+    "ClassLabeler",
+    "ClassMaps",
+    "Factors",
+    "FamilyClassifier",
+    "FeatureTable",
+    "FeatureView",
+    "GrowingNMF",
+    "Scattering",
+]

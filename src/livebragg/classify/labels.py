@@ -80,13 +80,17 @@ class ClassLabeler:
             patterns=np.zeros((0, 0), np.float32),
         )
 
-    def update(self, features: FeatureView, factors: Factors, seen: NDArray[np.bool_]) -> None:
+    def update(
+        self, features: FeatureView, factors: Factors, seen: NDArray[np.bool_], *, others: bool = True
+    ) -> None:
         """Label all positions anew.
 
         Parameters
         ----------
         seen : NDArray[np.bool_], shape (n_positions,)
             Positions that have arrived.
+        others : bool
+            Make classes of the positions that are no crystals as well.
         """
         few = seen & (~features.crystalline(self._config.min_peaks) | self._faint(features, factors))
         poly = few & (features.loose >= self._config.polycrystal_min_disks)
@@ -102,7 +106,7 @@ class ClassLabeler:
             ("polycrystal", poly),
         ]
         self._seen = int(seen.sum())
-        for family, where in without_peaks:
+        for family, where in without_peaks if others else []:
             known = family in self._family_ids
             if where.sum() >= (1 if known else self._config.min_class_positions):
                 number = self._family_id(family)
@@ -151,7 +155,7 @@ class ClassLabeler:
     ) -> None:
         for component in factors.component_ids:
             if int(component) not in self._component_ids:
-                self._component_ids[int(component)] = self._new_id("crystal")
+                self._component_ids[int(component)] = self.new_id("crystal")
         if factors.component_ids.size == 0:
             return
         numbers = np.array([self._component_ids[int(c)] for c in factors.component_ids], np.int16)
@@ -195,10 +199,11 @@ class ClassLabeler:
 
     def _family_id(self, family: ClassFamily) -> int:
         if family not in self._family_ids:
-            self._family_ids[family] = self._new_id(family)
+            self._family_ids[family] = self.new_id(family)
         return self._family_ids[family]
 
-    def _new_id(self, family: ClassFamily) -> int:
+    def new_id(self, family: ClassFamily) -> int:
+        """Permanent id of a new class."""
         event = AnalysisEvent(positions_seen=self._seen, kind="class_born", subject=self._next_id, detail=family)
         self.events.append(event)
         self._next_id += 1

@@ -157,6 +157,32 @@ _LEAST = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FamiliesConfig:
+    """Classes without tracked Bragg peaks: amorphous phases, polycrystals, vacuum."""
+
+    vacuum_share: float = 0.01
+    """Part of the beam scattered out of the direct disk below which there is vacuum."""
+    separation: float = 6.0
+    """Distance of two phases, in standard deviations of their profiles; an even variation reaches 3."""
+    merge_cosine: float = 0.998
+    """Profiles (square roots of the counts) whose cosine is larger are one phase."""
+    min_positions: int = 8
+    """Positions a phase needs."""
+    min_share: float = 0.01
+    """Part of the positions inside domains that a phase needs."""
+    granular_disks: int = 5
+    """Bright disks on no tracked peak that make a position polycrystalline."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.vacuum_share < 1, "families.vacuum_share", self.vacuum_share, "from 0 to below 1")
+        _require(self.separation > 0, "families.separation", self.separation, "above 0")
+        _require(0 < self.merge_cosine <= 1, "families.merge_cosine", self.merge_cosine, "above 0, at most 1")
+        _require(self.min_positions >= 3, "families.min_positions", self.min_positions, "at least 3")
+        _require(0 <= self.min_share < 0.5, "families.min_share", self.min_share, "from 0 to below 0.5")
+        _require(self.granular_disks >= 1, "families.granular_disks", self.granular_disks, "at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisConfig:
     """Everything the analysis of a scan can be told.
 
@@ -174,3 +200,5 @@ class AnalysisConfig:
     """Tracked peaks."""
     classify: ClassifyConfig = field(default_factory=ClassifyConfig)
     """Features, NMF, labels."""
+    families: FamiliesConfig = field(default_factory=FamiliesConfig)
+    """Amorphous phases, polycrystals, vacuum."""

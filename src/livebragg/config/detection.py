@@ -143,6 +143,31 @@ class VirtualConfig:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileConfig:
+    """Radial profiles of the scattering between the Bragg disks."""
+
+    bins: int = 48
+    """Most bins of a profile; they are a pixel wide, or wider on large frames. 0: no profiles, and no amorphous
+    classes."""
+
+    ellipse_ratio: float = 1.0
+    """Long over short axis of the rings on the detector."""
+
+    ellipse_angle_deg: float = 0.0
+    """Direction of the long axis, in degrees from the row axis towards the column axis."""
+
+    def __post_init__(self) -> None:
+        _require(self.bins == 0 or 8 <= self.bins <= 512, "profile.bins", self.bins, "0 or between 8 and 512")
+        _require(1 <= self.ellipse_ratio <= 4, "profile.ellipse_ratio", self.ellipse_ratio, "between 1 and 4")
+        _require(
+            math.isfinite(self.ellipse_angle_deg),
+            "profile.ellipse_angle_deg",
+            self.ellipse_angle_deg,
+            "a finite number of degrees",
+        )
+
+
 def _require(holds: bool, key: str, value: object, limit: str) -> None:
     if not holds:
         raise ConfigError(f"{key} is {value}; it must be {limit}")

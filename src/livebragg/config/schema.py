@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from livebragg.config.analysis import AnalysisConfig
 from livebragg.config.dashboard import DashboardConfig
-from livebragg.config.detection import DetectionConfig, ProbeConfig, VirtualConfig
+from livebragg.config.detection import DetectionConfig, ProbeConfig, ProfileConfig, VirtualConfig
 from livebragg.config.pipeline import (
     DispatchConfig,
     FrameLogConfig,
@@ -31,6 +31,8 @@ class Config:
     """Disk detection."""
     virtual: VirtualConfig = field(default_factory=VirtualConfig)
     """Virtual detectors."""
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
+    """Radial profiles."""
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     """From Bragg vectors to classes."""
     frame_log: FrameLogConfig = field(default_factory=FrameLogConfig)

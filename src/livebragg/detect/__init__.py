@@ -2,6 +2,7 @@
 
 from livebragg.detect.analyzer import FrameAnalyzer
 from livebragg.detect.detector import DiskDetector, FrameHealth
+from livebragg.detect.frame_profiles import profile_radii
 from livebragg.detect.measure import measure_probe
 from livebragg.detect.noise import measure_gain
 from livebragg.detect.radial import RadialProfiler, RadialProfiles
@@ -22,4 +23,5 @@ __all__ = [
     "measure_gain",
     "measure_probe",
     "measure_vacuum_probe",
+    "profile_radii",
 ]

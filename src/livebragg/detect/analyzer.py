@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.config.detection import DetectionConfig, VirtualConfig
+from livebragg.config.detection import DetectionConfig, ProfileConfig, VirtualConfig
+from livebragg.detect.bad_pixels import bad_pixel_mask
 from livebragg.detect.detector import DiskDetector, FrameHealth
+from livebragg.detect.frame_profiles import FrameProfiles
 from livebragg.detect.template import ProbeTemplate
 from livebragg.detect.virtual import pack_masks, virtual_masks
 from livebragg.errors import ConfigError, FrameError
@@ -14,7 +16,7 @@ from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, DetectedBatch, ProbeShap
 
 
 class FrameAnalyzer:
-    """Turns frames into peaks, direct beam, virtual images and their sum; one per worker thread.
+    """Turns frames into peaks, direct beam, virtual images, profiles and sum; one per worker thread.
 
     Parameters
     ----------
@@ -26,6 +28,8 @@ class FrameAnalyzer:
     virtual : VirtualConfig
     template : ProbeTemplate, optional
         What the probe looks like, if it is no disk of that shape.
+    profile : ProfileConfig, optional
+        Radial profiles.
 
     Raises
     ------
@@ -53,6 +57,7 @@ class FrameAnalyzer:
         virtual: VirtualConfig | None = None,
         *,
         template: ProbeTemplate | None = None,
+        profile: ProfileConfig | None = None,
     ) -> None:
         config = DetectionConfig() if config is None else config
         self.probe_shape = probe_shape
@@ -72,6 +77,7 @@ class FrameAnalyzer:
         masks = virtual_masks(probe_shape, self.frame_shape, VirtualConfig() if virtual is None else virtual)
         self._masks = pack_masks(masks)
         self._frames_masked = 0
+        self._profiles = FrameProfiles.of(probe_shape, self.frame_shape, config, profile or ProfileConfig())
         radius = config.beam_search_radius
         self._search_radius = max(2.0 * probe_shape.radius, 8.0) if radius is None else float(radius)
 
@@ -113,7 +119,12 @@ class FrameAnalyzer:
         )
         self._frames_masked = self.health.masked_frames - masked_before
         return DetectedBatch(
-            scan_index=index, peaks=peaks, direct_beam=beam, virtual=virtual, sum_pattern=sum_pattern
+            scan_index=index,
+            peaks=peaks,
+            direct_beam=beam,
+            virtual=virtual,
+            sum_pattern=sum_pattern,
+            profiles=None if self._profiles is None else self._profiles.measure(stack, peaks, beam),
         )
 
     def detect(self, frame: NDArray[np.generic]) -> BraggPeaks:
@@ -127,23 +138,3 @@ class FrameAnalyzer:
                     f"the probe's centre {self.probe_shape.center} lies outside frames of {self.frame_shape} "
                     "pixels; set probe.center to (row, column) within the frame"
                 )
-
-
-def bad_pixel_mask(pixels: tuple[tuple[int, int], ...], frame_shape: tuple[int, int]) -> NDArray[np.bool_] | None:
-    """Mask that is True at the listed pixels, ``None`` for an empty list.
-
-    Raises
-    ------
-    ConfigError
-        A pixel lies outside the frame.
-    """
-    if not pixels:
-        return None
-    mask = np.zeros(frame_shape, bool)
-    for row, col in pixels:
-        if not (0 <= row < frame_shape[0] and 0 <= col < frame_shape[1]):
-            raise ConfigError(
-                f"detection.bad_pixels holds ({row}, {col}), outside frames of {frame_shape} pixels; remove it"
-            )
-        mask[row, col] = True
-    return mask

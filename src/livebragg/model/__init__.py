@@ -12,6 +12,7 @@ from livebragg.model.detected import VIRTUAL_IMAGES, DetectedBatch
 from livebragg.model.forced import ForcedIntensities
 from livebragg.model.peaks import BraggPeaks
 from livebragg.model.probe import ProbeShape
+from livebragg.model.radial import RadialBatch
 from livebragg.model.scan import NO_POSITION, Acquisition, ScanGeometry, ScanMetadata, ScanOrder
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ForcedIntensities",
     "MapGeometry",
     "ProbeShape",
+    "RadialBatch",
     "ScanGeometry",
     "ScanMetadata",
     "ScanOrder",

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 NOT_CLASSIFIED = -1
 """Label of a position that was not seen, or is not explained by any class yet."""
 
-ClassFamily = Literal["crystal", "no_bragg", "polycrystal"]
-"""Kinds of classes: tracked Bragg peaks; (nearly) no disks; many disks of which none is a tracked peak."""
+ClassFamily = Literal["crystal", "amorphous", "polycrystal", "vacuum", "no_bragg"]
+"""Kinds of classes: tracked Bragg peaks; smooth scattering; many disks of which none is a tracked peak; nothing
+in the beam; and, where no radial profiles are measured, (nearly) no disks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +102,8 @@ class AnalysisEvent:
     positions_seen : int
         Scan positions known when it happened.
     kind : str
-        ``peak_born``, ``peak_merged``, ``peak_died``, ``class_born``, and for the components behind the classes
-        ``component_born``, ``component_merged``, ``component_died``.
+        ``peak_born``, ``peak_merged``, ``peak_died``, ``class_born``, ``class_died``, and for the
+        components behind the classes ``component_born``, ``component_merged``, ``component_died``.
     subject : int
         Id of the peak, class or component.
     detail : str
@@ -139,11 +140,18 @@ class AnalysisSnapshot:
         The same as a fraction of the positions seen.
     weights : NDArray[np.float32], shape (n_classes, scan_rows, scan_cols)
         Weight of each class at each position in units of the features; for families without Bragg features
-        1 where the label says so. NaN where not seen.
+        the share. NaN where not seen.
+    shares : NDArray[np.float32], shape (n_classes, scan_rows, scan_cols)
+        Part of each position that is each class, 0 to 1, adding up to 1 where anything is known: the composite
+        map with its mixtures. NaN where not seen.
     class_patterns : NDArray[np.float32], shape (n_classes, n_peaks)
         Feature value of each class at each tracked peak, unit norm; 0 for families without Bragg features.
     class_vector_maps : NDArray[np.float32], shape (n_classes, \\*map_geometry.shape)
         Bragg vector map of the positions of each class, disks per bin.
+    profile_radii : NDArray[np.float32], shape (bins,)
+        Middles of the bins of the radial profiles in pixels; none where profiles are not measured.
+    class_profiles : NDArray[np.float32], shape (n_classes, 2, bins)
+        Radial profile of each class without its Bragg disks: mean in counts, and variance within a frame.
     virtual_images : dict of str to NDArray[np.float32], shape (scan_rows, scan_cols)
         The names of `livebragg.model.VIRTUAL_IMAGES`; NaN where not seen.
     n_disks, bragg_intensity : NDArray[np.float32], shape (scan_rows, scan_cols)
@@ -177,8 +185,11 @@ class AnalysisSnapshot:
     class_positions: NDArray[np.int64]
     class_fractions: NDArray[np.float32]
     weights: NDArray[np.float32]
+    shares: NDArray[np.float32]
     class_patterns: NDArray[np.float32]
     class_vector_maps: NDArray[np.float32]
+    profile_radii: NDArray[np.float32]
+    class_profiles: NDArray[np.float32]
     virtual_images: dict[str, NDArray[np.float32]]
     n_disks: NDArray[np.float32]
     bragg_intensity: NDArray[np.float32]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from livebragg.errors import FrameError
 from livebragg.model.peaks import BraggPeaks
+from livebragg.model.radial import RadialBatch
 
 VIRTUAL_IMAGES = ("bright_field", "annular_dark_field", "total", "com_qx", "com_qy")
 """Columns of `DetectedBatch.virtual`: counts, counts, counts, pixels, pixels."""
@@ -31,6 +32,8 @@ class DetectedBatch:
         Virtual detectors, in the order of `VIRTUAL_IMAGES`.
     sum_pattern : NDArray[np.float32], shape (frame_rows, frame_cols)
         Sum of the frames.
+    profiles : RadialBatch or None
+        Radial profiles of the same positions; ``None`` where they are not measured.
     """
 
     scan_index: NDArray[np.int64]
@@ -38,6 +41,7 @@ class DetectedBatch:
     direct_beam: NDArray[np.float32]
     virtual: NDArray[np.float32]
     sum_pattern: NDArray[np.float32]
+    profiles: RadialBatch | None = None
 
     def __post_init__(self) -> None:
         n = self.scan_index.size
@@ -50,6 +54,8 @@ class DetectedBatch:
                 f"a batch of {n} positions has peaks of {self.peaks.n_frames} frames, direct beams of shape "
                 f"{self.direct_beam.shape} and virtual images of shape {self.virtual.shape}"
             )
+        if self.profiles is not None and len(self.profiles) != n:
+            raise FrameError(f"a batch of {n} positions has radial profiles of {len(self.profiles)}")
 
     def __len__(self) -> int:
         return int(self.scan_index.size)

@@ -8,11 +8,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.model import AnalysisSnapshot, BraggPeaks
+from livebragg.model import NOT_CLASSIFIED, AnalysisSnapshot, BraggPeaks
 from livebragg.pipeline.class_patterns import MeanPatterns
-from livebragg.wire.messages import ClassMaps, ClassPatterns, LatestFrame, VectorMap, VirtualImageSet
+from livebragg.wire.messages import (
+    ClassMaps,
+    ClassPatterns,
+    ClassProfiles,
+    LatestFrame,
+    VectorMap,
+    VirtualImageSet,
+)
 
-FAMILY_NAMES = {"crystal": "Crystal", "no_bragg": "No Bragg peaks", "polycrystal": "Polycrystal"}
+FAMILY_NAMES = {
+    "crystal": "Crystal",
+    "amorphous": "Amorphous",
+    "polycrystal": "Polycrystal",
+    "vacuum": "Vacuum",
+    "no_bragg": "No Bragg peaks",
+}
+
+
+_LEAST_PART = 0.05
+"""Smaller parts of a position are not told from nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +58,8 @@ def class_names(snapshot: AnalysisSnapshot) -> list[str]:
 
 
 def class_maps(snapshot: AnalysisSnapshot, stamp: Stamp) -> ClassMaps:
-    """Labels, confidence and the list of classes."""
+    """Labels, confidence, mixtures and the list of classes."""
+    second, parts = mixtures(snapshot)
     return ClassMaps(
         **stamp.fields(),
         labels=snapshot.labels,
@@ -50,6 +68,33 @@ def class_maps(snapshot: AnalysisSnapshot, stamp: Stamp) -> ClassMaps:
         class_names=class_names(snapshot),
         class_families=list(snapshot.class_families),
         class_counts=[int(n) for n in snapshot.class_positions],
+        second=second,
+        parts=parts,
+    )
+
+
+def mixtures(snapshot: AnalysisSnapshot) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+    """The class with the next largest part of each position, and both parts (see `ClassMaps`)."""
+    shape = snapshot.labels.shape
+    if snapshot.class_ids.size == 0:
+        return np.full(shape, NOT_CLASSIFIED, np.int16), np.zeros((2, *shape), np.uint8)
+    shares = np.nan_to_num(snapshot.shares)
+    mine = snapshot.class_ids[:, None, None] == snapshot.labels
+    others = np.where(mine, 0.0, shares)
+    next_one = others.argmax(axis=0)
+    part = np.take_along_axis(others, next_one[None], axis=0)[0]
+    second = np.where(part > _LEAST_PART, snapshot.class_ids[next_one], NOT_CLASSIFIED).astype(np.int16)
+    parts = np.stack([np.where(mine, shares, 0.0).sum(axis=0), np.where(part > _LEAST_PART, part, 0.0)])
+    return second, np.rint(255 * parts.clip(0, 1)).astype(np.uint8)
+
+
+def class_profiles(snapshot: AnalysisSnapshot, stamp: Stamp) -> ClassProfiles:
+    """Radial profile of every class."""
+    return ClassProfiles(
+        **stamp.fields(),
+        class_ids=[int(c) for c in snapshot.class_ids],
+        radii=snapshot.profile_radii,
+        profiles=snapshot.class_profiles,
     )
 
 

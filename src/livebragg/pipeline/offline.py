@@ -136,7 +136,12 @@ def _batches(
     def detect(start: int, frames: np.ndarray) -> DetectedBatch:
         if not hasattr(mine, "analyzer"):
             mine.analyzer = FrameAnalyzer(
-                probe, recording.frame_shape, config.detection, config.virtual, template=template
+                probe,
+                recording.frame_shape,
+                config.detection,
+                config.virtual,
+                template=template,
+                profile=config.profile,
             )
             analyzers.append(mine.analyzer)
         batch: DetectedBatch = mine.analyzer.analyze(frames, np.arange(start, start + len(frames)))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.model import VIRTUAL_IMAGES, Acquisition, BraggPeaks, DetectedBatch, ScanGeometry
+from livebragg.model import VIRTUAL_IMAGES, Acquisition, BraggPeaks, DetectedBatch, RadialBatch, ScanGeometry
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire.messages import DetectResult, Piece
 from livebragg.wire.packing import unpack, verify_checksum
@@ -76,6 +76,11 @@ def empty_batch(frame_shape: tuple[int, int]) -> DetectedBatch:
     )
 
 
+def no_profiles(n: int) -> RadialBatch:
+    """Profiles without bins, as they travel when none are measured."""
+    return RadialBatch.unknown(n, np.zeros(0, np.float32))
+
+
 def batch_of(result: DetectResult) -> DetectedBatch:
     """The batch that travelled in a result."""
     peaks = BraggPeaks(
@@ -86,10 +91,17 @@ def batch_of(result: DetectResult) -> DetectedBatch:
         position_error=result.position_error,
         offsets=result.offsets,
     )
+    profiles = RadialBatch(
+        radii=result.profile_radii,
+        mean=result.profile_mean,
+        variance=result.profile_variance,
+        pixels=result.profile_pixels,
+    )
     return DetectedBatch(
         scan_index=result.scan_index,
         peaks=peaks,
         direct_beam=result.direct_beam,
         virtual=result.virtual,
         sum_pattern=result.sum_pattern,
+        profiles=profiles if profiles.radii.size else None,
     )

@@ -15,9 +15,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.accumulate import BraggVectorMap, ScanImages, VectorStore, VectorView, vector_map
+from livebragg.accumulate import (
+    BraggVectorMap,
+    RegionProfile,
+    ScanImages,
+    VectorStore,
+    VectorView,
+    vector_map,
+)
 from livebragg.calibrate import OriginTracker, PeakTracker, pattern_origins
-from livebragg.classify import ClassLabeler, FeatureTable, FeatureView, GrowingNMF
+from livebragg.classify import FeatureTable, FeatureView, GrowingNMF
 from livebragg.config.analysis import AnalysisConfig, TrackerConfig
 from livebragg.model import (
     VIRTUAL_IMAGES,
@@ -28,6 +35,7 @@ from livebragg.model import (
     MapGeometry,
     ProbeShape,
 )
+from livebragg.pipeline.composition import Composition
 
 T = TypeVar("T", bound=np.generic)
 
@@ -88,7 +96,7 @@ class ScanAnalysis:
             center_radius=self._center_radius,
         )
         self._nmf = GrowingNMF(config.classify)
-        self._labels = ClassLabeler(config.classify)
+        self._classes = Composition(scan_shape, probe, config)
         self.reset()
 
     def reset(self) -> None:
@@ -101,7 +109,7 @@ class ScanAnalysis:
             self._tracker,
             self._features,
             self._nmf,
-            self._labels,
+            self._classes,
         ):
             part.reset()
         self._version = 0
@@ -142,12 +150,17 @@ class ScanAnalysis:
         self._origin.update(index, batch.direct_beam[new])
         values = np.column_stack([batch.virtual, self._bragg_numbers(batch.peaks)])[new]
         self._images.update(index, values, batch.sum_pattern)
+        self._classes.add(batch, new)
         self._finished = False
         return int(new.sum())
 
     def peaks_at(self, scan_index: int) -> BraggPeaks:
         """Disks found at one position; none where it was not seen."""
         return self._vectors.peaks_at(scan_index)
+
+    def region_profile(self, scan_index: NDArray[np.int64]) -> RegionProfile:
+        """Radial profile of a set of positions, flat and row-major; see `livebragg.accumulate.ProfileStore`."""
+        return self._classes.region_profile(scan_index)
 
     def refresh(self) -> None:
         """Bring map, peaks, features, classes and labels up to what has been added."""
@@ -160,7 +173,7 @@ class ScanAnalysis:
         features = self._features.view
         self._nmf.update(features, features_changed)
         self._nmf.refine(features)
-        self._relabel()
+        self._relabel(features_changed)
 
     def finish(self) -> None:
         """Refine until nothing moves: all origins, a map binned afresh, all weights."""
@@ -174,16 +187,17 @@ class ScanAnalysis:
             self._nmf.update(self._features.view, changed)
         self._map.tolerance = self._config.origin.rebin_tolerance
         self._nmf.finish(self._features.view)
-        for _ in range(_FINAL_LABELLINGS):
-            self._relabel()
+        for step in range(_FINAL_LABELLINGS):
+            self._relabel(final=step == _FINAL_LABELLINGS - 1)
         self._refreshed_at = self._vectors.n_seen
         self._finished = True
 
     def snapshot(self) -> AnalysisSnapshot:
         """Immutable copy of all maps."""
-        vectors, classes = self._vectors.snapshot(), self._labels.snapshot()
+        vectors, classes = self._vectors.snapshot(), self._classes.snapshot()
         stack, peaks = self._images.snapshot(), self._tracker.snapshot()
         seen = vectors.count >= 0
+        radii, profiles = self._classes.class_profiles()
         labels = _filled(classes.labels, seen.size, -1)
         owned = np.array([int((labels == c).sum()) for c in classes.class_ids], np.int64)
         return AnalysisSnapshot(
@@ -196,8 +210,11 @@ class ScanAnalysis:
             class_positions=owned,
             class_fractions=(owned / max(int(seen.sum()), 1)).astype(np.float32),
             weights=self._on_scan(np.where(seen, _filled(classes.weights, seen.size, 0), np.nan), np.nan),
+            shares=self._on_scan(np.where(seen, _filled(self._classes.shares(), seen.size, 0), np.nan), np.nan),
             class_patterns=_columns(classes.patterns, peaks.peak_id),
             class_vector_maps=self._class_maps(vectors, labels, classes.class_ids),
+            profile_radii=radii,
+            class_profiles=profiles,
             virtual_images={name: self._on_scan(stack.values[name], np.nan) for name in VIRTUAL_IMAGES},
             n_disks=self._on_scan(stack.values["n_disks"], np.nan),
             bragg_intensity=self._on_scan(stack.values["bragg_intensity"], np.nan),
@@ -234,9 +251,11 @@ class ScanAnalysis:
         self._origin.learn_from_patterns(*pattern_origins(disks, column, owner, self._tracker.snapshot()))
         self._learned_at = self._vectors.n_seen
 
-    def _relabel(self) -> None:
-        seen = self._vectors.snapshot().count >= 0
-        self._labels.update(self._features.view, self._nmf.snapshot(), seen)
+    def _relabel(self, changed: NDArray[np.int64] | None = None, *, final: bool = False) -> None:
+        vectors = self._vectors.snapshot()
+        origins = _filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
+        changed = np.zeros(0, np.int64) if changed is None else changed
+        self._classes.update(self._features.view, self._nmf.snapshot(), vectors, origins, changed, final=final)
         self._version += 1
 
     def _bragg_numbers(self, peaks: BraggPeaks) -> NDArray[np.float32]:
@@ -270,7 +289,7 @@ class ScanAnalysis:
         return np.stack([self._on_scan(origin[:, axis], np.nan) for axis in (0, 1)], axis=-1)
 
     def _events(self) -> tuple[AnalysisEvent, ...]:
-        events = [*self._tracker.events, *self._nmf.events, *self._labels.events]
+        events = [*self._tracker.events, *self._nmf.events, *self._classes.events]
         return tuple(sorted(events, key=lambda event: event.positions_seen))
 
     def _on_scan(self, values: NDArray[T], fill: float) -> NDArray[T]:

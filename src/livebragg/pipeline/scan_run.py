@@ -12,10 +12,11 @@ import numpy as np
 
 from livebragg.config.render import to_table
 from livebragg.config.schema import Config
+from livebragg.detect import profile_radii
 from livebragg.errors import ResultsError
 from livebragg.model import AnalysisSnapshot, BraggPeaks, DetectedBatch, ProbeShape
 from livebragg.pipeline import feed_messages as feed
-from livebragg.pipeline.class_patterns import MeanPatterns, PatternSampler, all_patterns
+from livebragg.pipeline.class_patterns import DiskMask, MeanPatterns, PatternSampler, all_patterns
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices, RateMeter
 from livebragg.pipeline.payloads import batch_of
@@ -82,7 +83,9 @@ class ScanRun:
             open_ended=geometry.open_ended,
         )
         self.lookup = lookup
-        self._sampler = PatternSampler(lookup, acquisition.frame_shape)
+        beam_radius = config.analysis.tracker.exclude_center * probe.radius
+        self._mask = DiskMask(peaks_at=self.analysis.peaks_at, probe=probe, beam_radius=beam_radius)
+        self._sampler = PatternSampler(lookup, acquisition.frame_shape, mask=self._mask)
         self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
         self.rate = RateMeter()
         self.lags: deque[float] = deque(maxlen=MAX_LAGS)
@@ -138,7 +141,9 @@ class ScanRun:
         """Bring everything up to date and make the feed's messages."""
         self.analysis.refresh()
         self.snapshot = self.analysis.snapshot()
-        patterns = self._sampler.update(self.snapshot.labels, self.snapshot.class_ids, PATTERN_BUDGET_S)
+        patterns = self._sampler.update(
+            self.snapshot.labels, self.snapshot.class_ids, PATTERN_BUDGET_S, self.snapshot.class_families
+        )
         return self._messages(self.snapshot, patterns, revision, now)
 
     def _messages(
@@ -158,6 +163,7 @@ class ScanRun:
             feed.virtual_images(snapshot, stamp),
             feed.vector_map(snapshot, stamp),
             feed.class_patterns(patterns, stamp),
+            feed.class_profiles(snapshot, stamp),
         ]
         if self._newest is not None:
             index, peaks = self._newest
@@ -194,8 +200,14 @@ class ScanRun:
         """Refine to the batch solution, write the results file, and make the last messages."""
         self.analysis.finish()
         self.snapshot = self.analysis.snapshot()
+        shape = self.opened.acquisition.frame_shape
         patterns = all_patterns(
-            self.lookup, self.opened.acquisition.frame_shape, self.snapshot.labels, self.snapshot.class_ids
+            self.lookup,
+            shape,
+            self.snapshot.labels,
+            self.snapshot.class_ids,
+            self.snapshot.class_families,
+            self._mask,
         )
         messages = self._messages(self.snapshot, patterns, revision, time.time())
         if self._writer is not None:
@@ -254,6 +266,7 @@ class ScanRun:
                 self.opened.geometry.scan_shape,
                 acquisition.frame_shape,
                 parameters=to_table(self._config),
+                profile_radii=profile_radii(acquisition.frame_shape, self.probe, self._config.profile),
             )
         except ResultsError as error:
             self._results_failed(error)

@@ -13,7 +13,7 @@ from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.errors import FrameError, LiveBraggError, ProbeError, WireError
 from livebragg.model import Acquisition, DetectedBatch, ProbeShape
-from livebragg.pipeline.payloads import empty_batch, frames_to_positions, read_piece, stack_frames
+from livebragg.pipeline.payloads import empty_batch, frames_to_positions, no_profiles, read_piece, stack_frames
 from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire.messages import DetectJob, DetectResult, MeasureJob, Piece, ProbeMeasured
@@ -138,14 +138,19 @@ class WorkerStage:
     def _analyzer_for(self, probe: ProbeShape, shape: tuple[int, int]) -> FrameAnalyzer:
         if self._analyzer is None or self._analyzer_key != (probe, shape):
             self._analyzer = FrameAnalyzer(
-                probe, shape, self._config.detection, self._config.virtual, template=self._template
+                probe,
+                shape,
+                self._config.detection,
+                self._config.virtual,
+                template=self._template,
+                profile=self._config.profile,
             )
             self._analyzer_key = (probe, shape)
         return self._analyzer
 
 
 def _result(job: DetectJob, batch: DetectedBatch, **fields: Any) -> DetectResult:
-    peaks = batch.peaks
+    peaks, profiles = batch.peaks, batch.profiles or no_profiles(len(batch))
     return DetectResult(
         job_id=job.job_id,
         serial=job.serial,
@@ -161,5 +166,9 @@ def _result(job: DetectJob, batch: DetectedBatch, **fields: Any) -> DetectResult
         direct_beam=batch.direct_beam,
         virtual=batch.virtual,
         sum_pattern=batch.sum_pattern,
+        profile_radii=profiles.radii,
+        profile_mean=profiles.mean,
+        profile_variance=profiles.variance,
+        profile_pixels=profiles.pixels,
         **fields,
     )

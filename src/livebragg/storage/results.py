@@ -73,6 +73,8 @@ class ResultsWriter:
         ``(frame_rows, frame_cols)``.
     parameters : mapping
         Nested plain configuration.
+    profile_radii : NDArray[np.float32], shape (bins,), optional
+        Bins of the radial profiles in the batches; without it they are not kept.
 
     Raises
     ------
@@ -87,11 +89,13 @@ class ResultsWriter:
         scan_shape: tuple[int, int] | None,
         frame_shape: tuple[int, int],
         parameters: Mapping[str, object],
+        profile_radii: NDArray[np.float32] | None = None,
     ) -> None:
         self.path = Path(path)
         self._acquisition = acquisition
         self._announced = {"scan_shape": scan_shape, "frame_shape": frame_shape}
         self._parameters = dict(parameters)
+        self._profile_radii = profile_radii
         self._created_at = _now()
         self._buffer: list[DetectedBatch] = []
         self._buffered_disks = 0
@@ -219,7 +223,7 @@ class ResultsWriter:
         file = h5py.File(self.path, "x", libver=("v110", "v110"), locking="best-effort")
         try:
             top = self._write_top(file, "running", "")
-            log = VectorLog(top.create_group("vectors"))
+            log = VectorLog(top.create_group("vectors"), self._profile_radii)
             file.swmr_mode = True
         except BaseException:
             discard(file)

@@ -71,7 +71,8 @@ class FinalResults:
 
 def finished_bytes(vectors: StoredVectors, results: FinalResults) -> int:
     """About the largest size of a finished file: maps are in it twice, vectors in two forms, and 10 % more."""
-    per_disk, per_position = 20 + 24, 64
+    bins = 0 if vectors.profiles is None else vectors.profiles.radii.size
+    per_disk, per_position = 20 + 24, 64 + 12 * bins
     lists = len(vectors.peaks) * per_disk + results.snapshot.seen.size * per_position
     features = 0 if results.features is None else 8 * results.features.data.size
     return int(1.1 * (2 * _array_bytes(results) + lists + features)) + 2**20
@@ -178,6 +179,9 @@ def _write_classes(group: h5py.Group, results: FinalResults) -> None:
     _put(group, "labels", snapshot.labels)
     _put(group, "weights", snapshot.weights)
     _put(group, "confidence", snapshot.confidence)
+    _put(group, "shares", snapshot.shares, compress=True)
+    _put(group, "profile_radii", snapshot.profile_radii, "pixels")
+    _put(group, "profiles", snapshot.class_profiles, "counts, counts^2")
     _put(group, "ids", snapshot.class_ids)
     _put(group, "names", names)
     _put(group, "families", snapshot.class_families)

@@ -172,7 +172,10 @@ def _snapshot(top: h5py.Group) -> AnalysisSnapshot:
         class_positions=classes["positions"][...],
         class_fractions=classes["area_fractions"][...],
         weights=classes["weights"][...],
+        shares=_shares(classes),
         class_patterns=classes["peak_patterns"][...],
+        profile_radii=_or_empty(classes, "profile_radii", (0,)),
+        class_profiles=_or_empty(classes, "profiles", (classes["ids"].size, 2, 0)),
         class_vector_maps=classes["vector_maps"][...],
         virtual_images={name: images["virtual"][name][...] for name in VIRTUAL_IMAGES},
         n_disks=images["n_disks"][...],
@@ -187,6 +190,22 @@ def _snapshot(top: h5py.Group) -> AnalysisSnapshot:
         duplicates=int(top.attrs["duplicates"]),
         finished=bool(top.attrs["refined"]),
     )
+
+
+def _shares(classes: h5py.Group) -> NDArray[np.float32]:
+    """As written; files from before there were shares have only labels."""
+    if "shares" in classes:
+        return np.asarray(classes["shares"][...], np.float32)
+    labels = classes["labels"][...]
+    return (
+        np.stack([labels == c for c in classes["ids"][...]]).astype(np.float32)
+        if classes["ids"].size
+        else (np.zeros((0, *labels.shape), np.float32))
+    )
+
+
+def _or_empty(group: h5py.Group, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.asarray(group[name][...] if name in group else np.zeros(shape), np.float32)
 
 
 def _peaks(group: h5py.Group) -> TrackedPeaks:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.model import BraggPeaks, DetectedBatch
+from livebragg.model import BraggPeaks, DetectedBatch, RadialBatch
 
 PEAK_COLUMNS = {
     "qx": "pixels",
@@ -33,24 +33,29 @@ class StoredVectors:
         Measured ``(qx, qy)`` of the direct beam and its standard error, in pixels.
     virtual : NDArray[np.float32], shape (n, len(VIRTUAL_IMAGES))
         Virtual detectors.
+    profiles : RadialBatch or None
+        Radial profiles of the ``n`` positions.
     """
 
     scan_index: NDArray[np.int64]
     peaks: BraggPeaks
     direct_beam: NDArray[np.float32]
     virtual: NDArray[np.float32]
+    profiles: RadialBatch | None = None
 
     def __len__(self) -> int:
         return int(self.scan_index.size)
 
     @classmethod
     def concatenate(cls, batches: list[DetectedBatch]) -> StoredVectors:
-        """Records of one or more batches, in order."""
+        """Records of one or more batches, in order; profiles are kept if every batch has them."""
+        profiles = [b.profiles for b in batches if b.profiles is not None]
         return cls(
             scan_index=np.concatenate([b.scan_index for b in batches]).astype(np.int64, copy=False),
             peaks=BraggPeaks.concatenate([b.peaks for b in batches]),
             direct_beam=np.concatenate([b.direct_beam for b in batches]),
             virtual=np.concatenate([b.virtual for b in batches]),
+            profiles=RadialBatch.concatenate(profiles) if len(profiles) == len(batches) else None,
         )
 
     def in_scan_order(self) -> StoredVectors:
@@ -68,4 +73,5 @@ class StoredVectors:
             peaks=BraggPeaks(**columns, offsets=offsets),
             direct_beam=self.direct_beam[record],
             virtual=self.virtual[record],
+            profiles=None if self.profiles is None else self.profiles.take(record),
         )

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
-from livebragg.model import VIRTUAL_IMAGES, BraggPeaks
+from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, RadialBatch
 from livebragg.storage.stored_vectors import PEAK_COLUMNS, StoredVectors
 
 _DISKS_PER_CHUNK = 16384
 _POSITIONS_PER_CHUNK = 2048
+_PROFILES_PER_CHUNK = 256
+_PROFILE_COLUMNS = {"mean": (np.float32, "counts"), "variance": (np.float32, "counts^2"), "pixels": (np.int32, "")}
 
 
 class VectorLog:
@@ -24,9 +27,11 @@ class VectorLog:
     ----------
     group : h5py.Group
         Empty group of a file that is about to enter SWMR mode; not closed here.
+    radii : NDArray[np.float32], shape (bins,), optional
+        Bins of the radial profiles; none are kept without it.
     """
 
-    def __init__(self, group: h5py.Group) -> None:
+    def __init__(self, group: h5py.Group, radii: NDArray[np.float32] | None = None) -> None:
         self._disks = {
             name: _growing(group, name, np.float32, (), _DISKS_PER_CHUNK, unit)
             for name, unit in PEAK_COLUMNS.items()
@@ -36,6 +41,8 @@ class VectorLog:
         self._direct_beam = _growing(group, "direct_beam", np.float32, (3,), _POSITIONS_PER_CHUNK, "pixels")
         self._virtual = _growing(group, "virtual", np.float32, (len(VIRTUAL_IMAGES),), _POSITIONS_PER_CHUNK)
         self._virtual.attrs["columns"] = list(VIRTUAL_IMAGES)
+        self._profiles = _growing_profiles(group, radii) if radii is not None and radii.size else {}
+        self._radii = radii
         self._committed = group.create_dataset("committed", data=np.zeros(2, np.int64))
         self._file = group.file
         self._n_positions = self._n_disks = 0
@@ -49,11 +56,21 @@ class VectorLog:
         _extend(self._offsets, self._n_positions + 1, vectors.peaks.offsets[1:] + self._n_disks)
         _extend(self._direct_beam, self._n_positions, vectors.direct_beam)
         _extend(self._virtual, self._n_positions, vectors.virtual)
+        self._append_profiles(vectors)
         self._n_positions += len(vectors)
         self._n_disks += len(vectors.peaks)
         self._file.flush()
         self._committed[...] = (self._n_positions, self._n_disks)
         self._committed.flush()
+
+    def _append_profiles(self, vectors: StoredVectors) -> None:
+        if self._radii is None or not self._profiles:
+            return
+        profiles = vectors.profiles
+        if profiles is None or not np.array_equal(profiles.radii, self._radii):
+            profiles = RadialBatch.unknown(len(vectors), self._radii)
+        for name, dataset in self._profiles.items():
+            _extend(dataset, self._n_positions, getattr(profiles, name))
 
 
 def read_vectors(group: h5py.Group) -> StoredVectors:
@@ -68,6 +85,7 @@ def read_vectors(group: h5py.Group) -> StoredVectors:
         peaks=BraggPeaks(**columns, offsets=group["offsets"][: n + 1]),
         direct_beam=group["direct_beam"][:n],
         virtual=group["virtual"][:n],
+        profiles=_read_profiles(group, n),
     )
 
 
@@ -79,6 +97,35 @@ def write_vectors(group: h5py.Group, vectors: StoredVectors) -> None:
     group["offsets"] = vectors.peaks.offsets
     group.create_dataset("direct_beam", data=vectors.direct_beam).attrs["unit"] = "pixels"
     group.create_dataset("virtual", data=vectors.virtual).attrs["columns"] = list(VIRTUAL_IMAGES)
+    if vectors.profiles is not None:
+        _write_profiles(group.create_group("profiles"), vectors.profiles)
+
+
+def _growing_profiles(group: h5py.Group, radii: NDArray[np.float32]) -> dict[str, h5py.Dataset]:
+    profiles = group.create_group("profiles")
+    profiles.create_dataset("radii", data=radii).attrs["unit"] = "pixels"
+    return {
+        name: _growing(profiles, name, dtype, radii.shape, _PROFILES_PER_CHUNK, unit)
+        for name, (dtype, unit) in _PROFILE_COLUMNS.items()
+    }
+
+
+def _read_profiles(group: h5py.Group, n: int) -> RadialBatch | None:
+    if "profiles" not in group:
+        return None
+    profiles = group["profiles"]
+    return RadialBatch(radii=profiles["radii"][...], **{name: profiles[name][:n] for name in _PROFILE_COLUMNS})
+
+
+def _write_profiles(group: h5py.Group, profiles: RadialBatch) -> None:
+    """Compressed: pixel counts repeat, and counts of a few electrons have many equal bytes."""
+    group.create_dataset("radii", data=profiles.radii).attrs["unit"] = "pixels"
+    for name, (_, unit) in _PROFILE_COLUMNS.items():
+        values = getattr(profiles, name)
+        packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if values.size else {}
+        dataset = group.create_dataset(name, data=values, **packed)
+        if unit:
+            dataset.attrs["unit"] = unit
 
 
 def _growing(

@@ -43,6 +43,37 @@ class FrameReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegionProfileRequest:
+    """Answered with a `RegionProfileReply`: the radial profile of a box of positions, or of any part of it."""
+
+    serial: int
+    """Acquisition; 0 for the one under way."""
+    top: int
+    """First scan row of the box."""
+    left: int
+    """First scan column."""
+    mask: NDArray[np.bool_]
+    """(box_rows, box_cols); the positions that are wanted: all True for a box."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionProfileReply:
+    """Answer to a `RegionProfileRequest`."""
+
+    serial: int
+    n_positions: int
+    """Positions of the region that have been seen."""
+    radii: NDArray[np.float32]
+    """(bins,); pixels."""
+    mean: NDArray[np.float32]
+    """(bins,); counts per pixel, Bragg disks left out; NaN where no pixel was left."""
+    variance: NDArray[np.float32]
+    """(bins,); within a frame, counts squared."""
+    pixels: NDArray[np.int64]
+    """(bins,); pixels in each mean."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequest:
     """Finish the acquisition under way, write the results, and end. Answered with `Accepted`."""
 

@@ -65,6 +65,10 @@ class ClassMaps:
     class_families: list[str]
     class_counts: list[int]
     """Positions of each class."""
+    second: NDArray[np.int16]
+    """(scan_rows, scan_cols); the class with the next largest part of a position, -1 where there is none."""
+    parts: NDArray[np.uint8]
+    """(2, scan_rows, scan_cols); parts of the position in `labels` and in `second`, 255 for all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,4 +137,21 @@ class ClassPatterns:
     """Frames in each mean."""
 
 
-FeedMessage = PipelineStatus | ClassMaps | VirtualImageSet | VectorMap | LatestFrame | ClassPatterns
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassProfiles:
+    """Radial profile of every class, without its Bragg disks (type ``class_profiles``)."""
+
+    serial: int
+    revision: int
+    published_at: float
+    newest_sent_at: float
+    class_ids: list[int]
+    radii: NDArray[np.float32]
+    """(bins,); middles of the bins, in pixels."""
+    profiles: NDArray[np.float32]
+    """(n_classes, 2, bins): mean in counts, and variance within a frame; NaN where no pixel was left."""
+
+
+FeedMessage = (
+    PipelineStatus | ClassMaps | VirtualImageSet | VectorMap | LatestFrame | ClassPatterns | ClassProfiles
+)

@@ -123,6 +123,12 @@ class DetectResult:
     direct_beam: NDArray[np.float32]
     virtual: NDArray[np.float32]
     sum_pattern: NDArray[np.float32]
+    profile_radii: NDArray[np.float32]
+    """(bins,): middles of the bins in pixels; no bins where profiles are not measured."""
+    profile_mean: NDArray[np.float32]
+    """(n, bins); counts."""
+    profile_variance: NDArray[np.float32]
+    profile_pixels: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

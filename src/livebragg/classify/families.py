@@ -1,0 +1,261 @@
+"""Which family each position belongs to, and which class in it: amorphous phases, polycrystals, vacuum, crystals.
+
+Every class has the pattern of its purest positions; every position is a mixture of those patterns. Crystals are
+told apart by their Bragg peaks (`ClassLabeler`); here they only compete with their neighbours of other families
+at the boundary, where a strongly scattering minority would otherwise win.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from livebragg.classify.labels import ClassMaps
+from livebragg.classify.mixture import shares_of
+from livebragg.classify.phase_finder import NewId, Phase, PhaseFinder, channels, crystal_patterns, errors
+from livebragg.classify.scattering import ScatteringView
+from livebragg.config.analysis import FamiliesConfig
+from livebragg.model import NOT_CLASSIFIED, AnalysisEvent, ClassFamily
+
+_LOOK_AGAIN = 1.15
+"""Growth of the scan after which phases are looked for again, and earlier when many positions are unexplained."""
+_LOOK_EARLIER = 1.05
+_ODD = 3.0
+"""Misfit, relative to what is typical, of a position that no class explains."""
+_ODD_POSITIONS = 12
+"""So many more of them than usual are a sign of a new phase."""
+_BOUNDARY = 2
+"""Positions on either side of a boundary that the beam may cover at once."""
+
+
+class FamilyClassifier:
+    """Finds the classes without tracked Bragg peaks and composes the map of all classes.
+
+    Parameters
+    ----------
+    config : FamiliesConfig
+        Thresholds.
+    scan_cols : int
+        Positions in a scan line.
+    """
+
+    def __init__(self, config: FamiliesConfig, scan_cols: int) -> None:
+        self._config = config
+        self._cols = scan_cols
+        self._finder = PhaseFinder(config, scan_cols)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all classes."""
+        self._phases: list[Phase] = []
+        self._vacuum_id: int | None = None
+        self._looked_at = 0
+        self._odd = False
+        self._usual = self._odd_share = 0.0
+        self._since = np.zeros(2, np.int64)
+        self._pure_crystals: dict[int, NDArray[np.float32]] = {}
+        self._shares = np.zeros((0, 0), np.float32)
+        self._own_share = np.zeros(0, np.float32)
+        self._labels = np.zeros(0, np.int16)
+        self._empty = np.zeros(0, np.bool_)
+        self.events: deque[AnalysisEvent] = deque(maxlen=1000)
+
+    def update(
+        self,
+        view: ScatteringView,
+        crystals: ClassMaps,
+        seen: NDArray[np.bool_],
+        positions: NDArray[np.int64],
+        new_id: NewId,
+        *,
+        final: bool = False,
+    ) -> ClassMaps:
+        """Compose the classes of all positions.
+
+        Parameters
+        ----------
+        view : ScatteringView
+            Signals of all positions.
+        crystals : ClassMaps
+            Crystalline classes; other positions are not classified there.
+        seen : NDArray[np.bool_], shape (n_positions,)
+            Positions that have arrived.
+        positions : NDArray[np.int64], shape (n,)
+            Those whose signals are new or changed.
+        new_id : callable
+            Gives the permanent id of a new class of a family.
+        final : bool
+            Look for phases in any case.
+        """
+        self._make_room(seen.size)
+        n_seen = int(seen.sum())
+        vacuum = self._vacuum(view, crystals, seen)
+        looked = final or n_seen >= (_LOOK_EARLIER if self._odd else _LOOK_AGAIN) * self._looked_at
+        if looked:
+            self._look_for_phases(view, crystals, seen, vacuum, new_id)
+            self._looked_at = n_seen
+            positions = np.flatnonzero(seen)
+        if self._vacuum_id is None and vacuum.sum() >= self._config.min_positions:
+            self._vacuum_id = new_id("vacuum")
+        self._mix(view, crystals, positions, looked)
+        return self._compose(crystals, seen, vacuum)
+
+    # ---------------------------------------------------------------------------------------- the classes
+    def _vacuum(self, view: ScatteringView, crystals: ClassMaps, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        share = view.share[: seen.size]
+        little = share + view.disks[: seen.size].sum(axis=1) < self._config.vacuum_share
+        return np.asarray(seen & little & (crystals.labels == NOT_CLASSIFIED))
+
+    def _look_for_phases(
+        self,
+        view: ScatteringView,
+        crystals: ClassMaps,
+        seen: NDArray[np.bool_],
+        vacuum: NDArray[np.bool_],
+        new_id: NewId,
+    ) -> None:
+        rest = seen & ~vacuum & (crystals.labels == NOT_CLASSIFIED)
+        self._pure_crystals = crystal_patterns(channels(view, seen.size), crystals, seen)
+        known = {phase.number: phase.family for phase in self._phases}
+        self._phases = self._finder.find(view, rest, self._labels, known, new_id)
+        for number in sorted(set(known) - {phase.number for phase in self._phases}):
+            gone = AnalysisEvent(positions_seen=int(seen.sum()), kind="class_died", subject=number)
+            self.events.append(gone)
+        self._shares = np.zeros((seen.size, len(self._phases)), np.float32)
+
+    # ------------------------------------------------------------------------------------------ the shares
+    def _mix(self, view: ScatteringView, crystals: ClassMaps, positions: NDArray[np.int64], looked: bool) -> None:
+        if not self._phases or positions.size == 0:
+            return
+        owner, ids = self._leading_crystals(crystals, positions)
+        signal = channels(view, self._labels.size)[positions]
+        error = errors(signal.mean(axis=0), view)
+        own = np.array([self._pure_crystals[c] for c in ids], np.float32).reshape(len(ids), signal.shape[1])
+        patterns = np.array([phase.pattern for phase in self._phases], np.float32)
+        shares, misfit = shares_of(signal / error, patterns / error, own / error, owner)
+        self._shares[positions], self._own_share[positions] = shares[:, :-1], shares[:, -1]
+        self._judge(misfit[crystals.labels[positions] == NOT_CLASSIFIED], looked)
+
+    def _judge(self, misfit: NDArray[np.float32], looked: bool) -> None:
+        """Whether many of the positions that came since phases were looked for are explained by none."""
+        odd = misfit > max(_ODD * (float(np.median(misfit)) if looked and misfit.size else self._usual), 0.01)
+        if looked:
+            self._usual = float(np.median(misfit)) if misfit.size else 0.0
+            self._odd_share, self._odd = float(odd.mean()) if odd.size else 0.0, False
+            self._since[:] = 0
+        else:
+            self._since += odd.sum(), odd.size
+            self._odd = bool(self._since[0] >= _ODD_POSITIONS + 2.0 * self._odd_share * self._since[1])
+
+    def _leading_crystals(
+        self, crystals: ClassMaps, positions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], list[int]]:
+        """The crystal each position may contain: its own, that of its weights, or a neighbour's."""
+        ids = sorted(self._pure_crystals)
+        owner = np.full(positions.size, -1)
+        if not ids:
+            return owner, ids
+        place = {number: index for index, number in enumerate(ids)}
+        row = [place.get(int(c), -1) for c in crystals.class_ids]
+        weights = crystals.weights[:, positions]
+        lead = weights.argmax(axis=0)
+        owner = np.where(weights.max(axis=0) > 0, np.array(row)[lead], -1)
+        n, labels = crystals.labels.size, crystals.labels
+        for step in (1, -1, self._cols, -self._cols):
+            beside = np.clip(positions + step, 0, n - 1)
+            theirs = np.array([place.get(int(c), -1) for c in range(-1, int(labels.max(initial=-1)) + 1)])
+            owner = np.where(owner < 0, theirs[labels[beside] + 1], owner)
+        mine = labels[positions]
+        known = np.array([place.get(int(c), -1) for c in range(-1, int(labels.max(initial=-1)) + 1)])[mine + 1]
+        return np.where(known >= 0, known, owner), ids
+
+    # -------------------------------------------------------------------------------------- the composite
+    def _compose(self, crystals: ClassMaps, seen: NDArray[np.bool_], vacuum: NDArray[np.bool_]) -> ClassMaps:
+        n = seen.size
+        shares, own = self._shares[:n], self._own_share[:n]
+        crystal = crystals.labels != NOT_CLASSIFIED
+        missing = np.where(self._around(vacuum), np.maximum(1.0 - shares.sum(axis=1) - own, 0.0), 0.0)
+        missing = np.where(vacuum, 1.0, missing).astype(np.float32)
+        numbers = np.array([*(p.number for p in self._phases), NOT_CLASSIFIED], np.int16)
+        others = np.column_stack([shares, missing])
+        if self._vacuum_id is not None:
+            numbers[-1] = self._vacuum_id
+        others[vacuum, :-1] = 0.0
+        best = others.argmax(axis=1)
+        most = others[np.arange(n), best]
+        labels = np.where(crystal, crystals.labels, np.where(seen & (most > 0), numbers[best], -1))
+        boundary = self._around(seen & ~crystal) & self._around(crystal)
+        lost = boundary & crystal & (most > own) & (most > 0)
+        labels = np.where(lost, numbers[best], labels).astype(np.int16)
+        self._labels[:n], self._empty[:n] = labels, vacuum
+        return self._as_maps(crystals, labels, others, own, crystal)
+
+    def shares(self, maps: ClassMaps, crystals: ClassMaps) -> NDArray[np.float32]:
+        """Part of each position that is each class of `maps`, shape (n_classes, n_positions)."""
+        n = maps.labels.size
+        labelled = maps.labels != NOT_CLASSIFIED
+        family = dict(zip(maps.class_ids.tolist(), maps.families, strict=True))
+        own = self._own_share[:n].copy()
+        missing = np.maximum(1.0 - self._shares[:n].sum(axis=1) - own, 0.0) * self._around(self._empty[:n])
+        out = np.zeros((maps.class_ids.size, n), np.float32)
+        place = {int(number): k for k, number in enumerate(maps.class_ids)}
+        for k, phase in enumerate(self._phases):
+            out[place[phase.number]] = self._shares[:n, k]
+        if self._vacuum_id is not None:
+            out[:, self._empty[:n]] = 0.0
+            out[place[self._vacuum_id]] = np.where(self._empty[:n], 1.0, missing)
+        total = np.maximum(crystals.weights.sum(axis=0), 1e-9)
+        for number, weight in zip(crystals.class_ids, crystals.weights, strict=True):
+            out[place[int(number)]] = own * weight / total
+        # A position is at least something of what it is labelled, also before its share is known.
+        alone = labelled & (out.sum(axis=0) <= 0)
+        rows = np.array([place.get(int(c), 0) for c in range(int(max(family, default=0)) + 1)])
+        out[rows[maps.labels[alone]], np.flatnonzero(alone)] = 1.0
+        return np.asarray(out / np.maximum(out.sum(axis=0), 1e-9), np.float32)
+
+    def _around(self, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        grid = where.reshape(-1, self._cols)
+        square = np.ones((2 * _BOUNDARY + 1,) * 2, bool)
+        return np.asarray(ndimage.binary_dilation(grid, square)).reshape(-1)
+
+    def _as_maps(
+        self,
+        crystals: ClassMaps,
+        labels: NDArray[np.int16],
+        others: NDArray[np.float32],
+        own: NDArray[np.float32],
+        crystal: NDArray[np.bool_],
+    ) -> ClassMaps:
+        total = np.maximum(others.sum(axis=1) + own, 1e-6)
+        rows: list[tuple[int, ClassFamily, NDArray[np.float32], NDArray[np.float32]]] = [
+            (int(c), family, crystals.weights[k], crystals.patterns[k])
+            for k, (c, family) in enumerate(zip(crystals.class_ids, crystals.families, strict=True))
+        ]
+        none = np.zeros(crystals.patterns.shape[1], np.float32)
+        for k, phase in enumerate(self._phases):
+            rows.append((phase.number, phase.family, others[:, k] / total, none))
+        if self._vacuum_id is not None:
+            rows.append((self._vacuum_id, "vacuum", others[:, -1] / total, none))
+        rows.sort(key=lambda row: row[0])
+        ordered = np.sort(np.column_stack([others, own]), axis=1)
+        clear = (ordered[:, -1] - ordered[:, -2]) / np.maximum(ordered[:, -1], 1e-6)
+        confidence = np.where(crystal & (labels == crystals.labels), crystals.confidence, clear)
+        return ClassMaps(
+            class_ids=np.array([row[0] for row in rows], np.int16),
+            families=tuple(row[1] for row in rows),
+            labels=labels,
+            confidence=np.where(labels >= 0, confidence, np.nan).astype(np.float32),
+            weights=np.array([row[2] for row in rows], np.float32).reshape(len(rows), labels.size),
+            patterns=np.array([row[3] for row in rows], np.float32).reshape(len(rows), none.size),
+        )
+
+    def _make_room(self, n: int) -> None:
+        more = n - self._labels.size
+        if more > 0:
+            self._shares = np.pad(self._shares, ((0, more), (0, 0)))
+            self._own_share = np.pad(self._own_share, (0, more))
+            self._empty = np.pad(self._empty, (0, more))
+            self._labels = np.pad(self._labels, (0, more), constant_values=NOT_CLASSIFIED)

@@ -1,0 +1,133 @@
+"""The radial profile of every frame: bins that suit the detector, about the beam where it was found."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.config.detection import DetectionConfig, ProfileConfig
+from livebragg.detect.bad_pixels import bad_pixel_mask
+from livebragg.detect.radial import RadialProfiler
+from livebragg.detect.radial_table import ellipse_matrix
+from livebragg.model import BraggPeaks, ProbeShape, RadialBatch
+
+_SHIFT = 16
+"""How far the beam of a frame may lie from the probe's centre, in pixels: more than any descan that is left."""
+
+_GOOD_BEAM = 0.5
+"""Largest standard error, in pixels, with which a measured beam is better than the probe's centre."""
+
+
+_HOT = 3.0
+"""A pixel this much brighter than its brightest neighbour, in the sum of some frames, is hot."""
+
+_LARGEST = 1e30
+"""Counts beyond this are no counts, and their products would overflow."""
+
+_RING = [(r, c) for r in range(3) for c in range(3) if (r, c) != (1, 1)]
+
+
+def profile_bins(frame_shape: tuple[int, int], probe: ProbeShape, config: ProfileConfig) -> tuple[int, float]:
+    """Number of bins and their width in pixels: from the beam to the farthest edge of the frame."""
+    reach = max(max(c, n - 1 - c) for c, n in zip(probe.center, frame_shape, strict=True))
+    width = max(1.0, reach / config.bins)
+    return max(1, min(config.bins, math.floor(reach / width + 1e-9))), width
+
+
+def profile_radii(frame_shape: tuple[int, int], probe: ProbeShape, config: ProfileConfig) -> NDArray[np.float32]:
+    """Middles of the bins, in pixels; none when profiles are switched off."""
+    if config.bins == 0:
+        return np.zeros(0, np.float32)
+    bins, width = profile_bins(frame_shape, probe, config)
+    return ((np.arange(bins) + 0.5) * width).astype(np.float32)
+
+
+def without_hot_pixels(frames: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The frames, with pixels that no disk can be sharp enough for replaced by their neighbours' mean.
+
+    A hot pixel of a few hundred counts outshines its whole ring, and wanders from bin to bin with the beam. What
+    this does to a Bragg disk of a single pixel does not matter here: disks are left out of profiles. The sum of
+    the frames decides; they are copied only if there is a hot pixel.
+
+    Parameters
+    ----------
+    frames : NDArray, shape (n, frame_rows, frame_cols)
+    """
+    with np.errstate(invalid="ignore", over="ignore"):  # odd pixels: they count as 0 in the profile
+        summed = frames.sum(axis=0, dtype=np.float64)
+    total = np.pad(np.clip(np.nan_to_num(summed, nan=0.0, posinf=0.0, neginf=0.0), 0.0, _LARGEST), 1)
+    around = np.stack([total[r : r + frames.shape[1], c : c + frames.shape[2]] for r, c in _RING])
+    brightest, level = around.max(axis=0), total[1:-1, 1:-1]
+    hot = np.flatnonzero(level > _HOT * brightest + 5.0 * np.sqrt(np.maximum(brightest, 0.0)) + 10.0)
+    if hot.size == 0:
+        return frames
+    repaired = np.array(frames)
+    rows, cols = np.divmod(hot, frames.shape[2])
+    for row, col in zip(rows, cols, strict=True):
+        square = frames[:, max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2].astype(np.float64)
+        others = square.sum(axis=(1, 2)) - frames[:, row, col]
+        repaired[:, row, col] = others / (square.shape[1] * square.shape[2] - 1)
+    repaired.flags.writeable = False  # compiled kernels are specialised for frames as they come from the log
+    return repaired
+
+
+class FrameProfiles:
+    """Measures profiles of frames whose disks are known; one per worker thread.
+
+    Parameters
+    ----------
+    probe : ProbeShape
+        Centre where no beam was found; its size decides how much is left out about each disk.
+    frame_shape : tuple of int
+        ``(frame_rows, frame_cols)``.
+    detection : DetectionConfig
+        Bad pixels, and the counts of an empty pixel.
+    config : ProfileConfig
+        Bins and ellipse.
+    """
+
+    def __init__(
+        self, probe: ProbeShape, frame_shape: tuple[int, int], detection: DetectionConfig, config: ProfileConfig
+    ) -> None:
+        bins, width = profile_bins(frame_shape, probe, config)
+        ellipse = ellipse_matrix(config.ellipse_ratio, np.deg2rad(config.ellipse_angle_deg))
+        self._profiler = RadialProfiler(
+            frame_shape,
+            probe.center,
+            ellipse=ellipse if config.ellipse_ratio != 1.0 else None,
+            bin_width=width,
+            outer_radius=bins * width,
+            bad_pixels=bad_pixel_mask(detection.bad_pixels, frame_shape),
+            max_shift=_SHIFT,
+        )
+        self._mask_radius = probe.radius + 2.0 * probe.edge_width + 1.0
+        self._offset = np.float32(detection.offset)
+        self._radii = profile_radii(frame_shape, probe, config)
+
+    @classmethod
+    def of(
+        cls, probe: ProbeShape, frame_shape: tuple[int, int], detection: DetectionConfig, config: ProfileConfig
+    ) -> Self | None:
+        """The object, or ``None`` when profiles are switched off."""
+        return cls(probe, frame_shape, detection, config) if config.bins else None
+
+    def measure(
+        self, frames: NDArray[np.generic], peaks: BraggPeaks, direct_beam: NDArray[np.float32]
+    ) -> RadialBatch:
+        """Profiles of frames, shape ``(n, frame_rows, frame_cols)``, about their beams (see `DetectedBatch`)."""
+        centers = np.tile(np.asarray(self._profiler.center), (len(frames), 1))
+        found = direct_beam[:, 2] <= _GOOD_BEAM  # False for NaN
+        found &= np.abs(direct_beam[:, :2] - centers).max(axis=1, initial=0.0) <= _SHIFT
+        centers[found] = direct_beam[found, :2]
+        measured = self._profiler.measure_many(
+            without_hot_pixels(frames), peaks, centers, mask_radius=self._mask_radius
+        )
+        return RadialBatch(
+            radii=self._radii,
+            mean=measured.mean - self._offset,
+            variance=measured.variance,
+            pixels=measured.pixels,
+        )
