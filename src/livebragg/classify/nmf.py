@@ -90,6 +90,13 @@ class GrowingNMF:
         known = self._state.novelty[self._state.coded]
         return float(known.mean()) if known.size else 0.0
 
+    def forget(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
+        """Take rows out that are about to change, while `features` still shows them as they were.
+
+        Without it `update` gives the same, at the cost of counting all rows again.
+        """
+        self._state.take_out(features, rows)
+
     def update(self, features: FeatureView, changed: NDArray[np.int64]) -> None:
         """Code rows that are new or changed, improve the components, look for new ones.
 
@@ -204,6 +211,8 @@ class GrowingNMF:
         """Whether positions lie together, among those with the same leading component, or are so unexplained
         that it does not matter."""
         state = self._state
+        if self._is_scattered(group):
+            return False
         if self.n_components == 0 or np.median(state.novelty[group]) > _CERTAIN:
             return True
         leader = np.bincount(state.leaders(group)).argmax()
@@ -298,12 +307,15 @@ class GrowingNMF:
         scattered = [
             index
             for index in range(self.n_components)
-            if (leader == index).any() and coherence(coded[leader == index], coded[leader != index]) < _SCATTERED
+            if (leader == index).any() and self._is_scattered(coded[leader == index])
         ]
         if len(scattered) == self.n_components:
             return
         for index in reversed(scattered):
             self._kill(features, index, f"its {(leader == index).sum()} positions lie scattered")
+
+    def _is_scattered(self, members: NDArray[np.int64]) -> bool:
+        return coherence(members, _others(members, self._state.coded.size)) < _SCATTERED
 
     def _kill(self, features: FeatureView, index: int, why: str) -> None:
         self._log("component_died", int(self._ids[index]), why)
@@ -328,6 +340,13 @@ class GrowingNMF:
     def _log(self, kind: str, subject: int, detail: str) -> None:
         seen = int(self._state.coded.sum())
         self.events.append(AnalysisEvent(positions_seen=seen, kind=kind, subject=subject, detail=detail))
+
+
+def _others(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """All of the first `n` rows but these."""
+    other = np.ones(n, np.bool_)
+    other[rows] = False
+    return np.flatnonzero(other)
 
 
 def _sample(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:

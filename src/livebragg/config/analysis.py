@@ -85,6 +85,12 @@ class ClassifyConfig:
 
     feature: Literal["boolean", "intensity", "sqrt_intensity"] = "sqrt_intensity"
     """Value of a disk at a tracked peak; the square root levels the Poisson variance."""
+    forced_photometry: bool = True
+    """Measure the light at every tracked peak in every frame, whether a disk was found there or not."""
+    presence: float = 1.6
+    """Significance, in standard errors, from which measured light is a feature."""
+    backfill: int = 1024
+    """Positions measured per refresh, the newest first; the others wait for a later one, or for the end."""
     min_peaks: int = 3
     """Tracked peaks a position needs to belong to a crystalline class."""
     polycrystal_min_disks: int = 8
@@ -145,6 +151,8 @@ class ClassifyConfig:
 
 
 _LEAST = {
+    "presence": 0,
+    "backfill": 0,
     "min_peaks": 1,
     "polycrystal_min_disks": 1,
     "novelty_buffer": 20,

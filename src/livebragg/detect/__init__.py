@@ -1,6 +1,6 @@
 """Bragg disks: what the probe looks like, where its copies are in a frame, and what else a frame tells."""
 
-from livebragg.detect.analyzer import FrameAnalyzer
+from livebragg.detect.analyzer import FrameAnalyzer, build_detector
 from livebragg.detect.detector import DiskDetector, FrameHealth
 from livebragg.detect.measure import measure_probe
 from livebragg.detect.noise import measure_gain
@@ -17,6 +17,7 @@ __all__ = [
     "ProbeTemplate",
     "RadialProfiler",
     "RadialProfiles",
+    "build_detector",
     "ellipse_matrix",
     "frames_of_region",
     "measure_gain",

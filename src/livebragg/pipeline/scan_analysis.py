@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from livebragg.model import (
     AnalysisSnapshot,
     BraggPeaks,
     DetectedBatch,
+    ForcedIntensities,
     MapGeometry,
     ProbeShape,
 )
@@ -36,6 +38,19 @@ _FINAL_PASSES = 3
 _FINAL_LABELLINGS = 10
 _LEARN_AGAIN = 1.3
 """Growth of the scan after which the patterns are asked again how far measured origins can be believed."""
+
+
+class Photometer(Protocol):
+    """Measures light at given places of the frames of some positions."""
+
+    def measure(
+        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
+        """Part after part of `scan_index` with its intensities; positions without frames are left out.
+
+        `places` (k, 2) are relative to the origins, `origins` (n_positions, 2) are those of all positions.
+        """
+        ...
 
 
 class ScanAnalysis:
@@ -53,6 +68,8 @@ class ScanAnalysis:
         All thresholds.
     open_ended : bool
         The number of scan rows is not known; more are accepted.
+    photometer : Photometer, optional
+        Measures light at tracked peaks in the frames; without it only the disks that were found count.
     """
 
     def __init__(
@@ -62,7 +79,9 @@ class ScanAnalysis:
         probe: ProbeShape,
         config: AnalysisConfig | None = None,
         open_ended: bool = False,
+        photometer: Photometer | None = None,
     ) -> None:
+        self._photometer = photometer
         self._config = config = config or AnalysisConfig()
         self._scan_cols = scan_shape[1]
         self._open_ended = open_ended
@@ -154,11 +173,12 @@ class ScanAnalysis:
         if self._vectors.n_seen == self._refreshed_at:
             return
         self._refreshed_at = self._vectors.n_seen
-        features_changed = self._advance()
+        changed = self._advance()
+        changed = np.union1d(changed, self._measure(self._config.classify.backfill))
         if self._vectors.n_seen >= _LEARN_AGAIN * self._learned_at:
             self._learn_origins()
         features = self._features.view
-        self._nmf.update(features, features_changed)
+        self._nmf.update(features, changed)
         self._nmf.refine(features)
         self._relabel()
 
@@ -172,6 +192,7 @@ class ScanAnalysis:
             changed = self._advance()
             self._learn_origins()
             self._nmf.update(self._features.view, changed)
+        self._nmf.update(self._features.view, self._measure(self._vectors.n_seen))
         self._map.tolerance = self._config.origin.rebin_tolerance
         self._nmf.finish(self._features.view)
         for _ in range(_FINAL_LABELLINGS):
@@ -221,8 +242,32 @@ class ScanAnalysis:
         if peaks_changed:
             self._features.track(self._tracker.snapshot())
         affected = seen if peaks_changed else moved
-        changed = self._features.update(vectors, affected, self._map.binned_origins[affected])
+        changed = self._features.update(
+            vectors, affected, self._map.binned_origins[affected], changing=self._about_to_change
+        )
         return affected[changed]
+
+    def _about_to_change(self, positions: NDArray[np.int64]) -> None:
+        self._nmf.forget(self._features.view, positions)
+
+    def _measure(self, most: int) -> NDArray[np.int64]:
+        """Measure the light at tracked peaks at positions where that is not up to date, the newest first;
+        returns those that were."""
+        if self._photometer is None or not self._config.classify.forced_photometry or most == 0:
+            return np.zeros(0, np.int64)
+        vectors, forced = self._vectors.snapshot(), self._features.forced
+        stale = forced.stale(np.flatnonzero(vectors.count >= 0))
+        newest = stale[np.argsort(vectors.start[stale], kind="stable")][-most:]
+        measured: list[NDArray[np.int64]] = []
+        for index, values in self._photometer.measure(
+            np.sort(newest), forced.places, self._map.binned_origins
+        ):
+            self._about_to_change(index)
+            self._features.measure(vectors, index, self._map.binned_origins[index], values)
+            measured.append(index)
+        done = np.concatenate([*measured, np.zeros(0, np.int64)])
+        forced.give_up(np.setdiff1d(newest, done))
+        return done
 
     def _learn_origins(self) -> None:
         vectors = self._vectors.snapshot()
@@ -230,7 +275,7 @@ class ScanAnalysis:
         order = seen[np.argsort(vectors.start[seen], kind="stable")]
         owner = np.repeat(order, vectors.count[order])
         disks = np.stack([vectors.qx, vectors.qy], axis=1)
-        column = self._features.view.column[: owner.size]
+        column = self._features.matched[: owner.size]
         self._origin.learn_from_patterns(*pattern_origins(disks, column, owner, self._tracker.snapshot()))
         self._learned_at = self._vectors.n_seen
 
