@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from livebragg.classify.contrast import class_contrast
 from livebragg.classify.forced import ForcedStore, Vectors
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.kernels.feature_rows import ROOT_UNIT, count_entries, fill_rows
@@ -26,6 +27,7 @@ T = TypeVar("T", bound=np.generic)
 FEATURE_POWER = {"boolean": 0.0, "intensity": 1.0, "sqrt_intensity": 0.5}
 _FAINT = 0.25
 """Light below this part of what the disks found at a peak have does not count as present."""
+_BLOCK = 8192
 _SAMPLE = 50_000
 """Disks from which that is learned."""
 _OVERSAMPLING = 4.0
@@ -47,7 +49,9 @@ class FeatureView:
     norm : NDArray[np.float32], shape (n_positions,)
         What each row was divided by.
     tracked, loose : NDArray[np.int32], shape (n_positions,)
-        Tracked peaks with a disk or with light, and disks on none; the direct beam is neither.
+        Disks on tracked peaks, and on none; the direct beam is neither.
+    shown : NDArray[np.bool_], shape (n_positions,)
+        Whether the measured light shows a class, though too few disks may have been found.
     n_columns : int
         Columns so far: peak ids are the columns.
     """
@@ -59,14 +63,17 @@ class FeatureView:
     norm: NDArray[np.float32]
     tracked: NDArray[np.int32]
     loose: NDArray[np.int32]
+    shown: NDArray[np.bool_]
     n_columns: int
 
     def crystalline(self, min_peaks: int) -> NDArray[np.bool_]:
-        """Positions with at least so many disks on tracked peaks, and not more disks elsewhere.
+        """Positions with at least so many disks on tracked peaks, or with the light of a class, and not more
+        disks elsewhere.
 
         Disks at random azimuths hit tracked peaks of the crystals by chance; that makes no crystal of them.
         """
-        return (self.tracked >= min_peaks) & ((self.loose <= self.tracked) | (self.loose < 2 * min_peaks))
+        found = (self.tracked >= min_peaks) | (self.shown & (self.count >= min_peaks))
+        return found & ((self.loose <= self.tracked) | (self.loose < 2 * min_peaks))
 
     def dense(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows as a dense matrix, shape (n, n_columns)."""
@@ -93,6 +100,7 @@ class FeatureView:
             norm=self.norm.copy(),
             tracked=self.tracked.copy(),
             loose=self.loose.copy(),
+            shown=self.shown.copy(),
             n_columns=self.n_columns,
         )
 
@@ -126,6 +134,7 @@ class FeatureTable:
         self._lookup = MapGeometry(shape=(2 * half[0] + 1, 2 * half[1] + 1), sampling=_OVERSAMPLING)
         self._power = FEATURE_POWER[config.feature]
         self._presence = config.presence
+        self._contrast = config.contrast
         self._match_radius = match_radius
         self._center_radius = center_radius
         self.reset()
@@ -147,6 +156,7 @@ class FeatureTable:
         self._norm = np.zeros(0, np.float32)
         self._tracked = np.zeros(0, np.int32)
         self._loose = np.zeros(0, np.int32)
+        self._shown = np.zeros(0, np.bool_)
         self._faintest = np.zeros(0, np.int16)
         self.forced = ForcedStore()
 
@@ -201,7 +211,7 @@ class FeatureTable:
             moved,
         )
         changed |= moved
-        self._loose[positions] = loose
+        self._tracked[positions], self._loose[positions] = tracked, loose
         if changing is not None:
             changing(positions[changed])
         self._write(vectors, positions[changed])
@@ -222,6 +232,27 @@ class FeatureTable:
         self.forced.put(positions, measured)
         self.forced.shadow(vectors, self._matched, positions, origins, self._center_radius / 1.5)
         self._write(vectors, positions)
+
+    def judge(self, positions: NDArray[np.int64], patterns: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Look where the measured light shows one of the classes; returns the positions where that is news.
+
+        Parameters
+        ----------
+        positions : NDArray[np.int64], shape (n,)
+            Scan indices that have been seen.
+        patterns : NDArray[np.float32], shape (n_classes, n_columns)
+            Feature values of each class; columns younger than they are do not count.
+        """
+        columns = self._columns[self._columns < patterns.shape[1]].astype(np.int64)
+        measured = positions[self.forced.stamp[positions] > 0]
+        news: list[NDArray[np.int64]] = []
+        for first in range(0, measured.size, _BLOCK):
+            part = measured[first : first + _BLOCK]
+            contrast = class_contrast(self.forced.roots(part, columns), patterns[:, columns])
+            shown = contrast.max(axis=1, initial=0.0) >= self._contrast
+            news.append(part[shown != self._shown[part]])
+            self._shown[part] = shown
+        return np.concatenate([*news, np.zeros(0, np.int64)])
 
     def _learn_faintest(self, vectors: Vectors) -> None:
         """Light that is next to nothing for its peak, from what the disks found there have.
@@ -260,6 +291,7 @@ class FeatureTable:
             norm=self._norm,
             tracked=self._tracked,
             loose=self._loose,
+            shown=self._shown,
             n_columns=self._n_columns,
         )
 
@@ -285,7 +317,6 @@ class FeatureTable:
             norm,
         )
         self._count[positions], self._norm[positions] = count, norm
-        self._tracked[positions] = count
 
     def _find_room(self, positions: NDArray[np.int64], needed: NDArray[np.int32]) -> None:
         """Move the rows that do not fit where they are to the end of the pool."""
@@ -320,6 +351,7 @@ class FeatureTable:
             self._norm = _grown(self._norm, n_positions, 0)
             self._tracked = _grown(self._tracked, n_positions, 0)
             self._loose = _grown(self._loose, n_positions, 0)
+            self._shown = _grown(self._shown, n_positions, 0)
             self.forced.make_room(n_positions)
 
 

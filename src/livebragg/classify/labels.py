@@ -131,7 +131,7 @@ class ClassLabeler:
         """Positions with much less Bragg intensity than their class and its spread: mostly something else."""
         faint = np.zeros(features.norm.size, np.bool_)
         lead = factors.weights.argmax(axis=1) if factors.component_ids.size else np.zeros(faint.size, np.int64)
-        known = (features.tracked >= self._config.min_peaks) & (factors.weights.sum(axis=1) > 0)
+        known = features.crystalline(self._config.min_peaks) & (factors.weights.sum(axis=1) > 0)
         power = 1 / max(_POWER[self._config.feature], 0.25)
         for component in range(factors.component_ids.size):
             members = np.flatnonzero(known & (lead == component))

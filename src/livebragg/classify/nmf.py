@@ -85,6 +85,11 @@ class GrowingNMF:
         return int(self._ids.size)
 
     @property
+    def patterns(self) -> NDArray[np.float32]:
+        """``H``: unit rows, shape (n_components, n_columns); not to be written to."""
+        return self._state.dictionary.T
+
+    @property
     def residual(self) -> float:
         """Mean unexplained part of the squared features over the coded rows."""
         known = self._state.novelty[self._state.coded]

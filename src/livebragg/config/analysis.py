@@ -89,6 +89,9 @@ class ClassifyConfig:
     """Measure the light at every tracked peak in every frame, whether a disk was found there or not."""
     presence: float = 1.6
     """Significance, in standard errors, from which measured light is a feature."""
+    contrast: float = 5.0
+    """Significance with which the light at the peaks of a class must stand out for a position where fewer than
+    `min_peaks` disks were found."""
     backfill: int = 1024
     """Positions measured per refresh, the newest first; the others wait for a later one, or for the end."""
     min_peaks: int = 3

@@ -174,7 +174,8 @@ class ScanAnalysis:
             return
         self._refreshed_at = self._vectors.n_seen
         changed = self._advance()
-        changed = np.union1d(changed, self._measure(self._config.classify.backfill))
+        measured = self._measure(self._config.classify.backfill)
+        changed = np.union1d(changed, np.union1d(measured, self._judge(measured)))
         if self._vectors.n_seen >= _LEARN_AGAIN * self._learned_at:
             self._learn_origins()
         features = self._features.view
@@ -192,7 +193,9 @@ class ScanAnalysis:
             changed = self._advance()
             self._learn_origins()
             self._nmf.update(self._features.view, changed)
-        self._nmf.update(self._features.view, self._measure(self._vectors.n_seen))
+        measured = self._measure(self._vectors.n_seen)
+        self._nmf.update(self._features.view, measured)
+        self._nmf.update(self._features.view, self._judge(np.flatnonzero(self._vectors.snapshot().count >= 0)))
         self._map.tolerance = self._config.origin.rebin_tolerance
         self._nmf.finish(self._features.view)
         for _ in range(_FINAL_LABELLINGS):
@@ -249,6 +252,14 @@ class ScanAnalysis:
 
     def _about_to_change(self, positions: NDArray[np.int64]) -> None:
         self._nmf.forget(self._features.view, positions)
+
+    def _judge(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the measured light shows a class, or no longer does; returns where that is news."""
+        if self._photometer is None or self._nmf.n_components == 0:
+            return np.zeros(0, np.int64)
+        news = self._features.judge(positions, self._nmf.patterns)
+        self._about_to_change(news)
+        return news
 
     def _measure(self, most: int) -> NDArray[np.int64]:
         """Measure the light at tracked peaks at positions where that is not up to date, the newest first;
