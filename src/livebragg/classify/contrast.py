@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 _FEWEST_PEAKS = 8
 """With fewer peaks there is nothing to stand out against."""
+_CARRIERS = 3.0
+"""A hot pixel lights one peak; a class shows at several."""
+_LEAST_NOISE = 0.25
+"""Scatter of a root of counts that is never undercut: in an empty frame it is no measure."""
 
 
 def class_contrast(roots: NDArray[np.float32], patterns: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -40,5 +44,7 @@ def class_contrast(roots: NDArray[np.float32], patterns: NDArray[np.float32]) ->
     own = own / np.maximum(length, 1e-9)[:, None]
     share = light @ own.T
     rest = np.maximum((light**2).sum(axis=1)[:, None] - share**2, 0.0) / (n_peaks - 3)
-    significance = share / np.sqrt(np.maximum(rest, 1e-6))
-    return np.where(length > 1e-3, significance, 0.0).astype(np.float32)
+    significance = share / np.sqrt(np.maximum(rest, _LEAST_NOISE**2))
+    lit = np.maximum(light, 0.0)
+    carriers = (lit @ np.maximum(own, 0).T) ** 2 / np.maximum(lit**2 @ np.maximum(own, 0).T ** 2, 1e-9)
+    return np.where((length > 1e-3) & (carriers >= _CARRIERS), significance, 0.0).astype(np.float32)
