@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -277,7 +277,7 @@ class FeatureTable:
 
     @property
     def matched(self) -> NDArray[np.int32]:
-        """Feature column of each disk of the vectors: -1 for none, -2 for the direct beam; not to be written to."""
+        """Feature column of each disk, -1 for none, -2 for the direct beam; not to be written to."""
         return self._matched
 
     @property
@@ -299,23 +299,25 @@ class FeatureTable:
         forced, n = self.forced, positions.size
         if self._faintest.size != forced.column_of.size:
             self._learn_faintest(vectors)
-        disks = self._matched, vectors.start[positions], vectors.count[positions]
-        stored = forced.root, forced.significance, self._faintest, forced.stamp, forced.version, forced.slot_of, forced.column_of, forced.least(self._presence)
-        count, norm = np.zeros(n, np.int32), np.zeros(n, np.float32)
-        count_entries(positions, *disks, *stored, count)
-        self._find_room(positions, count)
-        fill_rows(
+        rows: tuple[Any, ...] = (
             positions,
-            vectors.intensity,
-            *disks,
-            *stored,
-            self._power,
-            self._start[positions],
-            count,
-            self._column,
-            self._value,
-            norm,
+            self._matched,
+            vectors.start[positions],
+            vectors.count[positions],
+            forced.root,
+            forced.significance,
+            self._faintest,
+            forced.stamp,
+            forced.version,
+            forced.slot_of,
+            forced.column_of,
+            forced.least(self._presence),
         )
+        count, norm = np.zeros(n, np.int32), np.zeros(n, np.float32)
+        count_entries(*rows, count)
+        self._find_room(positions, count)
+        start = self._start[positions]
+        fill_rows(*rows, vectors.intensity, self._power, start, count, self._column, self._value, norm)
         self._count[positions], self._norm[positions] = count, norm
 
     def _find_room(self, positions: NDArray[np.int64], needed: NDArray[np.int32]) -> None:

@@ -114,13 +114,11 @@ class ForcedStore:
     def stale(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of the positions for which some peak was not measured, unless their frames are gone."""
         newest = self.version[self._order].max(initial=0)
-        return positions[(self.stamp[positions] < newest) & ~self._gone[positions]]
+        return np.asarray(positions[(self.stamp[positions] < newest) & ~self._gone[positions]])
 
     def put(self, positions: NDArray[np.int64], measured: ForcedIntensities) -> None:
         """Take what was measured at `places`, in that order, for some positions."""
-        store_forced(
-            measured.intensity, measured.error, positions, self._order, self.root, self.significance
-        )
+        store_forced(measured.intensity, measured.error, positions, self._order, self.root, self.significance)
         self.stamp[positions] = self._version
 
     def shadow(
@@ -173,7 +171,7 @@ class ForcedStore:
 
     def least(self, significance: float) -> int:
         """A significance as it is stored."""
-        return int(round(significance / SIGNIFICANCE_UNIT))
+        return round(significance / SIGNIFICANCE_UNIT)
 
     def _free(self, columns: NDArray[np.int32]) -> None:
         self.column_of[self.slot_of[columns]] = -1

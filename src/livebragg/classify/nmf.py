@@ -320,7 +320,10 @@ class GrowingNMF:
             self._kill(features, index, f"its {(leader == index).sum()} positions lie scattered")
 
     def _is_scattered(self, members: NDArray[np.int64]) -> bool:
-        return coherence(members, _others(members, self._state.coded.size)) < _SCATTERED
+        """Whether positions lie nowhere together, among all that were seen; what is everywhere does not count."""
+        if 2 * members.size > self._state.coded.size:
+            return False
+        return coherence(np.sort(members), _others(members, self._state.coded.size)) < _SCATTERED
 
     def _kill(self, features: FeatureView, index: int, why: str) -> None:
         self._log("component_died", int(self._ids[index]), why)

@@ -73,10 +73,15 @@ def shadow_forced(
 
 @njit(cache=True, nogil=True)
 def _is_lit(
-    root: NDArray[np.int16], significance: NDArray[np.int8], faintest: NDArray[np.int16], p: int, s: int, least: int
+    root: NDArray[np.int16],
+    significance: NDArray[np.int8],
+    faintest: NDArray[np.int16],
+    p: int,
+    s: int,
+    least: int,
 ) -> bool:
     """Whether the light at a slot is significant, and not next to nothing for its peak."""
-    return significance[p, s] >= least and root[p, s] >= faintest[s]
+    return bool(significance[p, s] >= least and root[p, s] >= faintest[s])
 
 
 @njit(cache=True, nogil=True)
@@ -111,7 +116,6 @@ def count_entries(
 @njit(cache=True, nogil=True)
 def fill_rows(
     positions: NDArray[np.int64],
-    intensity: NDArray[np.float32],
     disk_column: NDArray[np.int32],
     disk_start: NDArray[np.int64],
     disk_count: NDArray[np.int32],
@@ -123,6 +127,7 @@ def fill_rows(
     slot_of: NDArray[np.int32],
     column_of: NDArray[np.int32],
     least: int,
+    intensity: NDArray[np.float32],
     power: float,
     row_start: NDArray[np.int64],
     out_count: NDArray[np.int32],

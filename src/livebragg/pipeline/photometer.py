@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import local
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,17 @@ from numpy.typing import NDArray
 from livebragg.config.detection import DetectionConfig
 from livebragg.detect import DiskDetector, ProbeTemplate, build_detector
 from livebragg.model import ForcedIntensities, ProbeShape
-from livebragg.pipeline.frame_lookup import FrameLookup
 
 _PART = 16
 """Frames that a thread measures at a time."""
+
+
+class Frames(Protocol):
+    """The part of a `FrameLookup` that is needed here."""
+
+    def some(self, scan_index: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """See `livebragg.pipeline.frame_lookup.FrameLookup.some`."""
+        ...
 
 
 class FramePhotometer:
@@ -25,7 +33,7 @@ class FramePhotometer:
 
     Parameters
     ----------
-    lookup : FrameLookup
+    lookup : Frames
         Where the frames are.
     probe : ProbeShape
     frame_shape : tuple of int
@@ -40,7 +48,7 @@ class FramePhotometer:
 
     def __init__(
         self,
-        lookup: FrameLookup,
+        lookup: Frames,
         probe: ProbeShape,
         frame_shape: tuple[int, int],
         config: DetectionConfig,
@@ -81,5 +89,7 @@ class FramePhotometer:
         with_beam = np.concatenate([np.zeros((1, 2), places.dtype), places])  # it lights its surroundings
         all_of_them = detector.measure_at(frames, with_beam, origins=origins)
         return ForcedIntensities(
-            intensity=all_of_them.intensity[:, 1:], error=all_of_them.error[:, 1:], usable=all_of_them.usable[:, 1:]
+            intensity=all_of_them.intensity[:, 1:],
+            error=all_of_them.error[:, 1:],
+            usable=all_of_them.usable[:, 1:],
         )

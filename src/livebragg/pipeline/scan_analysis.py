@@ -193,7 +193,7 @@ class ScanAnalysis:
             changed = self._advance()
             self._learn_origins()
             self._nmf.update(self._features.view, changed)
-        measured = self._measure(self._vectors.n_seen)
+        measured = self._measure(self._config.classify.final_backfill, weakest=True)
         self._nmf.update(self._features.view, measured)
         self._nmf.update(self._features.view, self._judge(np.flatnonzero(self._vectors.snapshot().count >= 0)))
         self._map.tolerance = self._config.origin.rebin_tolerance
@@ -261,23 +261,22 @@ class ScanAnalysis:
         self._about_to_change(news)
         return news
 
-    def _measure(self, most: int) -> NDArray[np.int64]:
-        """Measure the light at tracked peaks at positions where that is not up to date, the newest first;
-        returns those that were."""
+    def _measure(self, most: int, weakest: bool = False) -> NDArray[np.int64]:
+        """Measure the light at tracked peaks at positions where that is not up to date, the newest first (or
+        those with the fewest disks); returns those that were."""
         if self._photometer is None or not self._config.classify.forced_photometry or most == 0:
             return np.zeros(0, np.int64)
         vectors, forced = self._vectors.snapshot(), self._features.forced
         stale = forced.stale(np.flatnonzero(vectors.count >= 0))
-        newest = stale[np.argsort(vectors.start[stale], kind="stable")][-most:]
+        order = -vectors.count[stale] if weakest else vectors.start[stale]
+        chosen = stale[np.argsort(order, kind="stable")][-most:]
         measured: list[NDArray[np.int64]] = []
-        for index, values in self._photometer.measure(
-            np.sort(newest), forced.places, self._map.binned_origins
-        ):
+        for index, values in self._photometer.measure(np.sort(chosen), forced.places, self._map.binned_origins):
             self._about_to_change(index)
             self._features.measure(vectors, index, self._map.binned_origins[index], values)
             measured.append(index)
         done = np.concatenate([*measured, np.zeros(0, np.int64)])
-        forced.give_up(np.setdiff1d(newest, done))
+        forced.give_up(np.setdiff1d(chosen, done))
         return done
 
     def _learn_origins(self) -> None:
