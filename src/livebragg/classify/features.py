@@ -314,10 +314,11 @@ class FeatureTable:
             forced.least(self._presence),
         )
         count, norm = np.zeros(n, np.int32), np.zeros(n, np.float32)
-        count_entries(*rows, count)
+        count_entries(*(*rows, count))
         self._find_room(positions, count)
         start = self._start[positions]
-        fill_rows(*rows, vectors.intensity, self._power, start, count, self._column, self._value, norm)
+        more = vectors.intensity, self._power, start, count, self._column, self._value, norm
+        fill_rows(*(*rows, *more))
         self._count[positions], self._norm[positions] = count, norm
 
     def _find_room(self, positions: NDArray[np.int64], needed: NDArray[np.int32]) -> None:
