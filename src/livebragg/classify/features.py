@@ -132,7 +132,7 @@ class FeatureTable:
     ) -> None:
         half = [int(np.ceil((n // 2) / geometry.sampling * _OVERSAMPLING)) for n in geometry.shape]
         self._lookup = MapGeometry(shape=(2 * half[0] + 1, 2 * half[1] + 1), sampling=_OVERSAMPLING)
-        self._power = FEATURE_POWER[config.feature]
+        self.power = FEATURE_POWER[config.feature]
         self._presence = config.presence
         self._contrast = config.contrast
         self._match_radius = match_radius
@@ -317,7 +317,7 @@ class FeatureTable:
         count_entries(*(*rows, count))
         self._find_room(positions, count)
         start = self._start[positions]
-        more = vectors.intensity, self._power, start, count, self._column, self._value, norm
+        more = vectors.intensity, self.power, start, count, self._column, self._value, norm
         fill_rows(*(*rows, *more))
         self._count[positions], self._norm[positions] = count, norm
 

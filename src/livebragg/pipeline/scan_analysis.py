@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from livebragg.accumulate import BraggVectorMap, ScanImages, VectorStore, VectorView, vector_map
 from livebragg.calibrate import OriginTracker, PeakTracker, pattern_origins
-from livebragg.classify import ClassLabeler, FeatureTable, FeatureView, GrowingNMF
+from livebragg.classify import ClassLabeler, FeatureTable, FeatureView, GrowingNMF, VariantFinder
 from livebragg.config.analysis import AnalysisConfig, TrackerConfig
 from livebragg.model import (
     VIRTUAL_IMAGES,
@@ -107,6 +107,7 @@ class ScanAnalysis:
             center_radius=self._center_radius,
         )
         self._nmf = GrowingNMF(config.classify)
+        self._variants = VariantFinder()
         self._labels = ClassLabeler(config.classify)
         self.reset()
 
@@ -120,9 +121,11 @@ class ScanAnalysis:
             self._tracker,
             self._features,
             self._nmf,
+            self._variants,
             self._labels,
         ):
             part.reset()
+        self._order = np.zeros(0, np.float32)
         self._version = 0
         self._refreshed_at = 0
         self._learned_at = 0
@@ -181,7 +184,7 @@ class ScanAnalysis:
         features = self._features.view
         self._nmf.update(features, changed)
         self._nmf.refine(features)
-        self._relabel()
+        self._relabel(changed)
 
     def finish(self) -> None:
         """Refine until nothing moves: all origins, a map binned afresh, all weights."""
@@ -199,7 +202,7 @@ class ScanAnalysis:
         self._map.tolerance = self._config.origin.rebin_tolerance
         self._nmf.finish(self._features.view)
         for _ in range(_FINAL_LABELLINGS):
-            self._relabel()
+            self._relabel(np.zeros(0, np.int64), final=True)
         self._refreshed_at = self._vectors.n_seen
         self._finished = True
 
@@ -289,9 +292,11 @@ class ScanAnalysis:
         self._origin.learn_from_patterns(*pattern_origins(disks, column, owner, self._tracker.snapshot()))
         self._learned_at = self._vectors.n_seen
 
-    def _relabel(self) -> None:
+    def _relabel(self, changed: NDArray[np.int64], final: bool = False) -> None:
         seen = self._vectors.snapshot().count >= 0
-        self._labels.update(self._features.view, self._nmf.snapshot(), seen)
+        factors = self._nmf.snapshot()
+        self._order = self._variants.update(self._features, factors, self._tracker.snapshot(), changed, final)
+        self._labels.update(self._features.view, factors, seen, self._order, self._variants.fadings)
         self._version += 1
 
     def _bragg_numbers(self, peaks: BraggPeaks) -> NDArray[np.float32]:
