@@ -67,6 +67,12 @@ def test_a_disk_follows_the_origin_of_its_position(vectors):
     assert features.snapshot().tracked[2] == 0
 
 
+def show(features, vectors, positions):
+    """Let the light of these positions count, as if it stood out as a class."""
+    features._shown[positions] = True
+    features._write(vectors, positions)
+
+
 def test_measured_light_adds_what_was_not_found_and_replaces_what_was(vectors):
     features = table()
     positions, origins = np.array([0, 2]), np.full((2, 2), 32.0, np.float32)
@@ -76,6 +82,8 @@ def test_measured_light_adds_what_was_not_found_and_replaces_what_was(vectors):
     error = np.array([[5, 6], [9, 1]], np.float32)
     measured = ForcedIntensities(intensity=value, error=error, usable=np.ones_like(value))
     features.measure(vectors, positions, origins, measured)
+    assert features.snapshot().dense(positions)[:, 0].all()
+    show(features, vectors, positions)
     view = features.snapshot()
     dense = view.dense(positions) * view.norm[positions, None]
     np.testing.assert_allclose(dense, [[6, 7], [4, 3]], rtol=1e-5)
@@ -93,6 +101,7 @@ def test_rows_survive_packing(vectors):
         features.track(tracked(extra, ids=range(len(extra))))
         value = np.full((2, len(extra)), 100, np.float32)
         value[:, :2] = -1
+        show(features, vectors, positions)
         features.measure(
             vectors, positions, origins, ForcedIntensities(intensity=value, error=value / 10, usable=value / 100)
         )  # fmt: skip

@@ -38,6 +38,7 @@ def scene(seed=0, n=30, n_slots=9):
             rng.integers(-100, 200, (n, n_slots)).astype(np.int16),
             rng.choice(np.array([UNKNOWN, 0, 10, 16, 40], np.int8), (n, n_slots)),
             rng.integers(0, 60, n_slots).astype(np.int16),
+            rng.random(n) < 0.8,
             rng.integers(0, 4, n).astype(np.int32),
             rng.integers(1, 4, n_slots).astype(np.int32),
             slot_of,
@@ -50,13 +51,13 @@ def scene(seed=0, n=30, n_slots=9):
 def plain_row(s, i, power):
     p = s["positions"][i]
     disk_column, start, count = s["disks"]
-    root, significance, faintest, stamp, version, _, column_of, least = s["stored"]
+    root, significance, faintest, shown, stamp, version, _, column_of, least = s["stored"]
     row = {}
     for d in range(start[p], start[p] + count[p]):
         if disk_column[d] >= 0:
             row[int(disk_column[d])] = float(s["intensity"][d]) ** power
     for slot, column in enumerate(column_of):
-        current = stamp[p] > 0 and stamp[p] >= version[slot]
+        current = shown[p] and stamp[p] > 0 and stamp[p] >= version[slot]
         if column >= 0 and current and significance[p, slot] >= least and root[p, slot] >= faintest[slot]:
             row[int(column)] = (root[p, slot] * ROOT_UNIT) ** (2 * power)
     return row

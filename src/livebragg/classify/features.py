@@ -233,8 +233,16 @@ class FeatureTable:
         self.forced.shadow(vectors, self._matched, positions, origins, self._center_radius / 1.5)
         self._write(vectors, positions)
 
-    def judge(self, positions: NDArray[np.int64], patterns: NDArray[np.float32]) -> NDArray[np.int64]:
+    def judge(
+        self,
+        vectors: Vectors,
+        positions: NDArray[np.int64],
+        patterns: NDArray[np.float32],
+        changing: Callable[[NDArray[np.int64]], None] | None = None,
+    ) -> NDArray[np.int64]:
         """Look where the measured light shows one of the classes; returns the positions where that is news.
+
+        Only there the light is part of the features: a halo or rings of tiny crystals light up many peaks too.
 
         Parameters
         ----------
@@ -242,6 +250,8 @@ class FeatureTable:
             Scan indices that have been seen.
         patterns : NDArray[np.float32], shape (n_classes, n_columns)
             Feature values of each class; columns younger than they are do not count.
+        changing : callable, optional
+            As in `update`.
         """
         columns = self._columns[self._columns < patterns.shape[1]].astype(np.int64)
         measured = positions[self.forced.stamp[positions] > 0]
@@ -251,8 +261,12 @@ class FeatureTable:
             contrast = class_contrast(self.forced.roots(part, columns), patterns[:, columns])
             shown = contrast.max(axis=1, initial=0.0) >= self._contrast
             news.append(part[shown != self._shown[part]])
-            self._shown[part] = shown
-        return np.concatenate([*news, np.zeros(0, np.int64)])
+        changed = np.concatenate([*news, np.zeros(0, np.int64)])
+        if changing is not None:
+            changing(changed)
+        self._shown[changed] = ~self._shown[changed]
+        self._write(vectors, changed)
+        return changed
 
     def _learn_faintest(self, vectors: Vectors) -> None:
         """Light that is next to nothing for its peak, from what the disks found there have.
@@ -307,6 +321,7 @@ class FeatureTable:
             forced.root,
             forced.significance,
             self._faintest,
+            self._shown,
             forced.stamp,
             forced.version,
             forced.slot_of,

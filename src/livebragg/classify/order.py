@@ -42,13 +42,14 @@ class Fading:
     ----------
     fading, staying : NDArray[np.int64], shape (n,)
         Feature columns of the reflections that vanish, and of those that stay.
-    full : float
-        Light of the fading over that of the staying ones where the order is complete.
+    full, none : float
+        Light of the fading over that of the staying ones where the order is complete, and where there is none.
     """
 
     fading: NDArray[np.int64]
     staying: NDArray[np.int64]
     full: float
+    none: float
 
     def order(self, intensity: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32]:
         """Order parameter of some positions, 0 to 1, shape (n,): the part of the full light that is left.
@@ -64,7 +65,7 @@ class Fading:
         fading = light[:, np.isin(columns, self.fading)].sum(axis=1)
         staying = light[:, np.isin(columns, self.staying)].sum(axis=1)
         ratio = np.where(staying > 0, fading / np.maximum(staying, 1e-6), 0.0)
-        return np.clip(ratio / self.full, 0.0, 1.0).astype(np.float32)
+        return np.clip((ratio - self.none) / (self.full - self.none), 0.0, 1.0).astype(np.float32)
 
 
 def friedel_pairs(place: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -107,12 +108,13 @@ def find_fading(
         ratio = paired[:, fades].sum(axis=1) / np.maximum(paired[:, ~fades].sum(axis=1), 1e-6)
         full = float(np.quantile(ratio, _ENDS[1]))
         faded = float((ratio < full / 2).mean())
-        gone = np.quantile(ratio, _ENDS[0]) < _GONE * full
-        if not gone or not _LEAST_SHARE < full < _LARGEST_SHARE or not _PART < faded < 1 - _PART:
+        none = float(np.quantile(ratio, _ENDS[0]))
+        if none > _GONE * full or not _LEAST_SHARE < full < _LARGEST_SHARE or not _PART < faded < 1 - _PART:
             continue
         if fades.sum() * full > best_score:
             best_score = fades.sum() * full
-            best = Fading(fading=columns[pairs[fades].ravel()], staying=columns[pairs[~fades].ravel()], full=full)
+            fading, staying = columns[pairs[fades].ravel()], columns[pairs[~fades].ravel()]
+            best = Fading(fading=fading, staying=staying, full=full, none=none)
     return best
 
 

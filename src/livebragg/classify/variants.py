@@ -103,6 +103,8 @@ class VariantFinder:
         largest = weights[:, index].copy()
         weights[:, index] = 0
         pure = members[(weights.max(axis=1) < _PURE * largest) & (factors.novelty[members] < _PURE)]
+        measured = pure[table.forced.stamp[pure] > 0]
+        pure = measured if 2 * measured.size > pure.size else pure  # a disk that was not found has not faded
         sample = pure[:: max(1, pure.size // _SAMPLE)]
         found = find_fading(_light(table, sample, columns[use]), place[use], columns[use])
         before = self.fadings.get(number)

@@ -93,6 +93,7 @@ def count_entries(
     root: NDArray[np.int16],
     significance: NDArray[np.int8],
     faintest: NDArray[np.int16],
+    shown: NDArray[np.bool_],
     stamp: NDArray[np.int32],
     version: NDArray[np.int32],
     slot_of: NDArray[np.int32],
@@ -106,7 +107,7 @@ def count_entries(
         n = 0
         for d in range(disk_start[i], disk_start[i] + disk_count[i]):
             n += disk_column[d] >= 0
-        if stamp[p] > 0:
+        if shown[p] and stamp[p] > 0:
             for s in range(column_of.size):
                 measured = column_of[s] >= 0 and stamp[p] >= version[s]
                 n += measured and _is_lit(root, significance, faintest, p, s, least)
@@ -122,6 +123,7 @@ def fill_rows(
     root: NDArray[np.int16],
     significance: NDArray[np.int8],
     faintest: NDArray[np.int16],
+    shown: NDArray[np.bool_],
     stamp: NDArray[np.int32],
     version: NDArray[np.int32],
     slot_of: NDArray[np.int32],
@@ -137,8 +139,9 @@ def fill_rows(
 ) -> None:
     """Write the feature rows of some positions, each scaled to unit norm.
 
-    Where a peak was measured (`stamp` of the position not older than `version` of the slot) and its light is
-    significant, the measurement counts; elsewhere a disk that was found does. The root of the intensity is
+    Where a position's light shows a class (`shown`), a peak was measured (`stamp` of the position not older than
+    `version` of the slot) and its light is significant, the measurement counts; elsewhere a disk that was found
+    does. The root of the intensity is
     raised to ``2 * power``.
 
     Parameters
@@ -164,7 +167,7 @@ def fill_rows(
         p = positions[i]
         e = row_start[i]
         total = 0.0
-        if stamp[p] > 0:
+        if shown[p] and stamp[p] > 0:
             for s in range(column_of.size):
                 measured = column_of[s] >= 0 and stamp[p] >= version[s]
                 if measured and _is_lit(root, significance, faintest, p, s, least):
@@ -177,7 +180,7 @@ def fill_rows(
             if j < 0:
                 continue
             s = slot_of[j]
-            measured = s >= 0 and stamp[p] > 0 and stamp[p] >= version[s]
+            measured = s >= 0 and shown[p] and stamp[p] > 0 and stamp[p] >= version[s]
             if measured and _is_lit(root, significance, faintest, p, s, least):
                 continue
             v = float(max(intensity[d], np.float32(0.0))) ** power

@@ -126,6 +126,7 @@ class ScanAnalysis:
         ):
             part.reset()
         self._order = np.zeros(0, np.float32)
+        self._judged_to = 0
         self._version = 0
         self._refreshed_at = 0
         self._learned_at = 0
@@ -178,7 +179,7 @@ class ScanAnalysis:
         self._refreshed_at = self._vectors.n_seen
         changed = self._advance()
         measured = self._measure(self._config.classify.backfill)
-        changed = np.union1d(changed, np.union1d(measured, self._judge(measured)))
+        changed = np.union1d(changed, np.union1d(measured, self._judge(self._next_to_judge(measured))))
         if self._vectors.n_seen >= _LEARN_AGAIN * self._learned_at:
             self._learn_origins()
         features = self._features.view
@@ -256,13 +257,22 @@ class ScanAnalysis:
     def _about_to_change(self, positions: NDArray[np.int64]) -> None:
         self._nmf.forget(self._features.view, positions)
 
+    def _next_to_judge(self, measured: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What was just measured, and the next few of the others in turn: classes come and change."""
+        known = np.flatnonzero(self._features.forced.stamp)
+        if known.size == 0:
+            return known
+        first = int(np.searchsorted(known, self._judged_to)) % known.size
+        take = min(self._config.classify.recode_budget, known.size)
+        self._judged_to = int(known[(first + take) % known.size])
+        return np.union1d(measured, np.take(known, np.arange(first, first + take), mode="wrap"))
+
     def _judge(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where the measured light shows a class, or no longer does; returns where that is news."""
         if self._photometer is None or self._nmf.n_components == 0:
             return np.zeros(0, np.int64)
-        news = self._features.judge(positions, self._nmf.patterns)
-        self._about_to_change(news)
-        return news
+        vectors = self._vectors.snapshot()
+        return self._features.judge(vectors, positions, self._nmf.patterns, self._about_to_change)
 
     def _measure(self, most: int, weakest: bool = False) -> NDArray[np.int64]:
         """Measure the light at tracked peaks at positions where that is not up to date, the newest first (or
