@@ -14,6 +14,8 @@ _LEAST_FEATURE = 0.02
 """Reflections of a class have at least this part of its unit pattern."""
 _PURE = 0.3
 """Positions whose second component, or whose unexplained part, is larger are left out where fading is learned."""
+_CURRENT = 0.95
+"""Part of the reflections that must have been measured at a position to learn from it."""
 _SAMPLE = 3000
 _LEARN_AGAIN = 1.3
 _BLOCK = 8192
@@ -103,9 +105,9 @@ class VariantFinder:
         largest = weights[:, index].copy()
         weights[:, index] = 0
         pure = members[(weights.max(axis=1) < _PURE * largest) & (factors.novelty[members] < _PURE)]
-        measured = pure[table.forced.stamp[pure] > 0]
-        pure = measured if 2 * measured.size > pure.size else pure  # a disk that was not found has not faded
         sample = pure[:: max(1, pure.size // _SAMPLE)]
+        if table.forced.stamp.any():  # a peak that was not measured yet has not faded
+            sample = sample[table.forced.current(sample, columns[use]).mean(axis=1) > _CURRENT]
         found = find_fading(_light(table, sample, columns[use]), place[use], columns[use])
         before = self.fadings.get(number)
         if found is not None:
