@@ -30,6 +30,8 @@ _COHERENT = 0.5
 """Domains of a specimen reach 0.6 to 1 in `coherence`, classes that divide one domain by chance 0 to 0.2."""
 _SCATTERED = 0.3
 """Components that lead at positions less coherent than this are chance resemblances, not domains."""
+_WITNESSES = 0.25
+"""Part of a component's positions where enough disks must have been found."""
 _EVENTS = 1000
 
 
@@ -74,6 +76,7 @@ class GrowingNMF:
         self._ids = np.zeros(0, np.int32)
         self._next_id = 0
         self._cursor = 0
+        self._doubtful: set[int] = set()
         self._split_tested: dict[int, int] = {}
         self._join_tested: dict[tuple[int, int], int] = {}
         self._buffer: deque[int] = deque(maxlen=self._config.novelty_buffer)
@@ -84,10 +87,22 @@ class GrowingNMF:
         """Components alive."""
         return int(self._ids.size)
 
-    @property
-    def patterns(self) -> NDArray[np.float32]:
-        """``H``: unit rows, shape (n_components, n_columns); not to be written to."""
-        return self._state.dictionary.T
+    def witnessed(self, features: FeatureView) -> NDArray[np.float32]:
+        """Patterns, shape (n, n_columns), of the components that disks bear witness to.
+
+        A component that leads mostly where too few disks were found is a halo, or another light that is no
+        crystal's: from then on light alone does not make a position belong to it.
+        """
+        state, least = self._state, self._config.min_peaks
+        rows = np.flatnonzero(state.coded)
+        if rows.size:
+            leader = state.leaders(rows)
+            led = np.bincount(leader, minlength=self.n_components)
+            found = np.bincount(leader[features.tracked[rows] >= least], minlength=self.n_components)
+            doubtful = (led >= self._config.min_class_positions) & (found < _WITNESSES * led)
+            self._doubtful |= {int(number) for number in self._ids[doubtful]}
+        trusted = [index for index, number in enumerate(self._ids) if int(number) not in self._doubtful]
+        return state.dictionary.T[trusted]
 
     @property
     def residual(self) -> float:

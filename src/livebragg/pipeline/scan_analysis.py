@@ -272,7 +272,8 @@ class ScanAnalysis:
         if self._photometer is None or self._nmf.n_components == 0:
             return np.zeros(0, np.int64)
         vectors = self._vectors.snapshot()
-        return self._features.judge(vectors, positions, self._nmf.patterns, self._about_to_change)
+        patterns = self._nmf.witnessed(self._features.view)
+        return self._features.judge(vectors, positions, patterns, self._about_to_change)
 
     def _measure(self, most: int, weakest: bool = False) -> NDArray[np.int64]:
         """Measure the light at tracked peaks at positions where that is not up to date, the newest first (or
