@@ -9,8 +9,8 @@ _FEWEST_PEAKS = 8
 """With fewer peaks there is nothing to stand out against."""
 _CARRIERS = 3.0
 """A hot pixel lights one peak; a class shows at several."""
-_LEAST_NOISE = 0.25
-"""Scatter of a root of counts that is never undercut: in an empty frame it is no measure."""
+_LEAST_NOISE = 0.4
+"""Scatter of a root of counts that is never undercut: where hardly an electron falls it is no measure."""
 
 
 def class_contrast(roots: NDArray[np.float32], patterns: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -254,7 +254,7 @@ class GrowingNMF:
             return
         leader = self._state.leaders(coded)
         for index in range(self.n_components):
-            members = coded[leader == index]
+            members = _alike_measured(features, coded[leader == index])
             tested = self._split_tested.get(int(self._ids[index]), self._config.birth_members)
             if members.size >= 1.2 * tested:
                 self._split_tested[int(self._ids[index])] = members.size
@@ -363,6 +363,12 @@ class GrowingNMF:
     def _log(self, kind: str, subject: int, detail: str) -> None:
         seen = int(self._state.coded.sum())
         self.events.append(AnalysisEvent(positions_seen=seen, kind=kind, subject=subject, detail=detail))
+
+
+def _alike_measured(features: FeatureView, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The larger of two groups: rows with measured light, and rows of disks alone, which differ by that."""
+    shown = features.shown[rows]
+    return rows[shown] if 2 * shown.sum() >= rows.size else rows[~shown]
 
 
 def _others(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:

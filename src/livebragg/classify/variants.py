@@ -123,9 +123,7 @@ class VariantFinder:
             self._order[part] = fading.order(_light(table, part, columns), columns)
 
 
-def _light(
-    table: FeatureTable, positions: NDArray[np.int64], columns: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def _light(table: FeatureTable, positions: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
     """Intensities of some positions and peaks: measured ones where there are, else those of disks."""
     roots = table.forced.roots(positions, columns)
     unknown = np.isnan(roots).any(axis=1)

@@ -147,6 +147,15 @@ class ScanAnalysis:
         """The present feature rows; shared, not to be written to."""
         return self._features.view
 
+    @property
+    def order(self) -> NDArray[np.float32]:
+        """Order parameter of every position, 1 (ordered) to 0, shape scan_shape; NaN where no class fades."""
+        return self._on_scan(self._order, np.nan)
+
+    def dark_field(self, peak_id: int) -> NDArray[np.float32]:
+        """Light measured at one tracked peak in counts, shape scan_shape; NaN where it was not measured."""
+        return self._on_scan(self._features.forced.intensity(peak_id), np.nan)
+
     def add(self, batch: DetectedBatch) -> int:
         """Take the disks of some positions; returns how many were new.
 
