@@ -77,3 +77,12 @@ def test_arrays_that_do_not_fit_are_refused():
     one = profiles(3)
     with pytest.raises(FrameError, match="must be"):
         RadialBatch(radii=one.radii[:2], mean=one.mean, variance=one.variance, pixels=one.pixels)
+
+
+def test_positions_beyond_those_seen_have_no_pixels():
+    one = np.ones((1, 3), np.float32)
+    store = ProfileStore(2)
+    store.update(
+        np.array([1]), RadialBatch(radii=one[0], mean=one, variance=one, pixels=np.full((1, 3), 4, np.int32))
+    )
+    assert store.at(np.array([1, 7])).pixels.tolist() == [[4, 4, 4], [0, 0, 0]]

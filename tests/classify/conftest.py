@@ -28,6 +28,7 @@ def make_features(pattern, detection=0.9, false=0.02, seed=0):
         norm=norm.astype(np.float32),
         tracked=count.copy(),
         loose=np.zeros(label.size, np.int32),
+        shown=np.zeros(label.size, np.bool_),
         n_columns=pattern.shape[1],
     )
     return view, label

@@ -6,7 +6,7 @@ import pytest
 from livebragg.accumulate import VectorStore
 from livebragg.classify import FeatureTable
 from livebragg.config.analysis import ClassifyConfig
-from livebragg.model import BraggPeaks, MapGeometry, TrackedPeaks
+from livebragg.model import BraggPeaks, ForcedIntensities, MapGeometry, TrackedPeaks
 
 GEOMETRY = MapGeometry.around((64, 64), center=(32.0, 32.0), sampling=2.0)
 
@@ -65,3 +65,61 @@ def test_a_disk_follows_the_origin_of_its_position(vectors):
     features.track(tracked([(10, 0)], ids=[0]))
     features.update(vectors, np.array([2]), np.array([[36.0, 32.0]], np.float32))
     assert features.snapshot().tracked[2] == 0
+
+
+def show(features, vectors, positions):
+    """Let the light of these positions count, as if it stood out as a class."""
+    features._shown[positions] = True
+    features._write(vectors, positions)
+
+
+def test_measured_light_adds_what_was_not_found_and_replaces_what_was(vectors):
+    features = table()
+    positions, origins = np.array([0, 2]), np.full((2, 2), 32.0, np.float32)
+    features.track(tracked([(10, 0), (-12, -7)], ids=[0, 1]))
+    features.update(vectors, positions, origins)
+    value = np.array([[36, 49], [1, -5]], np.float32)
+    error = np.array([[5, 6], [9, 1]], np.float32)
+    measured = ForcedIntensities(intensity=value, error=error, usable=np.ones_like(value))
+    features.measure(vectors, positions, origins, measured)
+    assert features.snapshot().dense(positions)[:, 0].all()
+    show(features, vectors, positions)
+    view = features.snapshot()
+    dense = view.dense(positions) * view.norm[positions, None]
+    np.testing.assert_allclose(dense, [[6, 7], [4, 3]], rtol=1e-5)
+    assert view.tracked[positions].tolist() == [1, 2]
+
+
+def test_rows_survive_packing(vectors):
+    features = table()
+    positions, origins = np.array([0, 2]), np.full((2, 2), 32.0, np.float32)
+    features.track(tracked([(10, 0), (-12, -7)], ids=[0, 1]))
+    features.update(vectors, positions, origins)
+    before = features.snapshot().dense(positions)
+    for width in range(3, 12):
+        extra = [(10, 0), (-12, -7)] + [(3.0 * k - 15, 20) for k in range(width)]
+        features.track(tracked(extra, ids=range(len(extra))))
+        value = np.full((2, len(extra)), 100, np.float32)
+        value[:, :2] = -1
+        show(features, vectors, positions)
+        features.measure(
+            vectors, positions, origins, ForcedIntensities(intensity=value, error=value / 10, usable=value / 100)
+        )  # fmt: skip
+        assert (features.snapshot().count[positions] == width + np.array([1, 2])).all()
+        features.track(tracked([(10, 0), (-12, -7)], ids=[0, 1]))
+        features.update(vectors, positions, origins + 1e-4)
+        features.measure(vectors, positions, origins, ForcedIntensities(
+            intensity=value[:, :2], error=1 - value[:, :2], usable=value[:, :2]))  # fmt: skip
+        np.testing.assert_allclose(features.snapshot().dense(positions)[:, :2], before, rtol=1e-5)
+
+
+def test_whoever_keeps_sums_is_told_before_rows_change(vectors):
+    features = table()
+    positions, origins = np.array([0, 2]), np.full((2, 2), 32.0, np.float32)
+    features.track(tracked([(10, 0)], ids=[0]))
+    features.update(vectors, positions, origins)
+    told = []
+    features.track(tracked([(10, 0), (18, 18)], ids=[0, 1]))
+    features.update(vectors, positions, origins, lambda rows: told.append((rows.tolist(), features.view.count[0])))
+    assert told == [([0], 1)]
+    assert features.view.count[0] == 2

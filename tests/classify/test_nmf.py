@@ -106,3 +106,28 @@ def test_sums_stay_exact_when_rows_are_coded_again(grains):
     state.recount(view)
     np.testing.assert_allclose(a, state._a, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(b, state._b, rtol=1e-3, atol=1e-3)
+
+
+def test_a_component_without_disks_is_not_witnessed(grains):
+    view, label = grains(regions=3)
+    nmf = GrowingNMF(ClassifyConfig())
+    nmf.update(view, np.arange(label.size))
+    assert len(nmf.witnessed(view)) == nmf.n_components == 3
+    view.tracked[label == 1] = 1
+    assert len(nmf.witnessed(view)) == 2
+    view.tracked[:] = 20
+    assert len(nmf.witnessed(view)) == 2
+
+
+def test_rows_taken_out_before_they_change_leave_the_sums_exact(grains):
+    view, label = grains(regions=3)
+    told, counted = (GrowingNMF(ClassifyConfig()) for _ in range(2))
+    for nmf in (told, counted):
+        nmf.update(view, np.arange(label.size))
+    rows = np.arange(40, 90)
+    told.forget(view, rows)
+    view.value[view.start[40] : view.start[90]] *= 0.9
+    for nmf in (told, counted):
+        nmf.update(view, rows)
+    np.testing.assert_allclose(told.snapshot().patterns, counted.snapshot().patterns, atol=1e-4)
+    np.testing.assert_allclose(told.snapshot().weights, counted.snapshot().weights, atol=1e-3)

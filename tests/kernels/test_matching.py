@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from livebragg.kernels.matching import feature_rows, match_disks, paint_owners
+from livebragg.kernels.matching import match_disks, paint_owners
 
 SAMPLING, RADIUS, BEAM = 4.0, 2.0, 5.0
 
@@ -86,13 +86,3 @@ def test_a_second_look_reports_no_change():
     column, _, _, changed = match(*args)
     again = match(*args, column=column.copy())
     assert changed.any() and not again[3].any()
-
-
-def test_feature_values_are_powers_of_unit_norm():
-    intensity = np.array([4.0, 9.0, 100.0, 16.0], np.float32)
-    column = np.array([0, 3, -1, -1], np.int32)
-    start, count = np.array([0, 3], np.int64), np.array([3, 1], np.int32)
-    value, norm = np.zeros(4, np.float32), np.zeros(2, np.float32)
-    feature_rows(intensity, column, start, count, 0.5, value, norm)
-    np.testing.assert_allclose(norm, [np.sqrt(13), 0], rtol=1e-6)
-    np.testing.assert_allclose(value, [2 / np.sqrt(13), 3 / np.sqrt(13), 0, 0], rtol=1e-6)

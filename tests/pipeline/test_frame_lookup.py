@@ -160,3 +160,21 @@ def test_a_recording_gives_the_frames_of_its_file(tmp_path: Path) -> None:
         blocks = list(found.blocks())
         assert np.concatenate([index for index, _ in blocks]).tolist() == list(range(12))
         assert np.array_equal(np.concatenate([f for _, f in blocks]), frames.reshape(12, 2, 5))
+
+
+def taken(found: LogLookup | RecordingLookup, index: list[int]) -> dict[int, float]:
+    blocks = list(found.some(np.array(index, np.int64)))
+    assert all(len(part) == len(frames) for part, frames in blocks)
+    return {int(i): float(frame.max()) for part, frames in blocks for i, frame in zip(part, frames, strict=True)}
+
+
+def test_some_positions_give_their_frames(tmp_path: Path, store: Store) -> None:
+    found = lookup(tmp_path)
+    found.add([store(0, 5), store(5, 4, Encoding.BSLZ4)])
+    assert taken(found, [1, 4, 6, 11]) == {1: 101, 4: 104, 6: 106}
+
+
+def test_some_positions_of_several_frames_give_their_sum(tmp_path: Path, store: Store) -> None:
+    found = lookup(tmp_path, frames_per_position=3)
+    found.add([store(0, 4), store(4, 5)])
+    assert taken(found, [0, 1, 2]) == {0: 303, 1: 312, 2: 321}

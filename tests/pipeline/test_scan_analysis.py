@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from livebragg.config.analysis import AnalysisConfig, MapConfig
+from livebragg.config.analysis import AnalysisConfig, ClassifyConfig, MapConfig
 from livebragg.errors import FrameError
-from livebragg.model import BraggPeaks, DetectedBatch, ProbeShape
+from livebragg.model import BraggPeaks, DetectedBatch, ForcedIntensities, ProbeShape
 from livebragg.pipeline.scan_analysis import ScanAnalysis
 
 SCAN = (24, 30)
@@ -204,3 +204,78 @@ def test_simulated_gold_from_frames_is_classified_line_by_line(shared_data):
     assert adjusted_rand_score(label.ravel(), snapshot.labels.ravel()) > 0.97
     assert len(snapshot.class_ids) == 8
     assert np.sqrt(np.mean((snapshot.origin - origin) ** 2)) < 0.035
+
+
+class Light:
+    """A photometer for `scene`: true light and counting noise; positions below `gone` have no frame."""
+
+    def __init__(self, per_disk, gone=0):
+        self.per_disk, self.gone, self.asked = per_disk, gone, 0
+        rng = np.random.default_rng(0)
+        radius, angle = 36 * np.sqrt(rng.uniform(0.1, 1, (4, 20))), rng.uniform(0, 2 * np.pi, (4, 20))
+        self.places = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
+
+    def measure(self, scan_index, places, origins):
+        self.asked += scan_index.size
+        index = scan_index[scan_index >= self.gone]
+        grain = truth().ravel()[index]
+        near = np.hypot(*(places[:, None, None] - self.places).transpose(3, 0, 1, 2)).min(axis=2) < 1.5
+        expected = np.where((grain[:, None] > 0) & near.T[grain], self.per_disk, 0)
+        rng = np.random.default_rng(int(index[0]) if index.size else 0)
+        light = (rng.poisson(expected + 2.0) - 2.0).astype(np.float32)
+        error = np.sqrt(expected + 2.0).astype(np.float32)
+        yield index, ForcedIntensities(intensity=light, error=error, usable=np.ones_like(light))
+
+
+def faint_scene(seed=1):
+    """The scene at a dose where a position shows five disks of its twenty."""
+    frames, origin = scene()
+    rng = np.random.default_rng(seed)
+    for i, (q, intensity) in enumerate(frames):
+        keep = np.concatenate([[True], rng.random(len(q) - 1) < 0.25])
+        frames[i] = q[keep], intensity[keep] * np.where(np.arange(keep.sum()) > 0, 0.06, 1)
+    return frames, origin
+
+
+def analysed_faint(photometer):
+    frames, origin = faint_scene()
+    analysis = ScanAnalysis(SCAN, FRAME, PROBE, AnalysisConfig(), photometer=photometer)
+    for row in range(SCAN[0]):
+        analysis.add(batch_of(np.arange(row * 30, row * 30 + 30), frames, origin))
+        analysis.refresh()
+    analysis.finish()
+    return analysis
+
+
+def score(analysis):
+    return adjusted_rand_score(truth().ravel(), analysis.snapshot().labels.ravel())
+
+
+def test_light_classifies_where_hardly_a_disk_is_found():
+    without = score(analysed_faint(None))
+    measured = analysed_faint(Light(per_disk=7))
+    assert score(measured) > max(0.9, without + 0.05)
+    peak = int(measured.snapshot().peaks.peak_id[0])
+    field = measured.dark_field(peak)
+    assert field.shape == SCAN and np.isfinite(field).all()
+    assert field[truth() == 0].mean() < 0.5 < field.max()
+
+
+def test_the_end_measures_every_position_there_is_a_frame_of():
+    light = Light(per_disk=7, gone=100)
+    analysis = analysed_faint(light)
+    field = analysis.dark_field(int(analysis.snapshot().peaks.peak_id[0])).ravel()
+    assert np.isnan(field[:100]).all() and np.isfinite(field[100:]).all()
+    asked = light.asked
+    analysis.finish()
+    assert light.asked == asked
+
+
+def test_photometry_can_be_switched_off():
+    light = Light(per_disk=7)
+    config = AnalysisConfig(classify=ClassifyConfig(forced_photometry=False))
+    frames, origin = scene()
+    analysis = ScanAnalysis(SCAN, FRAME, PROBE, config, photometer=light)
+    analysis.add(batch_of(np.arange(len(frames)), frames, origin))
+    analysis.finish()
+    assert light.asked == 0 and np.isnan(analysis.order).all()

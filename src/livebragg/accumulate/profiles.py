@@ -99,7 +99,8 @@ class ProfileStore:
         return batch
 
     def at(self, scan_index: NDArray[np.int64]) -> RadialBatch:
-        """Profiles of some positions, copied."""
+        """Profiles of some positions, copied; without pixels where there is none, also beyond those seen."""
+        self._make_room(int(scan_index.max(initial=-1)) + 1)
         return RadialBatch(
             radii=self.radii,
             mean=self._mean[scan_index],

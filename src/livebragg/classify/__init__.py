@@ -5,6 +5,7 @@ from livebragg.classify.features import FeatureTable, FeatureView
 from livebragg.classify.labels import ClassLabeler, ClassMaps
 from livebragg.classify.nmf import Factors, GrowingNMF
 from livebragg.classify.scattering import Scattering
+from livebragg.classify.variants import VariantFinder
 
 __all__ = [
     "ClassLabeler",
@@ -15,4 +16,5 @@ __all__ = [
     "FeatureView",
     "GrowingNMF",
     "Scattering",
+    "VariantFinder",
 ]

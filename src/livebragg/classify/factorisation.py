@@ -66,8 +66,17 @@ class Factorisation:
             self.dictionary = np.pad(self.dictionary, ((0, columns), (0, 0)))
             self._b = np.pad(self._b, ((0, columns), (0, 0)))
 
+    def take_out(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
+        """Take rows out whose features are about to change; their weights stay as where to start from."""
+        known = rows[rows < self.coded.size]
+        known = known[self.coded[known]]
+        self._add(features, known, -1.0)
+        self.coded[known] = False
+        self.novelty[known] = np.nan
+
     def forget(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
-        """Take rows out whose features have changed; the weights of the others fill in new columns exactly."""
+        """Take rows out whose features have changed already: what they had put into the sums is gone, so that
+        these are built from scratch."""
         known = self.coded[rows].any()
         self.coded[rows] = False
         self.novelty[rows] = np.nan

@@ -1,43 +1,37 @@
 """Sparse feature rows: what each position has at the tracked peaks.
 
-Rows are not stored apart from the disks: every disk knows its column (or that it has none), so a row is the
-slice of its position's disks, and nothing is copied when peaks come and go.
+Two witnesses speak for a peak: a disk that was found near it, and the light measured at its place whether a disk
+was found or not (`ForcedStore`). Rows lie one after the other in a pool; a row that outgrows its room moves to
+the end, and the pool is packed when half of it is empty.
 """
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from livebragg.classify.contrast import class_contrast
+from livebragg.classify.forced import ForcedStore, Vectors
 from livebragg.config.analysis import ClassifyConfig
-from livebragg.kernels.matching import feature_rows, match_disks, paint_owners
-from livebragg.model import MapGeometry, TrackedPeaks
+from livebragg.kernels.feature_rows import ROOT_UNIT, count_entries, fill_rows
+from livebragg.kernels.matching import match_disks, paint_owners
+from livebragg.model import ForcedIntensities, MapGeometry, TrackedPeaks
 
 T = TypeVar("T", bound=np.generic)
 
 FEATURE_POWER = {"boolean": 0.0, "intensity": 1.0, "sqrt_intensity": 0.5}
+_FAINT = 0.25
+"""Light below this part of what the disks found at a peak have does not count as present."""
+_BLOCK = 8192
+_SAMPLE = 50_000
+"""Disks from which that is learned."""
 _OVERSAMPLING = 4.0
 """Bins per pixel of the look-up image: a disk's place is rounded to an eighth of a pixel."""
-
-
-class Vectors(Protocol):
-    """Disks of a scan by position, as a vector store shows them."""
-
-    @property
-    def qx(self) -> NDArray[np.float32]: ...
-    @property
-    def qy(self) -> NDArray[np.float32]: ...
-    @property
-    def intensity(self) -> NDArray[np.float32]: ...
-    @property
-    def start(self) -> NDArray[np.int64]: ...
-    @property
-    def count(self) -> NDArray[np.int32]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +40,18 @@ class FeatureView:
 
     Parameters
     ----------
-    column : NDArray[np.int32], shape (n_disks,)
-        Feature column of each disk; negative for disks that are no feature.
-    value : NDArray[np.float32], shape (n_disks,)
+    column : NDArray[np.int32], shape (n_entries,)
+        Feature column of each entry.
+    value : NDArray[np.float32], shape (n_entries,)
         Feature value; the values of a row have unit norm.
     start, count : shape (n_positions,)
-        Disks of position ``i`` are ``start[i]:start[i] + count[i]``; count is 0 where nothing was seen.
+        Entries of position ``i`` are ``start[i]:start[i] + count[i]``; count is 0 where there is nothing.
     norm : NDArray[np.float32], shape (n_positions,)
         What each row was divided by.
     tracked, loose : NDArray[np.int32], shape (n_positions,)
         Disks on tracked peaks, and on none; the direct beam is neither.
+    shown : NDArray[np.bool_], shape (n_positions,)
+        Whether the measured light shows a class, though too few disks may have been found.
     n_columns : int
         Columns so far: peak ids are the columns.
     """
@@ -67,37 +63,53 @@ class FeatureView:
     norm: NDArray[np.float32]
     tracked: NDArray[np.int32]
     loose: NDArray[np.int32]
+    shown: NDArray[np.bool_]
     n_columns: int
 
     def crystalline(self, min_peaks: int) -> NDArray[np.bool_]:
-        """Positions with at least so many disks on tracked peaks, and not more disks elsewhere.
+        """Positions with at least so many disks on tracked peaks, or with the light of a class, and not more
+        disks elsewhere.
 
         Disks at random azimuths hit tracked peaks of the crystals by chance; that makes no crystal of them.
         """
-        return (self.tracked >= min_peaks) & ((self.loose <= self.tracked) | (self.loose < 2 * min_peaks))
+        found = (self.tracked >= min_peaks) | (self.shown & (self.count >= min_peaks))
+        return found & ((self.loose <= self.tracked) | (self.loose < 2 * min_peaks))
 
     def dense(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows as a dense matrix, shape (n, n_columns)."""
-        owner, disks = self._feature_disks(rows)
+        owner, entries = self._entries(rows)
         out = np.zeros((rows.size, self.n_columns), np.float32)
-        out[owner, self.column[disks]] = self.value[disks]
+        out[owner, self.column[entries]] = self.value[entries]
         return out
 
     def sparse(self, n_positions: int) -> csr_array:
         """All rows as they were before they got unit norm, shape (n_positions, n_columns)."""
         rows = np.arange(min(n_positions, self.count.size))
-        owner, disks = self._feature_disks(rows)
-        values = self.value[disks] * self.norm[rows][owner]
-        return csr_array((values, (owner, self.column[disks])), shape=(n_positions, self.n_columns))
+        owner, entries = self._entries(rows)
+        values = self.value[entries] * self.norm[rows][owner]
+        return csr_array((values, (owner, self.column[entries])), shape=(n_positions, self.n_columns))
 
-    def _feature_disks(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Place in `rows` and number of each disk that is a feature."""
+    def packed(self) -> FeatureView:
+        """A copy with the rows in order and nothing between them."""
+        _, entries = self._entries(np.arange(self.count.size))
+        return FeatureView(
+            column=self.column[entries],
+            value=self.value[entries],
+            start=np.cumsum(self.count, dtype=np.int64) - self.count,
+            count=self.count.copy(),
+            norm=self.norm.copy(),
+            tracked=self.tracked.copy(),
+            loose=self.loose.copy(),
+            shown=self.shown.copy(),
+            n_columns=self.n_columns,
+        )
+
+    def _entries(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Place in `rows`, and place in the pool, of each entry."""
         counts = self.count[rows]
         owner = np.repeat(np.arange(rows.size), counts)
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        disks = np.repeat(self.start[rows], counts) + within
-        used = self.column[disks] >= 0
-        return owner[used], disks[used]
+        return owner, np.repeat(self.start[rows], counts) + within
 
 
 class FeatureTable:
@@ -120,7 +132,9 @@ class FeatureTable:
     ) -> None:
         half = [int(np.ceil((n // 2) / geometry.sampling * _OVERSAMPLING)) for n in geometry.shape]
         self._lookup = MapGeometry(shape=(2 * half[0] + 1, 2 * half[1] + 1), sampling=_OVERSAMPLING)
-        self._power = FEATURE_POWER[config.feature]
+        self.power = FEATURE_POWER[config.feature]
+        self._presence = config.presence
+        self._contrast = config.contrast
         self._match_radius = match_radius
         self._center_radius = center_radius
         self.reset()
@@ -131,13 +145,20 @@ class FeatureTable:
         self._distance = np.zeros(self._lookup.shape, np.float32)
         self._columns = np.zeros(0, np.int32)
         self._n_columns = 0
+        self._matched = np.full(0, -1, np.int32)
         self._column = np.zeros(0, np.int32)
         self._value = np.zeros(0, np.float32)
+        self._end = 0
         self._start = np.zeros(0, np.int64)
         self._count = np.zeros(0, np.int32)
+        self._room = np.zeros(0, np.int32)
+        self._seen = np.zeros(0, np.bool_)
         self._norm = np.zeros(0, np.float32)
         self._tracked = np.zeros(0, np.int32)
         self._loose = np.zeros(0, np.int32)
+        self._shown = np.zeros(0, np.bool_)
+        self._faintest = np.zeros(0, np.int16)
+        self.forced = ForcedStore()
 
     def track(self, peaks: TrackedPeaks) -> None:
         """Use these peaks from now on; rows follow when they are next updated."""
@@ -145,9 +166,15 @@ class FeatureTable:
         paint_owners(bins, self._match_radius * _OVERSAMPLING, self._owner, self._distance)
         self._columns = peaks.peak_id.copy()
         self._n_columns = max(self._n_columns, int(peaks.peak_id.max(initial=-1)) + 1)
+        self.forced.track(peaks)
+        self._faintest = np.zeros(0, np.int16)
 
     def update(
-        self, vectors: Vectors, positions: NDArray[np.int64], origins: NDArray[np.float32]
+        self,
+        vectors: Vectors,
+        positions: NDArray[np.int64],
+        origins: NDArray[np.float32],
+        changing: Callable[[NDArray[np.int64]], None] | None = None,
     ) -> NDArray[np.bool_]:
         """Compute the rows of some positions again; returns which of them changed.
 
@@ -157,39 +184,115 @@ class FeatureTable:
             Scan indices that have been seen.
         origins : NDArray[np.float32], shape (n, 2)
             Their origins in detector pixels.
+        changing : callable, optional
+            Told which positions are about to change, while `view` still shows them as they were.
         """
         self._make_room(vectors)
         n = positions.size
-        start, count = vectors.start[positions], vectors.count[positions]
         tracked, loose = np.zeros(n, np.int32), np.zeros(n, np.int32)
-        changed = np.equal(self._count[positions], 0)
-        self._start[positions], self._count[positions] = start, count
+        changed = ~self._seen[positions]
+        self._seen[positions] = True
         moved = np.zeros(n, np.bool_)
         match_disks(
             vectors.qx,
             vectors.qy,
             vectors.intensity,
-            start,
-            count,
+            vectors.start[positions],
+            vectors.count[positions],
             np.ascontiguousarray(origins, np.float32),
             self._owner,
             _OVERSAMPLING,
             self._center_radius,
             self._columns,
             np.full(self._columns.size, -1, np.int64),
-            self._column,
+            self._matched,
             tracked,
             loose,
             moved,
         )
         changed |= moved
         self._tracked[positions], self._loose[positions] = tracked, loose
-        self._scale(vectors, positions[changed])
+        if changing is not None:
+            changing(positions[changed])
+        self._write(vectors, positions[changed])
         return changed
+
+    def measure(
+        self,
+        vectors: Vectors,
+        positions: NDArray[np.int64],
+        origins: NDArray[np.float32],
+        measured: ForcedIntensities,
+    ) -> None:
+        """Take what was measured at the places of `forced`, and compute the rows of these positions again.
+
+        A disk that belongs to no tracked peak makes the peaks beside it unknown. `origins` are those of
+        `positions`, as in `update`.
+        """
+        self.forced.put(positions, measured)
+        self.forced.shadow(vectors, self._matched, positions, origins, self._center_radius / 1.5)
+        self._write(vectors, positions)
+
+    def judge(
+        self,
+        vectors: Vectors,
+        positions: NDArray[np.int64],
+        patterns: NDArray[np.float32],
+        changing: Callable[[NDArray[np.int64]], None] | None = None,
+    ) -> NDArray[np.int64]:
+        """Look where the measured light shows one of the classes; returns the positions where that is news.
+
+        Only there the light is part of the features: a halo or rings of tiny crystals light up many peaks too.
+
+        Parameters
+        ----------
+        positions : NDArray[np.int64], shape (n,)
+            Scan indices that have been seen.
+        patterns : NDArray[np.float32], shape (n_classes, n_columns)
+            Feature values of each class; columns younger than they are do not count.
+        changing : callable, optional
+            As in `update`.
+        """
+        columns = self._columns[self._columns < patterns.shape[1]].astype(np.int64)
+        measured = positions[self.forced.stamp[positions] > 0]
+        news: list[NDArray[np.int64]] = []
+        for first in range(0, measured.size, _BLOCK):
+            part = measured[first : first + _BLOCK]
+            contrast = class_contrast(self.forced.roots(part, columns), patterns[:, columns])
+            shown = contrast.max(axis=1, initial=0.0) >= self._contrast
+            news.append(part[shown != self._shown[part]])
+        changed = np.concatenate([*news, np.zeros(0, np.int64)])
+        if changing is not None:
+            changing(changed)
+        self._shown[changed] = ~self._shown[changed]
+        self._write(vectors, changed)
+        return changed
+
+    def _learn_faintest(self, vectors: Vectors) -> None:
+        """Light that is next to nothing for its peak, from what the disks found there have.
+
+        Where the frames are bright, the structure of an amorphous background is significant at many peaks, but
+        far below what a crystal would have there.
+        """
+        step = max(1, vectors.qx.size // _SAMPLE)
+        column = self._matched[: vectors.qx.size : step]
+        root = np.sqrt(np.maximum(vectors.intensity[::step], 0))[column >= 0]
+        column = column[column >= 0]
+        number = np.maximum(np.bincount(column, minlength=self._n_columns), 1)
+        mean = np.bincount(column, root, minlength=self._n_columns) / number
+        slots = np.flatnonzero(self.forced.column_of >= 0)
+        faintest = np.sqrt(_FAINT) * mean[self.forced.column_of[slots]] / ROOT_UNIT
+        self._faintest = np.zeros(self.forced.column_of.size, np.int16)
+        self._faintest[slots] = np.minimum(faintest, np.iinfo(np.int16).max)
 
     def snapshot(self) -> FeatureView:
         """Copy of the present rows."""
-        return copy.deepcopy(self.view)
+        return self.view.packed()
+
+    @property
+    def matched(self) -> NDArray[np.int32]:
+        """Feature column of each disk, -1 for none, -2 for the direct beam; not to be written to."""
+        return self._matched
 
     @property
     def view(self) -> FeatureView:
@@ -202,34 +305,72 @@ class FeatureTable:
             norm=self._norm,
             tracked=self._tracked,
             loose=self._loose,
+            shown=self._shown,
             n_columns=self._n_columns,
         )
 
-    def _scale(self, vectors: Vectors, positions: NDArray[np.int64]) -> None:
-        norm = np.zeros(positions.size, np.float32)
-        feature_rows(
-            vectors.intensity,
-            self._column,
+    def _write(self, vectors: Vectors, positions: NDArray[np.int64]) -> None:
+        forced, n = self.forced, positions.size
+        if self._faintest.size != forced.column_of.size:
+            self._learn_faintest(vectors)
+        rows: tuple[Any, ...] = (
+            positions,
+            self._matched,
             vectors.start[positions],
             vectors.count[positions],
-            self._power,
-            self._value,
-            norm,
+            forced.root,
+            forced.significance,
+            self._faintest,
+            self._shown,
+            forced.stamp,
+            forced.version,
+            forced.slot_of,
+            forced.column_of,
+            forced.least(self._presence),
         )
-        self._norm[positions] = norm
+        count, norm = np.zeros(n, np.int32), np.zeros(n, np.float32)
+        count_entries(*(*rows, count))
+        self._find_room(positions, count)
+        start = self._start[positions]
+        more = vectors.intensity, self.power, start, count, self._column, self._value, norm
+        fill_rows(*(*rows, *more))
+        self._count[positions], self._norm[positions] = count, norm
+
+    def _find_room(self, positions: NDArray[np.int64], needed: NDArray[np.int32]) -> None:
+        """Move the rows that do not fit where they are to the end of the pool."""
+        if self._end + int(needed.sum()) > self._column.size:
+            self._count[positions] = 0  # they are written anew: nothing of them is worth keeping
+            self._pack(int(needed.sum()))
+        outgrown = needed > self._room[positions]
+        rows, room = positions[outgrown], needed[outgrown]
+        total = int(room.sum())
+        self._start[rows] = self._end + np.cumsum(room) - room
+        self._count[rows] = 0
+        self._room[rows] = room
+        self._end += total
+
+    def _pack(self, needed: int) -> None:
+        """Close the gaps between rows, with room at the end for as much again."""
+        packed = self.view.packed()
+        self._end = packed.column.size
+        self._start, self._room = packed.start, packed.count.copy()
+        room = 2 * (self._end + needed)
+        self._column, self._value = _grown(packed.column, room, -1), _grown(packed.value, room, 0)
 
     def _make_room(self, vectors: Vectors) -> None:
         n_disks, n_positions = vectors.qx.size, vectors.count.size
-        if n_disks > self._column.size:
-            room = max(n_disks, 2 * self._column.size)
-            self._column = _grown(self._column, room, -1)
-            self._value = _grown(self._value, room, 0)
+        if n_disks > self._matched.size:
+            self._matched = _grown(self._matched, max(n_disks, 2 * self._matched.size), -1)
         if n_positions > self._count.size:
             self._start = _grown(self._start, n_positions, 0)
             self._count = _grown(self._count, n_positions, 0)
+            self._room = _grown(self._room, n_positions, 0)
+            self._seen = _grown(self._seen, n_positions, 0)
             self._norm = _grown(self._norm, n_positions, 0)
             self._tracked = _grown(self._tracked, n_positions, 0)
             self._loose = _grown(self._loose, n_positions, 0)
+            self._shown = _grown(self._shown, n_positions, 0)
+            self.forced.make_room(n_positions)
 
 
 def _grown(values: NDArray[T], room: int, fill: int) -> NDArray[T]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 from livebragg.classify.features import FEATURE_POWER as _POWER
 from livebragg.classify.features import FeatureView
 from livebragg.classify.nmf import Factors
+from livebragg.classify.order import Fading
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.model import NOT_CLASSIFIED, AnalysisEvent, ClassFamily
 
@@ -69,6 +72,7 @@ class ClassLabeler:
         self.events: deque[AnalysisEvent] = deque(maxlen=1000)
         self._family_ids: dict[ClassFamily, int] = {}
         self._component_ids: dict[int, int] = {}
+        self._variant_ids: dict[int, int] = {}
         self._directions: dict[int, NDArray[np.float32]] = {}
         self._direction_ids: list[int] = []
         self._maps = ClassMaps(
@@ -81,12 +85,24 @@ class ClassLabeler:
         )
 
     def update(
-        self, features: FeatureView, factors: Factors, seen: NDArray[np.bool_], *, others: bool = True
+        self,
+        features: FeatureView,
+        factors: Factors,
+        seen: NDArray[np.bool_],
+        order: NDArray[np.float32] | None = None,
+        fadings: Mapping[int, Fading] = MappingProxyType({}),
+        *,
+        others: bool = True,
     ) -> None:
         """Label all positions anew.
 
         Parameters
         ----------
+        order : NDArray[np.float32], shape (n_positions,), optional
+            Order parameter, NaN where there is none: below a half, the position belongs to the disordered
+            variant of its class.
+        fadings : mapping of int to Fading
+            The components that fade, by id.
         seen : NDArray[np.bool_], shape (n_positions,)
             Positions that have arrived.
         others : bool
@@ -115,8 +131,12 @@ class ClassLabeler:
         self._label_crystals(factors, crystal, labels, confidence)
         for index, component in enumerate(factors.component_ids):
             number = self._component_ids[int(component)]
-            weight = factors.weights[:, index] * features.norm
-            rows.append((number, "crystal", weight, factors.patterns[index]))
+            weight, pattern = factors.weights[:, index] * features.norm, factors.patterns[index]
+            if order is not None and int(component) in fadings:
+                variant, part, faded = self._divide(int(component), number, order, labels, pattern, fadings)
+                rows.append((variant, "crystal", weight * (1 - part), faded))
+                weight = weight * part
+            rows.append((number, "crystal", weight, pattern))
         rows.sort(key=lambda row: row[0])
         self._maps = ClassMaps(
             class_ids=np.array([row[0] for row in rows], np.int16),
@@ -131,11 +151,30 @@ class ClassLabeler:
         """The present classes."""
         return self._maps
 
+    def _divide(
+        self,
+        component: int,
+        number: int,
+        order: NDArray[np.float32],
+        labels: NDArray[np.int16],
+        pattern: NDArray[np.float32],
+        fadings: Mapping[int, Fading],
+    ) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
+        """Give the disordered positions of a class a label of their own; returns its id, the ordered part of
+        every position, and the pattern without what fades."""
+        if component not in self._variant_ids:
+            self._variant_ids[component] = self.new_id("crystal", f"disordered variant of {number}")
+        variant = self._variant_ids[component]
+        labels[(labels == number) & (order < 0.5)] = variant
+        faded = pattern.copy()
+        faded[fadings[component].fading] = 0.0
+        return variant, np.nan_to_num(order, nan=1.0), faded / max(float(np.sqrt((faded**2).sum())), 1e-9)
+
     def _faint(self, features: FeatureView, factors: Factors) -> NDArray[np.bool_]:
         """Positions with much less Bragg intensity than their class and its spread: mostly something else."""
         faint = np.zeros(features.norm.size, np.bool_)
         lead = factors.weights.argmax(axis=1) if factors.component_ids.size else np.zeros(faint.size, np.int64)
-        known = (features.tracked >= self._config.min_peaks) & (factors.weights.sum(axis=1) > 0)
+        known = features.crystalline(self._config.min_peaks) & (factors.weights.sum(axis=1) > 0)
         power = 1 / max(_POWER[self._config.feature], 0.25)
         for component in range(factors.component_ids.size):
             members = np.flatnonzero(known & (lead == component))
@@ -202,9 +241,11 @@ class ClassLabeler:
             self._family_ids[family] = self.new_id(family)
         return self._family_ids[family]
 
-    def new_id(self, family: ClassFamily) -> int:
+    def new_id(self, family: ClassFamily, detail: str = "") -> int:
         """Permanent id of a new class."""
-        event = AnalysisEvent(positions_seen=self._seen, kind="class_born", subject=self._next_id, detail=family)
+        event = AnalysisEvent(
+            positions_seen=self._seen, kind="class_born", subject=self._next_id, detail=detail or family
+        )
         self.events.append(event)
         self._next_id += 1
         return self._next_id - 1

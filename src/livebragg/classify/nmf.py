@@ -30,6 +30,8 @@ _COHERENT = 0.5
 """Domains of a specimen reach 0.6 to 1 in `coherence`, classes that divide one domain by chance 0 to 0.2."""
 _SCATTERED = 0.3
 """Components that lead at positions less coherent than this are chance resemblances, not domains."""
+_WITNESSES = 0.25
+"""Part of a component's positions where enough disks must have been found."""
 _EVENTS = 1000
 
 
@@ -74,6 +76,7 @@ class GrowingNMF:
         self._ids = np.zeros(0, np.int32)
         self._next_id = 0
         self._cursor = 0
+        self._doubtful: set[int] = set()
         self._split_tested: dict[int, int] = {}
         self._join_tested: dict[tuple[int, int], int] = {}
         self._buffer: deque[int] = deque(maxlen=self._config.novelty_buffer)
@@ -84,11 +87,35 @@ class GrowingNMF:
         """Components alive."""
         return int(self._ids.size)
 
+    def witnessed(self, features: FeatureView) -> NDArray[np.float32]:
+        """Patterns, shape (n, n_columns), of the components that disks bear witness to.
+
+        A component that leads mostly where too few disks were found is a halo, or another light that is no
+        crystal's: from then on light alone does not make a position belong to it.
+        """
+        state, least = self._state, self._config.min_peaks
+        rows = np.flatnonzero(state.coded)
+        if rows.size:
+            leader = state.leaders(rows)
+            led = np.bincount(leader, minlength=self.n_components)
+            found = np.bincount(leader[features.tracked[rows] >= least], minlength=self.n_components)
+            doubtful = (led >= self._config.min_class_positions) & (found < _WITNESSES * led)
+            self._doubtful |= {int(number) for number in self._ids[doubtful]}
+        trusted = [index for index, number in enumerate(self._ids) if int(number) not in self._doubtful]
+        return state.dictionary.T[trusted]
+
     @property
     def residual(self) -> float:
         """Mean unexplained part of the squared features over the coded rows."""
         known = self._state.novelty[self._state.coded]
         return float(known.mean()) if known.size else 0.0
+
+    def forget(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
+        """Take rows out that are about to change, while `features` still shows them as they were.
+
+        Without it `update` gives the same, at the cost of counting all rows again.
+        """
+        self._state.take_out(features, rows)
 
     def update(self, features: FeatureView, changed: NDArray[np.int64]) -> None:
         """Code rows that are new or changed, improve the components, look for new ones.
@@ -204,6 +231,8 @@ class GrowingNMF:
         """Whether positions lie together, among those with the same leading component, or are so unexplained
         that it does not matter."""
         state = self._state
+        if self._is_scattered(group):
+            return False
         if self.n_components == 0 or np.median(state.novelty[group]) > _CERTAIN:
             return True
         leader = np.bincount(state.leaders(group)).argmax()
@@ -225,7 +254,7 @@ class GrowingNMF:
             return
         leader = self._state.leaders(coded)
         for index in range(self.n_components):
-            members = coded[leader == index]
+            members = _alike_measured(features, coded[leader == index])
             tested = self._split_tested.get(int(self._ids[index]), self._config.birth_members)
             if members.size >= 1.2 * tested:
                 self._split_tested[int(self._ids[index])] = members.size
@@ -298,12 +327,18 @@ class GrowingNMF:
         scattered = [
             index
             for index in range(self.n_components)
-            if (leader == index).any() and coherence(coded[leader == index], coded[leader != index]) < _SCATTERED
+            if (leader == index).any() and self._is_scattered(coded[leader == index])
         ]
         if len(scattered) == self.n_components:
             return
         for index in reversed(scattered):
             self._kill(features, index, f"its {(leader == index).sum()} positions lie scattered")
+
+    def _is_scattered(self, members: NDArray[np.int64]) -> bool:
+        """Whether positions lie nowhere together, among all that were seen; what is everywhere does not count."""
+        if 2 * members.size > self._state.coded.size:
+            return False
+        return coherence(np.sort(members), _others(members, self._state.coded.size)) < _SCATTERED
 
     def _kill(self, features: FeatureView, index: int, why: str) -> None:
         self._log("component_died", int(self._ids[index]), why)
@@ -328,6 +363,19 @@ class GrowingNMF:
     def _log(self, kind: str, subject: int, detail: str) -> None:
         seen = int(self._state.coded.sum())
         self.events.append(AnalysisEvent(positions_seen=seen, kind=kind, subject=subject, detail=detail))
+
+
+def _alike_measured(features: FeatureView, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The larger of two groups: rows with measured light, and rows of disks alone, which differ by that."""
+    shown = features.shown[rows]
+    return rows[shown] if 2 * shown.sum() >= rows.size else rows[~shown]
+
+
+def _others(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """All of the first `n` rows but these."""
+    other = np.ones(n, np.bool_)
+    other[rows] = False
+    return np.flatnonzero(other)
 
 
 def _sample(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:

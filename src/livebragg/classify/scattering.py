@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from livebragg.classify.features import FeatureView, Vectors
+from livebragg.classify.forced import Vectors
 from livebragg.model import RadialBatch
 
 RadialReader = Callable[[NDArray[np.int64]], RadialBatch]
@@ -172,10 +172,13 @@ class Scattering:
         self,
         positions: NDArray[np.int64],
         vectors: Vectors,
-        features: FeatureView,
+        column: NDArray[np.int32],
         origins: NDArray[np.float32],
     ) -> None:
-        """Sort the disks of some positions into tracked ones, bright others, and speckle."""
+        """Sort the disks of some positions into tracked ones, bright others, and speckle.
+
+        `column` is the tracked peak of each disk, below 0 for none.
+        """
         owner, disk = _disks_of(positions, vectors)
         q = np.stack([vectors.qx[disk], vectors.qy[disk]], axis=1) - origins[owner]
         radius = np.hypot(*q.T)
@@ -185,7 +188,7 @@ class Scattering:
         part = vectors.intensity[disk] / total[owner]
         nearest = np.abs(self._radii[None, :] - radius[:, None]).argmin(axis=1) if radius.size else owner
         below = self._smooth[positions[owner], nearest] * np.pi * self._probe_radius**2 + 1.0 / total[owner]
-        tracked = features.column[disk] >= 0
+        tracked = column[disk] >= 0
         bright = part > _CONTRAST * below
         n = positions.size
         other = np.bincount(owner, bright & ~tracked, n)

@@ -85,6 +85,17 @@ class ClassifyConfig:
 
     feature: Literal["boolean", "intensity", "sqrt_intensity"] = "sqrt_intensity"
     """Value of a disk at a tracked peak; the square root levels the Poisson variance."""
+    forced_photometry: bool = True
+    """Measure the light at every tracked peak in every frame, whether a disk was found there or not."""
+    presence: float = 1.6
+    """Significance, in standard errors, from which measured light is a feature."""
+    contrast: float = 5.0
+    """Significance with which the light at the peaks of a class must stand out for a position where fewer than
+    `min_peaks` disks were found."""
+    backfill: int = 256
+    """Positions measured per refresh, the newest first; the others wait for a later one, or for the end."""
+    final_backfill: int = 65536
+    """Positions measured at the end, those with the fewest disks first."""
     min_peaks: int = 3
     """Tracked peaks a position needs to belong to a crystalline class."""
     polycrystal_min_disks: int = 8
@@ -139,12 +150,16 @@ class ClassifyConfig:
         )
         _require(0 <= self.min_share < 1, "classify.min_share", self.min_share, "from 0 to below 1")
         _require(self.sparsity >= 0, "classify.sparsity", self.sparsity, "at least 0")
+        _require(self.contrast >= 0, "classify.contrast", self.contrast, "at least 0")
         for key, least in _LEAST.items():
             value = getattr(self, key)
             _require(value >= least, f"classify.{key}", value, f"at least {least}")
 
 
 _LEAST = {
+    "presence": 0,
+    "backfill": 0,
+    "final_backfill": 0,
     "min_peaks": 1,
     "polycrystal_min_disks": 1,
     "novelty_buffer": 20,

@@ -1,6 +1,6 @@
 """Bragg disks: what the probe looks like, where its copies are in a frame, and what else a frame tells."""
 
-from livebragg.detect.analyzer import FrameAnalyzer
+from livebragg.detect.analyzer import FrameAnalyzer, build_detector
 from livebragg.detect.detector import DiskDetector, FrameHealth
 from livebragg.detect.frame_profiles import profile_radii
 from livebragg.detect.measure import measure_probe
@@ -18,6 +18,7 @@ __all__ = [
     "ProbeTemplate",
     "RadialProfiler",
     "RadialProfiles",
+    "build_detector",
     "ellipse_matrix",
     "frames_of_region",
     "measure_gain",

@@ -63,17 +63,7 @@ class FrameAnalyzer:
         self.probe_shape = probe_shape
         self.frame_shape = (int(frame_shape[0]), int(frame_shape[1]))
         self._check_center()
-        self._detector = DiskDetector(
-            ProbeTemplate.from_shape(probe_shape) if template is None else template,
-            self.frame_shape,
-            config.false_disks_per_frame or None,
-            min_spacing=config.min_spacing,
-            max_disks_per_frame=config.max_disks_per_frame,
-            gain=config.gain,
-            offset=config.offset,
-            read_noise=config.read_noise,
-            bad_pixels=bad_pixel_mask(config.bad_pixels, self.frame_shape),
-        )
+        self._detector = build_detector(probe_shape, self.frame_shape, config, template)
         masks = virtual_masks(probe_shape, self.frame_shape, VirtualConfig() if virtual is None else virtual)
         self._masks = pack_masks(masks)
         self._frames_masked = 0
@@ -138,3 +128,29 @@ class FrameAnalyzer:
                     f"the probe's centre {self.probe_shape.center} lies outside frames of {self.frame_shape} "
                     "pixels; set probe.center to (row, column) within the frame"
                 )
+
+
+def build_detector(
+    probe_shape: ProbeShape,
+    frame_shape: tuple[int, int],
+    config: DetectionConfig,
+    template: ProbeTemplate | None = None,
+) -> DiskDetector:
+    """Detector of a probe, as configured; `template` instead of the one that follows from the probe's shape.
+
+    Raises
+    ------
+    ConfigError
+        A bad pixel lies outside the frame.
+    """
+    return DiskDetector(
+        ProbeTemplate.from_shape(probe_shape) if template is None else template,
+        frame_shape,
+        config.false_disks_per_frame or None,
+        min_spacing=config.min_spacing,
+        max_disks_per_frame=config.max_disks_per_frame,
+        gain=config.gain,
+        offset=config.offset,
+        read_noise=config.read_noise,
+        bad_pixels=bad_pixel_mask(config.bad_pixels, frame_shape),
+    )

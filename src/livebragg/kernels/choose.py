@@ -111,9 +111,9 @@ def _noise_share(plan: Plan, scratch: Scratch, found: int) -> float:  # pragma: 
     Fewer where few electrons come in whole numbers (`_WHOLE`), and none where the `found` disks are.
     """
     rows, cols = plan.clean.shape
-    electrons = scratch.level.mean() * plan.whole_disk
+    electrons = float(scratch.level.mean()) * plan.whole_disk
     taken = found * math.pi * plan.edge**2 / (rows * cols)
-    return electrons / (electrons + _WHOLE) * max(1.0 - taken, _LEAST_FREE)
+    return float(electrons / (electrons + _WHOLE) * max(1.0 - taken, _LEAST_FREE))
 
 
 @part()

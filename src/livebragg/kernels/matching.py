@@ -104,33 +104,3 @@ def _owner_of(owner: NDArray[np.int16], dx: float, dy: float, sampling: float, c
     if 0 <= r < owner.shape[0] and 0 <= c < owner.shape[1]:
         return int(owner[r, c])
     return -1
-
-
-@njit(cache=True, nogil=True)
-def feature_rows(
-    intensity: NDArray[np.float32],
-    column: NDArray[np.int32],
-    start: NDArray[np.int64],
-    count: NDArray[np.int32],
-    power: float,
-    out_value: NDArray[np.float32],
-    out_norm: NDArray[np.float32],
-) -> None:
-    """Feature values ``intensity ** power``, each row scaled to unit norm.
-
-    `out_value` (n_disks,) is written for the disks of these rows, `out_norm` (n,) with what they were divided
-    by; 0 for rows without a tracked disk.
-    """
-    for i in range(start.size):
-        total = 0.0
-        for d in range(start[i], start[i] + count[i]):
-            out_value[d] = 0.0
-            if column[d] >= 0:
-                v = max(intensity[d], np.float32(0.0)) ** power
-                out_value[d] = v
-                total += v * v
-        norm = np.sqrt(total)
-        out_norm[i] = norm
-        if norm > 0.0:
-            for d in range(start[i], start[i] + count[i]):
-                out_value[d] /= norm

@@ -113,7 +113,7 @@ class Analyst:
                 with contextlib.suppress(LiveBraggError):
                     health = self._receiver_counters(run.opened.serial)
                     run.finish(self._revision, "aborted", "the pipeline failed", health)
-                run.close()
+            run.close()
         self._log.close()
 
     def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
@@ -174,6 +174,7 @@ class Analyst:
 
     def _forget_finished(self) -> None:
         for serial in [s for s, run in self._runs.items() if run.complete]:
+            self._runs[serial].close()
             del self._runs[serial], self._lookups[serial]
             self._opened.pop(serial, None)
 

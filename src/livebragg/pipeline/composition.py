@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.accumulate import ProfileStore, RegionProfile, VectorView
-from livebragg.classify import ClassLabeler, ClassMaps, Factors, FamilyClassifier, FeatureView, Scattering
+from livebragg.classify import ClassLabeler, ClassMaps, Factors, FamilyClassifier, FeatureTable, Scattering
+from livebragg.classify.order import Fading
 from livebragg.config.analysis import AnalysisConfig
 from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, AnalysisEvent, DetectedBatch, ProbeShape
 
@@ -71,12 +75,14 @@ class Composition:
 
     def update(
         self,
-        features: FeatureView,
+        features: FeatureTable,
         factors: Factors,
         vectors: VectorView,
         origins: NDArray[np.float32],
         changed: NDArray[np.int64],
         *,
+        order: NDArray[np.float32] | None = None,
+        fadings: Mapping[int, Fading] = MappingProxyType({}),
         final: bool = False,
     ) -> None:
         """Label all positions anew.
@@ -87,11 +93,13 @@ class Composition:
             In detector pixels; NaN where not seen.
         changed : NDArray[np.int64], shape (n,)
             Positions whose disks belong to other peaks than before.
+        order, fadings
+            Classes that fade, as for `ClassLabeler.update`.
         final : bool
             Take all positions again.
         """
         seen = vectors.count >= 0
-        self.labeler.update(features, factors, seen, others=not self.has_profiles)
+        self.labeler.update(features.view, factors, seen, order, fadings, others=not self.has_profiles)
         self._maps = self.labeler.snapshot()
         if not self.has_profiles:
             return
@@ -137,13 +145,13 @@ class Composition:
         self,
         positions: NDArray[np.int64],
         vectors: VectorView,
-        features: FeatureView,
+        features: FeatureTable,
         origins: NDArray[np.float32],
     ) -> NDArray[np.int64]:
         """Bring the signals up to date; returns all positions whose signal may have changed."""
         scattering = self._scattering
         scattering.average(scattering.lines_of(positions), self._profiles.at)
-        scattering.look_at_disks(positions, vectors, features, origins[positions])
+        scattering.look_at_disks(positions, vectors, features.matched, origins[positions])
         lines = scattering.lines_of(positions)
         scattering.average_disks(lines)
         cols = scattering.n_positions // scattering.n_lines

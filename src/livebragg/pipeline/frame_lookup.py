@@ -27,6 +27,14 @@ class FrameLookup(Protocol):
         """All frames that are left, in blocks ``(scan_index (n,), frames (n, rows, cols))``."""
         ...
 
+    def some(self, scan_index: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """Frames of some positions, one each (frames of one position added), in blocks as above; positions
+        whose frames are gone are left out.
+
+        `scan_index` rises.
+        """
+        ...
+
 
 class LogLookup:
     """Looks frames up in the frame log by the pieces that results came from."""
@@ -77,6 +85,28 @@ class LogLookup:
             if block is not None:
                 yield block
 
+    def some(self, scan_index: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """See `FrameLookup.some`."""
+        known = scan_index[scan_index < self._first.size]
+        known = known[self._first[known] >= 0]
+        whole = self._first[known] == self._last[known]
+        for number in np.unique(self._first[known[whole]]):
+            block = self._block(self._pieces[number])
+            if block is not None:
+                index, first = np.unique(block[0], return_index=True)
+                if index.size < block[0].size:  # several frames of a position in one piece
+                    yield from self._singly(np.intersect1d(index, known[whole]))
+                    continue
+                asked = np.isin(index, known[whole])
+                yield index[asked], block[1][first[asked]]
+        yield from self._singly(known[~whole])
+
+    def _singly(self, scan_index: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        for position in scan_index:
+            frame = self.frame(int(position))
+            if frame is not None:
+                yield np.array([position], np.int64), frame[np.newaxis]
+
     def _index(self, piece: Piece) -> NDArray[np.int64]:
         index = self._geometry.scan_index(np.arange(piece.first_frame, piece.first_frame + piece.n_frames))
         index[list(piece.skip)] = -1
@@ -118,3 +148,11 @@ class RecordingLookup:
         for start in range(0, self._recording.n_frames, self._block_frames):
             stop = min(start + self._block_frames, self._recording.n_frames)
             yield np.arange(start, stop, dtype=np.int64), self._recording.read(start, stop)
+
+    def some(self, scan_index: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """See `FrameLookup.some`."""
+        there = scan_index[(scan_index >= 0) & (scan_index < self._recording.n_frames)]
+        for start in np.unique(there // self._block_frames) * self._block_frames:
+            index = there[(there >= start) & (there < start + self._block_frames)]
+            stop = int(index[-1]) + 1
+            yield index, self._recording.read(int(index[0]), stop)[index - index[0]]

@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from livebragg.accumulate import (
     vector_map,
 )
 from livebragg.calibrate import OriginTracker, PeakTracker, pattern_origins
-from livebragg.classify import FeatureTable, FeatureView, GrowingNMF
+from livebragg.classify import FeatureTable, FeatureView, GrowingNMF, VariantFinder
 from livebragg.config.analysis import AnalysisConfig, TrackerConfig
 from livebragg.model import (
     VIRTUAL_IMAGES,
@@ -32,6 +33,7 @@ from livebragg.model import (
     AnalysisSnapshot,
     BraggPeaks,
     DetectedBatch,
+    ForcedIntensities,
     MapGeometry,
     ProbeShape,
 )
@@ -44,6 +46,19 @@ _FINAL_PASSES = 3
 _FINAL_LABELLINGS = 10
 _LEARN_AGAIN = 1.3
 """Growth of the scan after which the patterns are asked again how far measured origins can be believed."""
+
+
+class Photometer(Protocol):
+    """Measures light at given places of the frames of some positions."""
+
+    def measure(
+        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
+        """Part after part of `scan_index` with its intensities; positions without frames are left out.
+
+        `places` (k, 2) are relative to the origins, `origins` (n_positions, 2) are those of all positions.
+        """
+        ...
 
 
 class ScanAnalysis:
@@ -61,6 +76,8 @@ class ScanAnalysis:
         All thresholds.
     open_ended : bool
         The number of scan rows is not known; more are accepted.
+    photometer : Photometer, optional
+        Measures light at tracked peaks in the frames; without it only the disks that were found count.
     """
 
     def __init__(
@@ -70,7 +87,9 @@ class ScanAnalysis:
         probe: ProbeShape,
         config: AnalysisConfig | None = None,
         open_ended: bool = False,
+        photometer: Photometer | None = None,
     ) -> None:
+        self._photometer = photometer
         self._config = config = config or AnalysisConfig()
         self._scan_cols = scan_shape[1]
         self._open_ended = open_ended
@@ -96,6 +115,7 @@ class ScanAnalysis:
             center_radius=self._center_radius,
         )
         self._nmf = GrowingNMF(config.classify)
+        self._variants = VariantFinder()
         self._classes = Composition(scan_shape, probe, config)
         self.reset()
 
@@ -109,9 +129,12 @@ class ScanAnalysis:
             self._tracker,
             self._features,
             self._nmf,
+            self._variants,
             self._classes,
         ):
             part.reset()
+        self._order = np.zeros(0, np.float32)
+        self._judged_to = 0
         self._version = 0
         self._refreshed_at = 0
         self._learned_at = 0
@@ -131,6 +154,15 @@ class ScanAnalysis:
     def features(self) -> FeatureView:
         """The present feature rows; shared, not to be written to."""
         return self._features.view
+
+    @property
+    def order(self) -> NDArray[np.float32]:
+        """Order parameter of every position, 1 (ordered) to 0, shape scan_shape; NaN where no class fades."""
+        return self._on_scan(self._order, np.nan)
+
+    def dark_field(self, peak_id: int) -> NDArray[np.float32]:
+        """Light measured at one tracked peak in counts, shape scan_shape; NaN where it was not measured."""
+        return self._on_scan(self._features.forced.intensity(peak_id), np.nan)
 
     def add(self, batch: DetectedBatch) -> int:
         """Take the disks of some positions; returns how many were new.
@@ -167,13 +199,15 @@ class ScanAnalysis:
         if self._vectors.n_seen == self._refreshed_at:
             return
         self._refreshed_at = self._vectors.n_seen
-        features_changed = self._advance()
+        changed = self._advance()
+        measured = self._measure(self._config.classify.backfill)
+        changed = np.union1d(changed, np.union1d(measured, self._judge(self._next_to_judge(measured))))
         if self._vectors.n_seen >= _LEARN_AGAIN * self._learned_at:
             self._learn_origins()
         features = self._features.view
-        self._nmf.update(features, features_changed)
+        self._nmf.update(features, changed)
         self._nmf.refine(features)
-        self._relabel(features_changed)
+        self._relabel(changed)
 
     def finish(self) -> None:
         """Refine until nothing moves: all origins, a map binned afresh, all weights."""
@@ -185,10 +219,13 @@ class ScanAnalysis:
             changed = self._advance()
             self._learn_origins()
             self._nmf.update(self._features.view, changed)
+        measured = self._measure(self._config.classify.final_backfill, weakest=True)
+        self._nmf.update(self._features.view, measured)
+        self._nmf.update(self._features.view, self._judge(np.flatnonzero(self._vectors.snapshot().count >= 0)))
         self._map.tolerance = self._config.origin.rebin_tolerance
         self._nmf.finish(self._features.view)
         for step in range(_FINAL_LABELLINGS):
-            self._relabel(final=step == _FINAL_LABELLINGS - 1)
+            self._relabel(np.zeros(0, np.int64), final=step == _FINAL_LABELLINGS - 1)
         self._refreshed_at = self._vectors.n_seen
         self._finished = True
 
@@ -238,8 +275,49 @@ class ScanAnalysis:
         if peaks_changed:
             self._features.track(self._tracker.snapshot())
         affected = seen if peaks_changed else moved
-        changed = self._features.update(vectors, affected, self._map.binned_origins[affected])
+        changed = self._features.update(
+            vectors, affected, self._map.binned_origins[affected], changing=self._about_to_change
+        )
         return affected[changed]
+
+    def _about_to_change(self, positions: NDArray[np.int64]) -> None:
+        self._nmf.forget(self._features.view, positions)
+
+    def _next_to_judge(self, measured: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What was just measured, and the next few of the others in turn: classes come and change."""
+        known = np.flatnonzero(self._features.forced.stamp)
+        if known.size == 0:
+            return known
+        first = int(np.searchsorted(known, self._judged_to)) % known.size
+        take = min(self._config.classify.recode_budget, known.size)
+        self._judged_to = int(known[(first + take) % known.size])
+        return np.union1d(measured, np.take(known, np.arange(first, first + take), mode="wrap"))
+
+    def _judge(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the measured light shows a class, or no longer does; returns where that is news."""
+        if self._photometer is None or self._nmf.n_components == 0:
+            return np.zeros(0, np.int64)
+        vectors = self._vectors.snapshot()
+        patterns = self._nmf.witnessed(self._features.view)
+        return self._features.judge(vectors, positions, patterns, self._about_to_change)
+
+    def _measure(self, most: int, weakest: bool = False) -> NDArray[np.int64]:
+        """Measure the light at tracked peaks at positions where that is not up to date, the newest first (or
+        those with the fewest disks); returns those that were."""
+        if self._photometer is None or not self._config.classify.forced_photometry or most == 0:
+            return np.zeros(0, np.int64)
+        vectors, forced = self._vectors.snapshot(), self._features.forced
+        stale = forced.stale(np.flatnonzero(vectors.count >= 0))
+        order = -vectors.count[stale] if weakest else vectors.start[stale]
+        chosen = stale[np.argsort(order, kind="stable")][-most:]
+        measured: list[NDArray[np.int64]] = []
+        for index, values in self._photometer.measure(np.sort(chosen), forced.places, self._map.binned_origins):
+            self._about_to_change(index)
+            self._features.measure(vectors, index, self._map.binned_origins[index], values)
+            measured.append(index)
+        done = np.concatenate([*measured, np.zeros(0, np.int64)])
+        forced.give_up(np.setdiff1d(chosen, done))
+        return done
 
     def _learn_origins(self) -> None:
         vectors = self._vectors.snapshot()
@@ -247,15 +325,24 @@ class ScanAnalysis:
         order = seen[np.argsort(vectors.start[seen], kind="stable")]
         owner = np.repeat(order, vectors.count[order])
         disks = np.stack([vectors.qx, vectors.qy], axis=1)
-        column = self._features.view.column[: owner.size]
+        column = self._features.matched[: owner.size]
         self._origin.learn_from_patterns(*pattern_origins(disks, column, owner, self._tracker.snapshot()))
         self._learned_at = self._vectors.n_seen
 
-    def _relabel(self, changed: NDArray[np.int64] | None = None, *, final: bool = False) -> None:
-        vectors = self._vectors.snapshot()
+    def _relabel(self, changed: NDArray[np.int64], final: bool = False) -> None:
+        vectors, factors = self._vectors.snapshot(), self._nmf.snapshot()
         origins = _filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
-        changed = np.zeros(0, np.int64) if changed is None else changed
-        self._classes.update(self._features.view, self._nmf.snapshot(), vectors, origins, changed, final=final)
+        self._order = self._variants.update(self._features, factors, self._tracker.snapshot(), changed, final)
+        self._classes.update(
+            self._features,
+            factors,
+            vectors,
+            origins,
+            changed,
+            order=self._order,
+            fadings=self._variants.fadings,
+            final=final,
+        )
         self._version += 1
 
     def _bragg_numbers(self, peaks: BraggPeaks) -> NDArray[np.float32]:

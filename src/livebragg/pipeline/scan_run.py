@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -20,7 +21,9 @@ from livebragg.pipeline.class_patterns import DiskMask, MeanPatterns, PatternSam
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices, RateMeter
 from livebragg.pipeline.payloads import batch_of
+from livebragg.pipeline.photometer import FramePhotometer
 from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.results import ResultsWriter, unique_path
 from livebragg.wire.messages import AcquisitionOpened, DetectResult, FeedMessage
 
@@ -75,12 +78,21 @@ class ScanRun:
         self._notices = notices
         self._mark = notices.mark()
         acquisition, geometry = opened.acquisition, opened.geometry
+        self._photometer = FramePhotometer(
+            lookup,
+            probe,
+            acquisition.frame_shape,
+            config.detection,
+            template=vacuum_template(config),
+            threads=config.dispatch.workers or len(os.sched_getaffinity(0)),
+        )
         self.analysis = ScanAnalysis(
             geometry.scan_shape,
             acquisition.frame_shape,
             probe,
             config.analysis,
             open_ended=geometry.open_ended,
+            photometer=self._photometer,
         )
         self.lookup = lookup
         beam_radius = config.analysis.tracker.exclude_center * probe.radius
@@ -251,7 +263,8 @@ class ScanRun:
             self._results_failed(error)
 
     def close(self) -> None:
-        """Close the results file as it is."""
+        """Close the results file as it is, and end the threads."""
+        self._photometer.close()
         if self._writer is not None:
             self._writer.close()
 

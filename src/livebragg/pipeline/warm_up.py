@@ -5,11 +5,16 @@ The first start after an installation takes some seconds of compiling; later one
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, DetectedBatch, ProbeShape
+from livebragg.pipeline.photometer import FramePhotometer
 from livebragg.pipeline.scan_analysis import ScanAnalysis
 
 _SHAPE = (64, 64)
@@ -33,11 +38,22 @@ def warm_up_detection(config: Config) -> None:
 def warm_up_analysis(config: Config) -> None:
     """Run the whole analysis on a small scan."""
     probe = ProbeShape(radius=_RADIUS, edge_width=0.5, center=_SPOTS[0][:2])
-    analysis = ScanAnalysis(_SCAN, _SHAPE, probe, config.analysis)
+    photometer = FramePhotometer(_DarkFrames(), probe, _SHAPE, config.detection)
+    analysis = ScanAnalysis(_SCAN, _SHAPE, probe, config.analysis, photometer=photometer)
     analysis.add(_found_disks())
     analysis.refresh()
     analysis.finish()
     analysis.snapshot()
+    photometer.close()
+
+
+class _DarkFrames:
+    """A frame of nothing for every position."""
+
+    def some(self, scan_index: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        frames = np.zeros((scan_index.size, *_SHAPE), np.uint16)
+        frames.flags.writeable = False
+        yield scan_index, frames
 
 
 def _found_disks() -> DetectedBatch:

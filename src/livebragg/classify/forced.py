@@ -1,0 +1,200 @@
+"""Light measured at every tracked peak of every position, and which of it is still current."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.kernels.feature_rows import ROOT_UNIT, SIGNIFICANCE_UNIT, UNKNOWN, shadow_forced, store_forced
+from livebragg.model import ForcedIntensities, TrackedPeaks
+
+_MOVED = 0.5
+"""A peak that moved further than this since it was measured, in pixels, is measured again."""
+_GONE = np.iinfo(np.int32).max
+
+
+class Vectors(Protocol):
+    """Disks of a scan by position, as a vector store shows them."""
+
+    @property
+    def qx(self) -> NDArray[np.float32]: ...
+    @property
+    def qy(self) -> NDArray[np.float32]: ...
+    @property
+    def intensity(self) -> NDArray[np.float32]: ...
+    @property
+    def position_error(self) -> NDArray[np.float32]: ...
+    @property
+    def start(self) -> NDArray[np.int64]: ...
+    @property
+    def count(self) -> NDArray[np.int32]: ...
+
+
+class ForcedStore:
+    """Intensities at the tracked peaks, three bytes each, with exact bookkeeping.
+
+    The catalogue of peaks has a version that rises whenever a peak is new or has moved. Every slot remembers the
+    version at which its peak last changed, every position the version with which it was measured; a value is
+    current when the position's is not older.
+
+    Parameters
+    ----------
+    n_positions : int
+        Positions so far; `make_room` adds more.
+
+    Examples
+    --------
+    >>> from livebragg.model import TrackedPeaks
+    >>> one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
+    >>> peaks = TrackedPeaks(peak_id=np.array([7], np.int32), qx=9 * one, qy=zero, support=one,
+    ...                      significance=one, covariance=np.zeros((1, 2, 2), np.float32))
+    >>> store = ForcedStore(3)
+    >>> store.track(peaks)
+    >>> store.stale(np.arange(3)).tolist()
+    [0, 1, 2]
+    >>> value = np.array([[25.0]], np.float32)
+    >>> store.put(np.array([1]), ForcedIntensities(intensity=value, error=value / 5, usable=value / 25))
+    >>> store.stale(np.arange(3)).tolist(), store.intensity(7).tolist()
+    ([0, 2], [nan, 25.0, nan])
+    """
+
+    def __init__(self, n_positions: int = 0) -> None:
+        self._n_positions = n_positions
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._version = 0
+        self._place = np.zeros((0, 2), np.float32)
+        self._order = np.zeros(0, np.int64)
+        self.column_of = np.zeros(0, np.int32)
+        self.slot_of = np.zeros(0, np.int32)
+        self.version = np.zeros(0, np.int32)
+        self.stamp = np.zeros(self._n_positions, np.int32)
+        self._gone = np.zeros(self._n_positions, np.bool_)
+        self.root = np.zeros((self._n_positions, 0), np.int16)
+        self.significance = np.zeros((self._n_positions, 0), np.int8)
+
+    @property
+    def places(self) -> NDArray[np.float32]:
+        """Where to measure, shape (n_peaks, 2), relative to the origin in pixels."""
+        return self._place[self._order]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the measurements."""
+        return self.root.nbytes + self.significance.nbytes
+
+    def make_room(self, n_positions: int) -> None:
+        """Know at least so many positions."""
+        extra = n_positions - self.stamp.size
+        if extra > 0:
+            self.stamp = np.pad(self.stamp, (0, extra))
+            self._gone = np.pad(self._gone, (0, extra))
+            self.root = np.pad(self.root, ((0, extra), (0, 0)))
+            self.significance = np.pad(self.significance, ((0, extra), (0, 0)))
+
+    def track(self, peaks: TrackedPeaks) -> None:
+        """Take these peaks as the catalogue; slots of those that are gone are used again."""
+        self._free(np.setdiff1d(self.column_of[self.column_of >= 0], peaks.peak_id))
+        self._add_columns(int(peaks.peak_id.max(initial=-1)) + 1)
+        new = peaks.peak_id[self.slot_of[peaks.peak_id] < 0]
+        self._give_slots(new)
+        slots = self.slot_of[peaks.peak_id]
+        place = np.stack([peaks.qx, peaks.qy], axis=1)
+        moved = ~(np.hypot(*(place - self._place[slots]).T) <= _MOVED)
+        if moved.any():
+            self._version += 1
+            self.version[slots[moved]] = self._version
+            self._place[slots[moved]] = place[moved]
+        self._order = slots.astype(np.int64)
+
+    def stale(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of the positions for which some peak was not measured, unless their frames are gone."""
+        newest = self.version[self._order].max(initial=0)
+        return np.asarray(positions[(self.stamp[positions] < newest) & ~self._gone[positions]])
+
+    def put(self, positions: NDArray[np.int64], measured: ForcedIntensities) -> None:
+        """Take what was measured at `places`, in that order, for some positions."""
+        store_forced(measured.intensity, measured.error, positions, self._order, self.root, self.significance)
+        self.stamp[positions] = self._version
+
+    def shadow(
+        self,
+        vectors: Vectors,
+        column: NDArray[np.int32],
+        positions: NDArray[np.int64],
+        origins: NDArray[np.float32],
+        radius: float,
+    ) -> None:
+        """Call unknown what disks without a column (-1) light up within `radius` pixels."""
+        shadow_forced(
+            vectors.qx,
+            vectors.qy,
+            vectors.position_error,
+            column,
+            vectors.start[positions],
+            vectors.count[positions],
+            origins,
+            positions,
+            self._order,
+            self.places,
+            radius,
+            self.significance,
+        )
+
+    def give_up(self, positions: NDArray[np.int64]) -> None:
+        """Do not ask for these positions again: there are no frames of them."""
+        self._gone[positions] = True
+
+    def intensity(self, peak_id: int) -> NDArray[np.float32]:
+        """Dark-field signal of one peak at every position in counts; NaN where it is not current."""
+        slot = self.slot_of[peak_id] if 0 <= peak_id < self.slot_of.size else -1
+        if slot < 0:
+            return np.full(self.stamp.size, np.nan, np.float32)
+        current = (self.stamp >= self.version[slot]) & (self.significance[:, slot] != UNKNOWN)
+        root = self.root[:, slot].astype(np.float32) * ROOT_UNIT
+        return np.where(current, np.sign(root) * root**2, np.nan).astype(np.float32)
+
+    def current(self, positions: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which values of some positions and peaks are measured and up to date, shape (n, k)."""
+        slots = self.slot_of[columns]
+        there = (self.stamp[positions][:, None] >= self.version[slots]) & (slots >= 0)
+        return np.asarray(there & (self.significance[np.ix_(positions, slots)] != UNKNOWN))
+
+    def roots(self, positions: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Signed square roots of the intensities of some positions and peaks, shape (n, k); NaN: not current."""
+        value = self.root[np.ix_(positions, self.slot_of[columns])].astype(np.float32) * ROOT_UNIT
+        return np.where(self.current(positions, columns), value, np.nan).astype(np.float32)
+
+    def least(self, significance: float) -> int:
+        """A significance as it is stored."""
+        return round(significance / SIGNIFICANCE_UNIT)
+
+    def _free(self, columns: NDArray[np.int32]) -> None:
+        self.column_of[self.slot_of[columns]] = -1
+        self.slot_of[columns] = -1
+
+    def _add_columns(self, n_columns: int) -> None:
+        extra = n_columns - self.slot_of.size
+        if extra > 0:
+            self.slot_of = np.concatenate([self.slot_of, np.full(extra, -1, np.int32)])
+
+    def _give_slots(self, columns: NDArray[np.int32]) -> None:
+        free = np.flatnonzero(self.column_of < 0)
+        if free.size < columns.size:
+            self._add_slots(max(columns.size - free.size, 32))
+            free = np.flatnonzero(self.column_of < 0)
+        slots = free[: columns.size]
+        self.column_of[slots] = columns
+        self.slot_of[columns] = slots
+        self._place[slots] = np.nan
+
+    def _add_slots(self, extra: int) -> None:
+        self.column_of = np.concatenate([self.column_of, np.full(extra, -1, np.int32)])
+        self.version = np.pad(self.version, (0, extra))
+        self._place = np.pad(self._place, ((0, extra), (0, 0)))
+        self.root = np.pad(self.root, ((0, 0), (0, extra)))
+        self.significance = np.pad(self.significance, ((0, 0), (0, extra)))

@@ -1,0 +1,135 @@
+"""Which classes fade into a disordered variant, and how far each position has."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.classify.features import FeatureTable
+from livebragg.classify.nmf import Factors
+from livebragg.classify.order import Fading, find_fading
+from livebragg.model import TrackedPeaks
+
+_LEAST_FEATURE = 0.02
+"""Reflections of a class have at least this part of its unit pattern."""
+_PURE = 0.3
+"""Positions whose second component, or whose unexplained part, is larger are left out where fading is learned."""
+_CURRENT = 0.95
+"""Part of the reflections that must have been measured at a position to learn from it."""
+_SAMPLE = 3000
+_LEARN_AGAIN = 1.3
+_BLOCK = 8192
+
+
+class VariantFinder:
+    """Fading of the components of a factorisation, and the order parameter of every position.
+
+    A component is looked at again when it leads at a third more positions. What was found once stays, with its
+    ends adjusted, so that labels do not flicker.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.fadings: dict[int, Fading] = {}
+        """By permanent id of the component."""
+        self._learned_on: dict[int, int] = {}
+        self._order = np.zeros(0, np.float32)
+
+    def update(
+        self,
+        table: FeatureTable,
+        factors: Factors,
+        peaks: TrackedPeaks,
+        changed: NDArray[np.int64],
+        final: bool = False,
+    ) -> NDArray[np.float32]:
+        """Bring everything up to date; returns the order parameter of every position.
+
+        Parameters
+        ----------
+        table : FeatureTable
+            Rows and measured light.
+        factors : Factors
+            Of the same positions.
+        peaks : TrackedPeaks
+            The present peaks.
+        changed : NDArray[np.int64], shape (n,)
+            Positions whose features are new or differ from the last update.
+        final : bool
+            Learn everything anew, and forget what is not found any more.
+
+        Returns
+        -------
+        NDArray[np.float32], shape (n_positions,)
+            0 (disordered) to 1 (ordered); NaN where the leading component does not fade.
+        """
+        weights = factors.weights
+        coded = weights.max(axis=1, initial=0.0) > 0
+        leader = np.where(coded, weights.argmax(axis=1), -1) if weights.shape[1] else np.full(len(weights), -1)
+        ids = [int(number) for number in factors.component_ids]
+        self.fadings = {number: self.fadings[number] for number in self.fadings if number in ids}
+        learned = False
+        for index, number in enumerate(ids):
+            members = np.flatnonzero(leader == index)
+            if final or members.size >= _LEARN_AGAIN * self._learned_on.get(number, 40):
+                self._learned_on[number] = members.size
+                learned |= self._learn(number, index, members, table, factors, peaks, final)
+        self._order = np.pad(self._order, (0, len(weights) - self._order.size), constant_values=np.nan)
+        again = np.arange(len(weights)) if learned or final else changed
+        self._order[again] = np.nan
+        for index, number in enumerate(ids):
+            if number in self.fadings:
+                self._judge(self.fadings[number], again[leader[again] == index], table)
+        return self._order.copy()
+
+    def _learn(
+        self,
+        number: int,
+        index: int,
+        members: NDArray[np.int64],
+        table: FeatureTable,
+        factors: Factors,
+        peaks: TrackedPeaks,
+        final: bool,
+    ) -> bool:
+        """Look at one component; returns whether anything is new."""
+        pattern = factors.patterns[index]
+        known = peaks.peak_id < pattern.size
+        columns = peaks.peak_id[known].astype(np.int64)
+        place = np.stack([peaks.qx, peaks.qy], axis=1)[known]
+        use = pattern[columns] > _LEAST_FEATURE
+        weights = factors.weights[members].copy()
+        largest = weights[:, index].copy()
+        weights[:, index] = 0
+        pure = members[(weights.max(axis=1) < _PURE * largest) & (factors.novelty[members] < _PURE)]
+        sample = pure[:: max(1, pure.size // _SAMPLE)]
+        if table.forced.stamp.any():  # a peak that was not measured yet has not faded
+            sample = sample[table.forced.current(sample, columns[use]).mean(axis=1) > _CURRENT]
+        found = find_fading(_light(table, sample, columns[use]), place[use], columns[use])
+        before = self.fadings.get(number)
+        if found is not None:
+            self.fadings[number] = found
+        elif final:
+            self.fadings.pop(number, None)
+        return found is not None or (final and before is not None)
+
+    def _judge(self, fading: Fading, positions: NDArray[np.int64], table: FeatureTable) -> None:
+        columns = np.concatenate([fading.fading, fading.staying])
+        for first in range(0, positions.size, _BLOCK):
+            part = positions[first : first + _BLOCK]
+            self._order[part] = fading.order(_light(table, part, columns), columns)
+
+
+def _light(table: FeatureTable, positions: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Intensities of some positions and peaks: measured ones where there are, else those of disks."""
+    roots = table.forced.roots(positions, columns)
+    unknown = np.isnan(roots).any(axis=1)
+    intensity = np.sign(roots) * roots**2
+    if unknown.any():
+        rows = positions[unknown]
+        found = (table.view.dense(rows)[:, columns] * table.view.norm[rows, None]) ** (1 / max(table.power, 0.5))
+        intensity[unknown] = np.where(np.isnan(intensity[unknown]), found, intensity[unknown])
+    return np.asarray(intensity, np.float32)

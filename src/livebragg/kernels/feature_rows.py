@@ -1,0 +1,195 @@
+"""Feature rows from two witnesses: the disks that were found, and the light measured at every tracked peak."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+ROOT_UNIT = 0.125
+"""Unit in which square roots of measured intensities are stored."""
+SIGNIFICANCE_UNIT = 0.125
+"""Unit in which their significances are stored."""
+SURE_PLACE = 0.4
+"""Standard error of a disk's place, in pixels, below which it is known to belong to no peak."""
+UNKNOWN = -128
+"""Stored significance of what could not be measured."""
+
+
+@njit(cache=True, nogil=True)
+def store_forced(
+    intensity: NDArray[np.float32],
+    error: NDArray[np.float32],
+    positions: NDArray[np.int64],
+    slots: NDArray[np.int64],
+    out_root: NDArray[np.int16],
+    out_significance: NDArray[np.int8],
+) -> None:
+    """Write intensities (n, k) as signed roots and significances into rows `positions` and columns `slots`."""
+    for i in range(positions.size):
+        for k in range(slots.size):
+            v, e = float(intensity[i, k]), float(error[i, k])
+            if not (np.isfinite(v) and np.isfinite(e)):
+                out_root[positions[i], slots[k]] = 0
+                out_significance[positions[i], slots[k]] = UNKNOWN
+                continue
+            root = np.sqrt(abs(v)) / ROOT_UNIT
+            out_root[positions[i], slots[k]] = int(np.rint(np.sign(v) * min(root, 32767.0)))
+            z = v / max(e, 1e-6) / SIGNIFICANCE_UNIT
+            out_significance[positions[i], slots[k]] = int(np.rint(max(-127.0, min(z, 127.0))))
+
+
+@njit(cache=True, nogil=True)
+def shadow_forced(
+    qx: NDArray[np.float32],
+    qy: NDArray[np.float32],
+    position_error: NDArray[np.float32],
+    disk_column: NDArray[np.int32],
+    disk_start: NDArray[np.int64],
+    disk_count: NDArray[np.int32],
+    origin: NDArray[np.float32],
+    positions: NDArray[np.int64],
+    slots: NDArray[np.int64],
+    place: NDArray[np.float32],
+    radius: float,
+    out_significance: NDArray[np.int8],
+) -> None:
+    """Call unknown what was measured within `radius` pixels of a disk that belongs to no tracked peak.
+
+    Its light spills over to the peaks beside it. Disks whose place is not sure, as at low doses, may belong to
+    those peaks after all, and are left out. `disk_start`, `disk_count` and `origin` are those of
+    `positions`; `place` (k, 2) are the peaks in `slots`.
+    """
+    for i in range(positions.size):
+        for d in range(disk_start[i], disk_start[i] + disk_count[i]):
+            if disk_column[d] != -1 or position_error[d] > SURE_PLACE:
+                continue
+            x, y = qx[d] - origin[i, 0], qy[d] - origin[i, 1]
+            for k in range(slots.size):
+                dx, dy = place[k, 0] - x, place[k, 1] - y
+                if dx * dx + dy * dy < radius * radius:
+                    out_significance[positions[i], slots[k]] = UNKNOWN
+
+
+@njit(cache=True, nogil=True)
+def _is_lit(
+    root: NDArray[np.int16],
+    significance: NDArray[np.int8],
+    faintest: NDArray[np.int16],
+    p: int,
+    s: int,
+    least: int,
+) -> bool:
+    """Whether the light at a slot is significant, and not next to nothing for its peak."""
+    return bool(significance[p, s] >= least and root[p, s] >= faintest[s])
+
+
+@njit(cache=True, nogil=True)
+def count_entries(
+    positions: NDArray[np.int64],
+    disk_column: NDArray[np.int32],
+    disk_start: NDArray[np.int64],
+    disk_count: NDArray[np.int32],
+    root: NDArray[np.int16],
+    significance: NDArray[np.int8],
+    faintest: NDArray[np.int16],
+    shown: NDArray[np.bool_],
+    stamp: NDArray[np.int32],
+    version: NDArray[np.int32],
+    slot_of: NDArray[np.int32],
+    column_of: NDArray[np.int32],
+    least: int,
+    out_count: NDArray[np.int32],
+) -> None:
+    """Entries that `fill_rows` will write for each position, at most."""
+    for i in range(positions.size):
+        p = positions[i]
+        n = 0
+        for d in range(disk_start[i], disk_start[i] + disk_count[i]):
+            n += disk_column[d] >= 0
+        if shown[p] and stamp[p] > 0:
+            for s in range(column_of.size):
+                measured = column_of[s] >= 0 and stamp[p] >= version[s]
+                n += measured and _is_lit(root, significance, faintest, p, s, least)
+        out_count[i] = n
+
+
+@njit(cache=True, nogil=True)
+def fill_rows(
+    positions: NDArray[np.int64],
+    disk_column: NDArray[np.int32],
+    disk_start: NDArray[np.int64],
+    disk_count: NDArray[np.int32],
+    root: NDArray[np.int16],
+    significance: NDArray[np.int8],
+    faintest: NDArray[np.int16],
+    shown: NDArray[np.bool_],
+    stamp: NDArray[np.int32],
+    version: NDArray[np.int32],
+    slot_of: NDArray[np.int32],
+    column_of: NDArray[np.int32],
+    least: int,
+    intensity: NDArray[np.float32],
+    power: float,
+    row_start: NDArray[np.int64],
+    out_count: NDArray[np.int32],
+    out_column: NDArray[np.int32],
+    out_value: NDArray[np.float32],
+    out_norm: NDArray[np.float32],
+) -> None:
+    """Write the feature rows of some positions, each scaled to unit norm.
+
+    Where a position's light shows a class (`shown`), a peak was measured (`stamp` of the position not older than
+    `version` of the slot) and its light is significant, the measurement counts; elsewhere a disk that was found
+    does. The root of the intensity is
+    raised to ``2 * power``.
+
+    Parameters
+    ----------
+    positions : NDArray[np.int64], shape (n,)
+        Rows of `significance`, `root` and `stamp`.
+    disk_start, disk_count : shape (n,)
+        Disks of each of these positions.
+    faintest : NDArray[np.int16], shape (n_slots,)
+        Least stored root of each slot.
+    slot_of : NDArray[np.int32], shape (n_columns,)
+        Slot of each feature column, -1 for none.
+    column_of : NDArray[np.int32], shape (n_slots,)
+        The reverse.
+    least : int
+        Least stored significance.
+    row_start : NDArray[np.int64], shape (n,)
+        Where each row's entries go.
+    out_count, out_norm : shape (n,)
+        Entries of each row, and what they were divided by.
+    """
+    for i in range(positions.size):
+        p = positions[i]
+        e = row_start[i]
+        total = 0.0
+        if shown[p] and stamp[p] > 0:
+            for s in range(column_of.size):
+                measured = column_of[s] >= 0 and stamp[p] >= version[s]
+                if measured and _is_lit(root, significance, faintest, p, s, least):
+                    v = (root[p, s] * ROOT_UNIT) ** (2.0 * power)
+                    out_column[e], out_value[e] = column_of[s], v
+                    total += v * v
+                    e += 1
+        for d in range(disk_start[i], disk_start[i] + disk_count[i]):
+            j = disk_column[d]
+            if j < 0:
+                continue
+            s = slot_of[j]
+            measured = s >= 0 and shown[p] and stamp[p] > 0 and stamp[p] >= version[s]
+            if measured and _is_lit(root, significance, faintest, p, s, least):
+                continue
+            v = float(max(intensity[d], np.float32(0.0))) ** power
+            out_column[e], out_value[e] = j, v
+            total += v * v
+            e += 1
+        norm = np.sqrt(total)
+        out_norm[i] = norm
+        out_count[i] = e - row_start[i]
+        if norm > 0.0:
+            for k in range(row_start[i], e):
+                out_value[k] /= norm

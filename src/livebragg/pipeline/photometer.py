@@ -1,0 +1,95 @@
+"""Light at tracked peaks, measured in the frames of the log or of a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import local
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.config.detection import DetectionConfig
+from livebragg.detect import DiskDetector, ProbeTemplate, build_detector
+from livebragg.model import ForcedIntensities, ProbeShape
+
+_PART = 16
+"""Frames that a thread measures at a time."""
+
+
+class Frames(Protocol):
+    """The part of a `FrameLookup` that is needed here."""
+
+    def some(self, scan_index: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """See `livebragg.pipeline.frame_lookup.FrameLookup.some`."""
+        ...
+
+
+class FramePhotometer:
+    """Measures light at given places in frames that are looked up.
+
+    Frames are read by the caller's thread and measured by a few others, since the kernels release the GIL.
+
+    Parameters
+    ----------
+    lookup : Frames
+        Where the frames are.
+    probe : ProbeShape
+    frame_shape : tuple of int
+        ``(frame_rows, frame_cols)``.
+    config : DetectionConfig
+        Gain, offset and bad pixels, as for detection.
+    template : ProbeTemplate, optional
+        Instead of the one that follows from `probe`.
+    threads : int
+        Threads that measure.
+    """
+
+    def __init__(
+        self,
+        lookup: Frames,
+        probe: ProbeShape,
+        frame_shape: tuple[int, int],
+        config: DetectionConfig,
+        *,
+        template: ProbeTemplate | None = None,
+        threads: int = 1,
+    ) -> None:
+        self._lookup = lookup
+        self._what = probe, frame_shape, config, template
+        self._mine = local()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="photometry")
+
+    def measure(
+        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
+        """See `livebragg.pipeline.scan_analysis.Photometer`."""
+        if len(places) == 0:
+            return
+        for index, frames in self._lookup.some(scan_index):
+            parts = [slice(first, first + _PART) for first in range(0, index.size, _PART)]
+            tasks = [
+                self._pool.submit(self._measure, frames[part], places, origins[index[part]]) for part in parts
+            ]
+            for part, task in zip(parts, tasks, strict=True):
+                yield index[part], task.result()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def _measure(
+        self, frames: NDArray[np.generic], places: NDArray[np.float32], origins: NDArray[np.float32]
+    ) -> ForcedIntensities:
+        if not hasattr(self._mine, "detector"):
+            probe, frame_shape, config, template = self._what
+            self._mine.detector = build_detector(probe, frame_shape, config, template)
+        detector: DiskDetector = self._mine.detector
+        with_beam = np.concatenate([np.zeros((1, 2), places.dtype), places])  # it lights its surroundings
+        all_of_them = detector.measure_at(frames, with_beam, origins=origins)
+        return ForcedIntensities(
+            intensity=all_of_them.intensity[:, 1:],
+            error=all_of_them.error[:, 1:],
+            usable=all_of_them.usable[:, 1:],
+        )

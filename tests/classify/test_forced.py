@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from livebragg.classify.forced import ForcedStore
+from livebragg.model import ForcedIntensities, TrackedPeaks
+
+
+def tracked(places, ids):
+    places = np.asarray(places, np.float32).reshape(-1, 2)
+    one = np.ones(len(places), np.float32)
+    return TrackedPeaks(
+        peak_id=np.array(ids, np.int32), qx=places[:, 0], qy=places[:, 1], support=one, significance=one,
+        covariance=np.zeros((len(places), 2, 2), np.float32),
+    )  # fmt: skip
+
+
+def measured(values):
+    values = np.asarray(values, np.float32)
+    return ForcedIntensities(intensity=values, error=np.ones_like(values), usable=np.ones_like(values))
+
+
+@pytest.fixture
+def store():
+    store = ForcedStore(4)
+    store.track(tracked([(9, 0), (0, 12)], [3, 5]))
+    return store
+
+
+def test_a_new_peak_makes_all_positions_stale_and_only_its_own_values_old(store):
+    store.put(np.array([0, 2]), measured([[4, 9], [16, 25]]))
+    assert store.stale(np.arange(4)).tolist() == [1, 3]
+    store.track(tracked([(9, 0), (0, 12), (20, 20)], [3, 5, 6]))
+    assert store.stale(np.arange(4)).tolist() == [0, 1, 2, 3]
+    assert store.current(np.array([0, 1]), np.array([3, 5, 6])).tolist() == [[True, True, False], [False] * 3]
+    np.testing.assert_allclose(store.intensity(5), [9, np.nan, 25, np.nan])
+
+
+def test_a_peak_that_wanders_is_measured_again_however_slowly_it_goes(store):
+    store.put(np.arange(4), measured(np.ones((4, 2))))
+    for shift in (0.2, 0.4):
+        store.track(tracked([(9 + shift, 0), (0, 12)], [3, 5]))
+        assert store.stale(np.arange(4)).size == 0
+    store.track(tracked([(9.6, 0), (0, 12)], [3, 5]))
+    assert store.stale(np.arange(4)).size == 4
+    assert store.current(np.array([0]), np.array([3, 5])).tolist() == [[False, True]]
+
+
+def test_the_slot_of_a_peak_that_died_does_not_speak_for_its_successor(store):
+    store.put(np.arange(4), measured(np.full((4, 2), 7)))
+    store.track(tracked([(9, 0), (30, 1)], [3, 8]))
+    assert np.isnan(store.intensity(5)).all() and np.isnan(store.intensity(8)).all()
+    store.put(np.array([1]), measured([[1, 36]]))
+    np.testing.assert_allclose(store.intensity(8), [np.nan, 36, np.nan, np.nan])
+    assert np.isfinite(store.roots(np.array([1]), np.array([3, 8]))).all()
+
+
+def test_positions_without_frames_are_asked_for_once(store):
+    store.give_up(np.array([1, 2]))
+    assert store.stale(np.arange(4)).tolist() == [0, 3]
+
+
+def test_a_value_that_could_not_be_told_is_never_current(store):
+    store.put(np.array([0]), measured([[np.nan, 4]]))
+    assert store.current(np.array([0]), np.array([3, 5])).tolist() == [[False, True]]
+    assert store.stale(np.array([0])).size == 0
+
+
+def test_memory_is_three_bytes_a_value(store):
+    store.make_room(1000)
+    assert store.nbytes == 3 * store.root.size and len(store.root) == 1000

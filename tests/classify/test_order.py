@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+
+from livebragg.classify.order import find_fading, friedel_pairs
+
+COLUMNS = np.arange(40, dtype=np.int64) + 100
+
+
+def lattice(rng):
+    """Twenty reflections and their inverses, 14 of them superlattice ones and a third as bright."""
+    half = rng.uniform(-40, 40, (20, 2))
+    place = np.concatenate([half, -half]).astype(np.float32)
+    fades = np.tile(np.arange(20) < 7, 2)
+    strength = np.tile(rng.uniform(60, 200, 20), 2)
+    strength[fades] /= 3
+    return place, fades, strength
+
+
+def frames(rng, order, strength, fades, tilt=0.0, n=600):
+    """Intensities of positions whose superlattice reflections have `order` of their full light."""
+    share = np.where(fades, order[:, None], 1.0)
+    lean = 1 + tilt * rng.uniform(-1, 1, (n, 1)) * np.repeat([1, -1], 20) * rng.uniform(0.5, 1, 40)
+    thickness = rng.uniform(0.8, 1.2, (n, 1))
+    return rng.poisson(strength * share * lean * thickness).astype(np.float32)
+
+
+def test_reflections_that_fade_together_are_found_and_measure_the_order():
+    rng = np.random.default_rng(0)
+    place, fades, strength = lattice(rng)
+    order = np.clip(np.linspace(-0.2, 1.2, 600), 0, 1)
+    intensity = frames(rng, order, strength, fades, tilt=0.4)
+    fading = find_fading(intensity, place, COLUMNS)
+    assert sorted(fading.fading) == sorted(COLUMNS[fades])
+    assert sorted(fading.staying) == sorted(COLUMNS[~fades])
+    measured = fading.order(intensity, COLUMNS)
+    assert np.abs(measured - order).mean() < 0.06
+    steps = measured.reshape(-1, 50).mean(axis=1)
+    assert (np.diff(steps) > -0.02).all()
+
+
+def test_a_crystal_that_only_bends_does_not_fade():
+    rng = np.random.default_rng(1)
+    place, fades, strength = lattice(rng)
+    intensity = frames(rng, np.ones(600), strength, fades, tilt=0.9)
+    assert find_fading(intensity, place, COLUMNS) is None
+
+
+def test_counting_noise_is_no_fading():
+    rng = np.random.default_rng(2)
+    place, fades, strength = lattice(rng)
+    assert find_fading(frames(rng, np.ones(600), strength / 30, fades), place, COLUMNS) is None
+
+
+def test_a_few_disordered_positions_do_not_make_a_variant():
+    rng = np.random.default_rng(3)
+    place, fades, strength = lattice(rng)
+    order = np.where(np.arange(600) < 15, 0.0, 1.0)
+    assert find_fading(frames(rng, order, strength, fades), place, COLUMNS) is None
+
+
+def test_what_is_unknown_counts_as_no_light():
+    rng = np.random.default_rng(4)
+    place, fades, strength = lattice(rng)
+    order = np.linspace(0, 1, 600)
+    intensity = frames(rng, order, strength, fades)
+    fading = find_fading(intensity, place, COLUMNS)
+    intensity[:, np.flatnonzero(fades)[0]] = np.nan
+    assert np.isfinite(fading.order(intensity, COLUMNS)).all()
+
+
+def test_pairs_are_mutual_and_near_the_inverse():
+    place = np.array([[10, 0], [-10.5, 0.5], [0, 20], [0, -23], [30, 3]], np.float32)
+    assert friedel_pairs(place).tolist() == [[0, 1]]

@@ -1,0 +1,50 @@
+"""Light at tracked peaks, from frames that are looked up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from livebragg.config.detection import DetectionConfig
+from livebragg.model import ProbeShape
+from livebragg.pipeline.photometer import FramePhotometer
+
+PROBE = ProbeShape(radius=4.0, edge_width=0.5, center=(31.0, 31.0))
+PLACES = np.array([[15.0, 0.0], [0.0, -15.0]], np.float32)
+
+
+class Frames:
+    """Every frame has a disk of as many counts a pixel as its number, at one peak; frame 3 is gone."""
+
+    def __init__(self, n=9):
+        r, c = np.mgrid[:64, :64]
+        self.frames = np.random.default_rng(0).poisson(0.2, (n, 64, 64)).astype(np.uint16)
+        for i in range(n):
+            self.frames[i] += (i * (np.hypot(r - 46 - i % 3, c - 31) < 4)).astype(np.uint16)
+            self.frames[i] += (200 * (np.hypot(r - 31 - i % 3, c - 31) < 4)).astype(np.uint16)
+
+    def some(self, index):
+        there = index[index != 3]
+        for part in np.array_split(there, 2):
+            yield part, self.frames[part]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_light_follows_the_origin_and_frames_that_are_gone_are_left_out(threads):
+    lookup, asked = Frames(), np.array([1, 3, 6, 8])
+    origins = np.stack([31.0 + np.arange(9) % 3, np.full(9, 31.0)], axis=1).astype(np.float32)
+    photometer = FramePhotometer(lookup, PROBE, (64, 64), DetectionConfig(), threads=threads)
+    parts = list(photometer.measure(asked, PLACES, origins))
+    photometer.close()
+    index = np.concatenate([part for part, _ in parts])
+    intensity = np.concatenate([values.intensity for _, values in parts])
+    assert index.tolist() == [1, 6, 8]
+    area = (np.hypot(*np.mgrid[-5:6, -5:6]) < 4).sum()
+    np.testing.assert_allclose(intensity[:, 0], area * index, rtol=0.15, atol=10)
+    np.testing.assert_allclose(intensity[:, 1], 0, atol=15)
+
+
+def test_without_peaks_no_frame_is_read():
+    photometer = FramePhotometer(None, PROBE, (64, 64), DetectionConfig())
+    assert list(photometer.measure(np.arange(4), PLACES[:0], np.zeros((4, 2), np.float32))) == []
+    photometer.close()
