@@ -19,7 +19,7 @@ def places(plan, scratch):
     scratch.place[0], scratch.place[1] = (0.0, 0.0), (SHAPE[0] - 1.0, SHAPE[1] - 1.0)
     scratch.height[:COUNT] = rng.integers(1, 20, COUNT)
     scratch.state[:] = NONE
-    list_candidates(plan, scratch, COUNT)
+    list_candidates(plan, scratch, COUNT, 0.0)
     return scratch.place[:COUNT]
 
 
@@ -28,7 +28,7 @@ def lonely(plan, scratch):
     """As few candidates as leave some of them alone."""
     places = [(2.0, 2.0), (2.0, 14.0), (3.0, 20.5), (20.0, 5.0), (31.0, 5.0), (38.0, 49.0), (26.0, 49.0)]
     scratch.place[:7], scratch.height[:7] = places, [5, 3, 8, 8, 8, 1, 2]
-    list_candidates(plan, scratch, 7)
+    list_candidates(plan, scratch, 7, 0.0)
     return scratch.place[:7]
 
 
@@ -50,9 +50,9 @@ def test_every_candidate_waits_and_is_in_one_list(plan, scratch, places):
 
 
 def test_lists_are_forgotten_with_the_next_frame(plan, scratch, places):
-    list_candidates(plan, scratch, 1)
+    list_candidates(plan, scratch, 1, 0.0)
     assert surroundings(plan, scratch, 0) == (np.inf, np.inf)
-    list_candidates(plan, scratch, 0)
+    list_candidates(plan, scratch, 0, 0.0)
     assert (scratch.head == -1).all()
 
 
@@ -95,7 +95,7 @@ def test_where_no_disk_is_none_is_near(plan, scratch, places):
 def test_places_outside_the_frame_belong_to_the_nearest_square(plan, scratch, place):
     row, col = np.clip(place[0], 0, SHAPE[0] - 1), np.clip(place[1], 0, SHAPE[1] - 1)
     scratch.place[0] = row, col
-    list_candidates(plan, scratch, 1)
+    list_candidates(plan, scratch, 1, 0.0)
     scratch.state[0] = DISK
     expected = (place[0] - row) ** 2 + (place[1] - col) ** 2
     assert nearest_disk(plan, scratch, *place, -1) == pytest.approx(expected)

@@ -79,7 +79,6 @@ def _shoulder(
                 scratch.height[k], scratch.ground[k] = on - ground, ground
     if best <= plan.threshold:
         return False
-    scratch.rating[k] = best
     scratch.amount[k] = max(scratch.height[k] / plan.captured, 1.0)
     scratch.bin_row[k] = int(scratch.place[k, 0]) // plan.binning[0]
     scratch.bin_col[k] = int(scratch.place[k, 1]) // plan.binning[1]

@@ -9,8 +9,31 @@ from numpy.typing import NDArray
 
 from livebragg.kernels.compiled import part
 from livebragg.kernels.modelled import put, renew
-from livebragg.kernels.near import ALONE, DEPENDENT, DISK, NONE, OVERLAPPED, TOUCHED, nearest_disk, surroundings
-from livebragg.kernels.plan import BACKGROUND, COL, INTENSITY, OWNER, ROW, SIGNIFICANCE, Plan, Scratch
+from livebragg.kernels.near import (
+    ALONE,
+    DEPENDENT,
+    DISK,
+    NONE,
+    OVERLAPPED,
+    TOUCHED,
+    UNLISTED,
+    WAITS,
+    list_candidate,
+    list_candidates,
+    nearest_disk,
+    surroundings,
+)
+from livebragg.kernels.plan import (
+    BACKGROUND,
+    COL,
+    INTENSITY,
+    OWNER,
+    POSITION_VARIANCE,
+    ROW,
+    SIGNIFICANCE,
+    Plan,
+    Scratch,
+)
 from livebragg.kernels.significance import significance, was_hot_pixel
 from livebragg.kernels.step import step
 
@@ -38,11 +61,40 @@ _STALE_AMOUNT = 0.8
 
 _SOFT_CONVERGED = 0.5
 _CONVERGED = 0.25
-"""Move, in pixels, after which another step would change nothing that matters."""
+"""Move, in pixels, after which another step would change nothing that matters; nor does it after one of less than
+the standard error."""
 
 
 @part()
-def expect_candidate(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: no cover - compiled
+def admit(plan: Plan, scratch: Scratch, count: int, least: float) -> None:  # pragma: no cover - compiled
+    """List the candidates whose excess may come to the significance `least`, and note what is near each."""
+    list_candidates(plan, scratch, count, plan.loose / plan.threshold * least)
+    for k in range(count):
+        if scratch.state[k] == WAITS:
+            _expect(plan, scratch, k)
+
+
+@part()
+def admit_weak(
+    plan: Plan, scratch: Scratch, count: int, found: int, fit: NDArray[np.float64]
+) -> None:  # pragma: no cover - compiled
+    """List the others as well; the `found` disks become known to those of them that they touch."""
+    for k in range(count):
+        if scratch.state[k] == UNLISTED:
+            list_candidate(plan, scratch, k)
+            scratch.modelled[k] = False
+    for i in range(found):
+        k = int(fit[i, OWNER])
+        if scratch.crowded[k] == ALONE and surroundings(plan, scratch, k)[0] <= plan.touch**2:
+            scratch.crowded[k] = TOUCHED
+            renew(plan, scratch, k, fit[i])
+    for k in range(count):
+        if scratch.state[k] == WAITS:
+            _expect(plan, scratch, k)
+
+
+@part()
+def _expect(plan: Plan, scratch: Scratch, k: int) -> None:  # pragma: no cover - compiled
     """Note what is near candidate `k`, and put it into the model as far as it is known.
 
     So every disk is fitted once, beside its neighbours as they roughly are. A candidate that overlaps with a
@@ -142,7 +194,7 @@ def _climb(
         left -= 1
         if soft and (move < _SOFT_CONVERGED or left == 0):
             soft, left = False, _STEPS
-        elif move < _CONVERGED and not soft:
+        elif not soft and (move < _CONVERGED or move * move < fit[POSITION_VARIANCE]):
             left = 0
     return True
 

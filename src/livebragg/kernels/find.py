@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.kernels.beside import look_beside
-from livebragg.kernels.candidate import HOT, TAKEN, dismiss, fit_candidate, refit
+from livebragg.kernels.candidate import HOT, TAKEN, admit, admit_weak, dismiss, fit_candidate, refit
 from livebragg.kernels.choose import are_weak_ones, keep_likely
 from livebragg.kernels.compiled import kernel, part
 from livebragg.kernels.modelled import wipe_model
-from livebragg.kernels.near import ALONE, DISK, NONE, OVERLAPPED, WAITS, nearest_disk
+from livebragg.kernels.near import ALONE, NONE, OVERLAPPED, WAITS, nearest_disk
 from livebragg.kernels.patch import tile_of
 from livebragg.kernels.peel import LOWER, NEAR, lower_background
 from livebragg.kernels.plan import INTENSITY, INTENSITY_VARIANCE, OWNER, Plan, Scratch
@@ -60,24 +60,23 @@ def find_disks(
     for turn in range(_MAX_RESTARTS + 1):
         unit = sum_up(plan, scratch, top)
         count = spot_candidates(plan, scratch, unit)
-        found, hot, full = _take_candidates(
-            plan, scratch, zero, count, zero, plan.likely, turn < _MAX_RESTARTS, out_fit
-        )
+        admit(plan, scratch, count, plan.likely)
+        found, hot, full = _take_candidates(plan, scratch, zero, count, zero, turn < _MAX_RESTARTS, out_fit)
         if hot == 0:
             break
         out_health[2] += hot
         _forget(plan, scratch, count)
     weak = are_weak_ones(plan, scratch, found, out_fit)
-    least = plan.threshold if weak else plan.likely
     if weak and not full:
-        found, _, full = _take_candidates(plan, scratch, zero, count, found, least, never, out_fit)
+        admit_weak(plan, scratch, count, found, out_fit)
+        found, _, full = _take_candidates(plan, scratch, zero, count, found, never, out_fit)
     peels = 0
     while not full and peels < _PEELS and lower_background(plan, scratch, count):
-        found, _, full = _take_candidates(plan, scratch, zero, count, found, least, never, out_fit)
+        found, _, full = _take_candidates(plan, scratch, zero, count, found, never, out_fit)
         peels += 1
     more = count if full else look_beside(plan, scratch, count, found, out_fit)
     if more > count:
-        found, _, full = _take_candidates(plan, scratch, count, more, found, least, never, out_fit)
+        found, _, full = _take_candidates(plan, scratch, count, more, found, never, out_fit)
     out_health[3] += full
     if plan.threshold < plan.sure:
         found = keep_likely(plan, scratch, found, weak, out_fit)
@@ -93,7 +92,6 @@ def _take_candidates(
     first: int,
     count: int,
     found: int,
-    least: float,
     mend: bool,
     out_fit: NDArray[np.float64],
 ) -> tuple[int, int, bool]:  # pragma: no cover - compiled
@@ -102,19 +100,15 @@ def _take_candidates(
     Returns the number of disks, of which `found` were known before, of hot pixels, and whether there were more
     disks than there is room for.
 
-    Those whose excess tells that they will not reach the significance `least` are left waiting. Those that were
-    refused before are tried again when they came near. With `mend`, places where one pixel poses as a disk are
-    mended and left out.
+    Those that were refused before are tried again when they came near. With `mend`, places where one pixel poses
+    as a disk are mended and left out.
     """
     hot = 0
-    enough = plan.loose / plan.threshold * least
     room = out_fit.shape[0] - 1
     for n in range(first, count):
         k = int(scratch.order[n] + 0)
-        state = scratch.state[k]
-        if state == DISK or (state == NONE and not _promises(plan, scratch, k)):
-            continue
-        if state == WAITS and scratch.rating[k] < enough:
+        again = scratch.state[k] == NONE and _promises(plan, scratch, k)
+        if scratch.state[k] != WAITS and not again:
             continue
         verdict = fit_candidate(plan, scratch, k, mend, out_fit[found])
         if verdict == HOT:

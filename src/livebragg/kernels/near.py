@@ -7,22 +7,27 @@ import numpy as np
 from livebragg.kernels.compiled import part
 from livebragg.kernels.plan import Plan, Scratch
 
-WAITS, DISK, NONE = 0, 1, -1
-"""What became of a candidate."""
+WAITS, DISK, NONE, UNLISTED = 0, 1, -1, 2
+"""What became of a candidate; those not listed are too weak to be looked at yet."""
 
 ALONE, TOUCHED, OVERLAPPED, DEPENDENT = 0, 1, 2, 3
 """What is near a candidate: nothing; light of another in its patch; in its disk; of a higher one in its disk."""
 
 
 @part()
-def list_candidates(plan: Plan, scratch: Scratch, count: int) -> None:  # pragma: no cover - compiled
-    """Put the first `count` candidates, all of which wait, into the lists of their squares."""
+def list_candidates(plan: Plan, scratch: Scratch, count: int, least: float) -> None:  # pragma: no cover - compiled
+    """Put those of the first `count` candidates whose rating is at least `least` into the lists of their squares,
+    where they wait."""
     head = scratch.head
     for i in range(head.shape[0]):
         for j in range(head.shape[1]):
             head[i, j] = -1
     for k in range(count):
-        list_candidate(plan, scratch, k)
+        if scratch.rating[k] >= least:
+            list_candidate(plan, scratch, k)
+        else:
+            scratch.state[k] = UNLISTED
+            scratch.crowded[k] = ALONE
 
 
 @part()

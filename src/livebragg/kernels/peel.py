@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from livebragg.kernels.background import tile_background
 from livebragg.kernels.compiled import part
-from livebragg.kernels.near import DISK
+from livebragg.kernels.near import DISK, NONE
 from livebragg.kernels.plan import Plan, Scratch
 
 _SCARCE = 2.0
@@ -32,7 +32,7 @@ def lower_background(plan: Plan, scratch: Scratch, count: int) -> bool:  # pragm
     tall, wide = plan.cell[0] * plan.binning[0], plan.cell[1] * plan.binning[1]
     for k in range(count):
         if scratch.state[k] != DISK:
-            refused = refused or scratch.rating[k] >= NEAR * plan.threshold
+            refused = refused or (scratch.state[k] == NONE and scratch.rating[k] >= NEAR * plan.threshold)
             continue
         row, col = scratch.place[k, 0], scratch.place[k, 1]
         for i in range(max(int((row - plan.edge) / tall), 0), min(int((row + plan.edge) / tall) + 1, rows)):

@@ -7,10 +7,8 @@ import math
 import numpy as np
 
 from livebragg.kernels.background import cell_sums, tile_background
-from livebragg.kernels.candidate import expect_candidate
 from livebragg.kernels.compiled import part
 from livebragg.kernels.maxima import find_maxima, sort_descending
-from livebragg.kernels.near import list_candidates
 from livebragg.kernels.patch import tile_of
 from livebragg.kernels.plan import Plan, Scratch
 from livebragg.kernels.score import FEW, excess_map, excess_variance
@@ -70,9 +68,6 @@ def spot_candidates(plan: Plan, scratch: Scratch, unit: float) -> int:  # pragma
     sort_descending(scratch.height, count, scratch.order)
     for k in range(count):
         _locate(plan, scratch, unit, k)
-    list_candidates(plan, scratch, count)
-    for k in range(count):
-        expect_candidate(plan, scratch, k)
     return count
 
 
