@@ -243,7 +243,7 @@ _AT_THE_WORKER = [
     Hostile("compressed: 2^63 bytes", bslz4(_lies(1 << 63)), _M, "9223372036854775808", "worker"),
     Hostile("compressed: odd blocks", bslz4(_lies(320, 100)), _M, "block size 100", "worker"),
     Hostile("compressed: blocks of 4 GB", bslz4(_lies(320, (1 << 32) - 16)), _M, "at most 16 MiB", "worker"),
-    Hostile("compressed: smaller blocks", bslz4(_lies(320, 64)), _M, "bslz4 block", "worker"),
+    Hostile("compressed: smaller blocks", bslz4(_lies(320, 64)), _M, "bslz4 payload", "worker"),
     Hostile("compressed: LZ4 garbage", bslz4(PACKED[:16] + b"\xff" * (len(PACKED) - 16)), _M, "LZ4", "worker"),
     Hostile("compressed, but raw", bslz4(RAW), _M, "says it holds", "worker"),
 ]

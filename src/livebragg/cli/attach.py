@@ -32,6 +32,7 @@ analysed yet.
 examples:
   livebragg attach tcp://127.0.0.1:7550
   livebragg attach tcp://detector:7550 --config config/merlin_200kv_gold.toml --results /data/today
+  livebragg attach tcp://dcu:31001 --detector dectris --scan-shape 256,256
   livebragg attach --once --set probe.radius=4.2
 """
 
@@ -47,6 +48,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("endpoint", nargs="?", help="where the sender is (default: tcp://127.0.0.1:7550)")
     add_pipeline_options(parser)
+    parser.add_argument("--detector", metavar="KIND", help="what the sender speaks: native, dectris")
     parser.add_argument("--once", action="store_true", help="end after the first acquisition")
     parser.set_defaults(run=_run)
 
@@ -73,6 +75,7 @@ def pipeline_config(args: argparse.Namespace, endpoint: str | None) -> Config:
     """
     flags = {
         "stream.endpoint": endpoint,
+        "stream.detector": getattr(args, "detector", None),
         "dispatch.workers": args.workers,
         "scan.shape": parse_shape(args.scan_shape, "--scan-shape"),
         "results.directory": args.results,

@@ -13,11 +13,16 @@ class StreamConfig:
     """Where the frames come from."""
 
     endpoint: str = "tcp://127.0.0.1:7550"
-    """ZeroMQ endpoint of the detector or simulator (it binds, livebragg connects)."""
+    """Endpoint of the detector or simulator (it binds, livebragg connects)."""
+    detector: str = "native"
+    """What it speaks: "native", or "dectris" (STREAM V2 of SIMPLON)."""
+    channel: str = ""
+    """Channel of the detector (say, "threshold_2") that is analysed; empty: the first one."""
     quiet_warning_s: float = 5.0
     """Seconds without any message after which the stream counts as silent."""
 
     def __post_init__(self) -> None:
+        one_of("stream.detector", self.detector, ("native", "dectris"))
         at_least("stream.quiet_warning_s", self.quiet_warning_s, 0.1)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.errors import FrameError
+from livebragg.model.pixels import MAX_MASK_BYTES
 
 PIXEL_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
 """Pixel types a detector may have."""
@@ -85,6 +86,13 @@ class Acquisition:
         Frames after each scan line that belong to no position.
     scan_order : ScanOrder
         Raster, or snake (odd lines run backwards).
+    channel : str
+        Which of the detector's channels (energy thresholds) the frames are; empty when there is only one.
+    highest_count : int, optional
+        Largest pixel value that is a count; pixels above it have no data in that frame.
+    bad_pixels : bytes
+        Pixels that are never to be used, packed by `livebragg.model.pack_mask`: one bit a pixel, row by row, the
+        most significant bit first, compressed by zlib. Empty when there is none.
     metadata : ScanMetadata
         Optional facts with units in their names.
     """
@@ -96,6 +104,9 @@ class Acquisition:
     frames_per_position: int = 1
     flyback_frames: int = 0
     scan_order: ScanOrder = ScanOrder.RASTER
+    channel: str = ""
+    highest_count: int | None = None
+    bad_pixels: bytes = b""
     metadata: ScanMetadata = ScanMetadata()
 
     def __post_init__(self) -> None:
@@ -110,6 +121,16 @@ class Acquisition:
             raise FrameError(f"dtype {self.dtype!r} is not supported; send one of {', '.join(PIXEL_TYPES)}")
         if self.scan_shape is not None:
             check_scan_shape(self.scan_shape)
+        if len(self.channel) > MAX_NAME or not self.channel.isprintable():
+            raise FrameError(
+                f"channel must be at most {MAX_NAME} printable characters, not {self.channel[:MAX_NAME]!r}"
+            )
+        if self.highest_count is not None and not 0 < self.highest_count < 1 << 63:
+            raise FrameError(f"highest_count must be above 0 and fit 63 bits, not {self.highest_count}")
+        if len(self.bad_pixels) > MAX_MASK_BYTES:
+            raise FrameError(
+                f"bad_pixels has {len(self.bad_pixels)} bytes, at most {MAX_MASK_BYTES} are allowed: leave it out"
+            )
         if not 1 <= self.frames_per_position <= 1 << 16 or not 0 <= self.flyback_frames <= 1 << 20:
             raise FrameError(
                 f"frames_per_position must be 1 to 65536 and flyback_frames 0 to 1048576, not "

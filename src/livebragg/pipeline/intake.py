@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from livebragg.config.pipeline import ScanConfig
-from livebragg.errors import FrameLogFullError, MalformedMessageError, SequenceError
-from livebragg.model import Acquisition, ScanGeometry
+from livebragg.detectors import Decoded, KeptFrames
+from livebragg.errors import FrameError, FrameLogFullError, MalformedMessageError, SequenceError
+from livebragg.model import Acquisition, ScanGeometry, unpack_mask
 from livebragg.model.scan import MAX_POSITIONS
 from livebragg.pipeline.frame_set import FrameSet
 from livebragg.pipeline.health import Notices
@@ -18,11 +20,12 @@ from livebragg.storage.frame_log import FrameLogWriter, LogEntry
 from livebragg.wire.messages import (
     AcquisitionEnd,
     AcquisitionStart,
+    ChecksumKind,
     Encoding,
     EndReason,
     FrameBatch,
     Piece,
-    StreamMessage,
+    PieceEncoding,
 )
 from livebragg.wire.messages.stream import MAX_BATCH_BYTES
 from livebragg.wire.packing import check_raw_size
@@ -111,7 +114,7 @@ class Intake:
         """Running number of the newest acquisition; 0 before the first."""
         return self._serial
 
-    def handle(self, message: StreamMessage, now: float) -> list[IntakeEvent]:
+    def handle(self, message: Decoded, now: float) -> list[IntakeEvent]:
         """Take one message.
 
         Raises
@@ -123,7 +126,7 @@ class Intake:
         """
         if isinstance(message, AcquisitionStart):
             return self._start(message, now)
-        if isinstance(message, FrameBatch):
+        if isinstance(message, FrameBatch | KeptFrames):
             return self._batch(message, now)
         if isinstance(message, AcquisitionEnd):
             return self._end(message)
@@ -137,6 +140,10 @@ class Intake:
         return [Ended(self.stream, EndReason.STOPPED, f"{note} {_how_far(self.stream)}")]
 
     def _start(self, message: AcquisitionStart, now: float) -> list[IntakeEvent]:
+        try:
+            unpack_mask(message.acquisition.bad_pixels, message.acquisition.frame_shape)
+        except FrameError as error:
+            raise MalformedMessageError(str(error)) from None
         events: list[IntakeEvent] = []
         old = self.stream
         if old is not None and not old.ended:
@@ -166,9 +173,11 @@ class Intake:
             open_ended=shape is None,
         )
 
-    def _batch(self, message: FrameBatch, now: float) -> list[IntakeEvent]:
+    def _batch(self, message: FrameBatch | KeptFrames, now: float) -> list[IntakeEvent]:
         stream = self._stream_of(message)
-        self._check_size(message, stream.acquisition)
+        if isinstance(message, FrameBatch):
+            self._check_size(message, stream.acquisition)
+        self._check_room(message)
         self._check_range(message, stream)
         first, end = message.first_frame, message.first_frame + message.n_frames
         stop = min(end, stream.frame_limit)
@@ -191,9 +200,9 @@ class Intake:
         skip = (*(n - first for n in known), *range(stop - first, end - first))
         return [Stored(stream, self._piece(message, entry, skip, now))]
 
-    def _append(self, message: FrameBatch, stream: Stream, new: int) -> LogEntry | None:
+    def _append(self, message: FrameBatch | KeptFrames, stream: Stream, new: int) -> LogEntry | None:
         try:
-            return self._log.append(message.payload)
+            return self._log.append(*_parts(message))
         except FrameLogFullError as error:
             if not self._drop_when_full:
                 raise
@@ -202,23 +211,24 @@ class Intake:
             return None
 
     @staticmethod
-    def _piece(message: FrameBatch, entry: LogEntry, skip: tuple[int, ...], now: float) -> Piece:
+    def _piece(message: FrameBatch | KeptFrames, entry: LogEntry, skip: tuple[int, ...], now: float) -> Piece:
+        native = message if isinstance(message, FrameBatch) else None
         return Piece(
             first_frame=message.first_frame,
             n_frames=message.n_frames,
             segment=entry.segment,
             offset=entry.offset,
             nbytes=entry.nbytes,
-            encoding=message.encoding,
-            checksum_kind=message.checksum_kind,
-            checksum=message.checksum,
-            sent_at=now if message.sent_at is None else message.sent_at,
+            encoding=PieceEncoding(message.encoding),
+            checksum_kind=native.checksum_kind if native else ChecksumKind.NONE,
+            checksum=native.checksum if native else 0,
+            sent_at=now if native is None or native.sent_at is None else native.sent_at,
             skip=skip,
         )
 
-    def _stream_of(self, message: FrameBatch | AcquisitionEnd) -> Stream:
+    def _stream_of(self, message: FrameBatch | KeptFrames | AcquisitionEnd) -> Stream:
         stream, name = self.stream, message.acquisition_id
-        what = "frames" if isinstance(message, FrameBatch) else "an end"
+        what = "an end" if isinstance(message, AcquisitionEnd) else "frames"
         if stream is None or stream.acquisition.acquisition_id != name:
             self.counters["messages_without_start"] += 1
             raise SequenceError(
@@ -244,13 +254,16 @@ class Intake:
             raise MalformedMessageError(
                 f"a compressed payload of {nbytes} bytes cannot hold {message.n_frames} frames of {wanted} bytes"
             )
+
+    def _check_room(self, message: FrameBatch | KeptFrames) -> None:
+        nbytes = sum(memoryview(part).nbytes for part in _parts(message))
         if nbytes > self._log.capacity_bytes:
             raise MalformedMessageError(
                 f"a payload of {nbytes} bytes never fits the frame log of {self._log.capacity_bytes} bytes; send "
                 "smaller batches or raise frame_log.capacity_mb"
             )
 
-    def _check_range(self, message: FrameBatch, stream: Stream) -> None:
+    def _check_range(self, message: FrameBatch | KeptFrames, stream: Stream) -> None:
         jump = message.first_frame - stream.newest_frame
         if message.first_frame >= stream.frame_limit:
             text = _beyond(stream)
@@ -281,6 +294,10 @@ class Intake:
             self._notices.add(
                 f"{missing} of {expected} frames of {stream.acquisition.acquisition_id!r} never came"
             )
+
+
+def _parts(message: FrameBatch | KeptFrames) -> list[Any]:
+    return message.parts if isinstance(message, KeptFrames) else [message.payload]
 
 
 def _how_far(stream: Stream) -> str:

@@ -8,11 +8,13 @@ import logging
 import os
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
-from livebragg.detectors import NativeDecoder, StreamDecoder
+from livebragg.config.pipeline import StreamConfig
+from livebragg.detectors import Decoded, DectrisDecoder, KeptFrames, NativeDecoder, Notice, StreamDecoder
 from livebragg.errors import FrameLogFullError, WireError
 from livebragg.pipeline.dispatcher import ANALYST, Dispatcher, Outgoing
 from livebragg.pipeline.health import Notices, RateMeter
@@ -29,7 +31,6 @@ from livebragg.wire.messages import (
     ProbeMeasured,
     ResultAccepted,
     StopAll,
-    StreamMessage,
     WorkerExit,
     WorkerReady,
 )
@@ -53,16 +54,14 @@ class Receiver:
         Where the processes meet, and what they are configured with.
     ctx : zmq.Context
         Not closed here.
-    decoder : StreamDecoder, optional
-        The detector's protocol; the native one by default.
     """
 
-    def __init__(self, runtime: Runtime, ctx: Any, decoder: StreamDecoder | None = None) -> None:
+    def __init__(self, runtime: Runtime, ctx: Any) -> None:
         config = runtime.config
         self._runtime = runtime
         self._config = config
-        self._decoder = decoder or NativeDecoder()
         self._notices = Notices()
+        self._decoder = make_decoder(config.stream, config.dispatch.batch_frames, self._notices.add)
         self._log = FrameLogWriter(
             runtime.log_directory, config.frame_log.segment_mb << 20, config.frame_log.capacity_mb << 20
         )
@@ -79,7 +78,7 @@ class Receiver:
         for socket in (self._jobs, self._answers, self._detector):
             self._poller.add(socket)
         self._pidfds: dict[int, tuple[str, int]] = {}
-        self._held: StreamMessage | None = None
+        self._held: deque[Decoded] = deque()
         self._counters: Counter[str] = Counter()
         self._marks: dict[int, int] = {}
         self._rate = RateMeter()
@@ -126,7 +125,7 @@ class Receiver:
             self._take_from_workers(now)
         if self._answers in ready:
             self._take_answers(now)
-        if self._held is not None:
+        if self._held:
             self._retry_held(now)
         elif self._detector in ready:
             self._take_stream(now)
@@ -140,20 +139,29 @@ class Receiver:
         for _ in range(MESSAGES_PER_TURN):
             parts = sockets.receive_parts(self._detector)
             if parts is None or self._stopping:
-                return
+                break
             self._last_message_at = now
             self._counters["messages_received"] += 1
             try:
-                message = self._decoder.decode(parts)
+                messages = self._decoder.decode(parts)
             except WireError as error:
                 self._refuse(error)
                 continue
-            if not self._handle(message, now):
-                self._held = message
-                self._poller.remove(self._detector)
-                return
+            if messages:
+                self._handle_all(messages, now)
+                if self._held:
+                    break
+        self._handle_all(self._decoder.flush(), now)
 
-    def _handle(self, message: StreamMessage, now: float) -> bool:
+    def _handle_all(self, messages: Iterable[Decoded], now: float) -> None:
+        """Handle messages in order; from the first on for which there is no room they are held."""
+        for message in messages:
+            if self._held or not self._handle(message, now):
+                if not self._held:
+                    self._poller.remove(self._detector)
+                self._held.append(message)
+
+    def _handle(self, message: Decoded, now: float) -> bool:
         try:
             events = self._intake.handle(message, now)
         except FrameLogFullError:
@@ -161,7 +169,7 @@ class Receiver:
         except WireError as error:
             self._refuse(error)
             return True
-        if isinstance(message, FrameBatch):
+        if isinstance(message, FrameBatch | KeptFrames):
             self._rate.add(now, message.n_frames)
         self._send(self._dispatcher.on_stream(events, now))
         return True
@@ -172,12 +180,12 @@ class Receiver:
         self._notices.add(str(error))
 
     def _retry_held(self, now: float) -> None:
-        assert self._held is not None
-        if self._stopping or self._handle(self._held, now):
-            self._held = None
-            self._poller.add(self._detector)
-        else:
+        while self._held and (self._stopping or self._handle(self._held[0], now)):
+            self._held.popleft()
+        if self._held:
             self._send(self._dispatcher.on_log_full(now))
+        else:
+            self._poller.add(self._detector)
 
     # --------------------------------------------------------------------------------- workers and analyst
     def _take_from_workers(self, now: float) -> None:
@@ -275,12 +283,19 @@ class Receiver:
             silent_s=now - self._last_message_at,
             quiet_warning_s=self._config.stream.quiet_warning_s,
             endpoint=self._config.stream.endpoint,
-            holding_back=self._held is not None,
+            holding_back=bool(self._held),
             stopping=self._stopping,
             running_s=now - self._started_at,
             now=now,
         )
         sockets.send(self._analyst, report, wait=False)
+
+
+def make_decoder(stream: StreamConfig, batch_frames: int, notice: Notice) -> StreamDecoder:
+    """What understands the configured detector."""
+    if stream.detector == "dectris":
+        return DectrisDecoder(stream.channel, batch_frames, notice)
+    return NativeDecoder()
 
 
 def run_receiver(runtime: Runtime) -> None:

@@ -88,21 +88,24 @@ class FrameLogWriter:
         """Most bytes the segment files may have together."""
         return self._capacity
 
-    def append(self, payload: Any) -> LogEntry:
-        """Copy a payload into the log.
+    def append(self, *parts: Any) -> LogEntry:
+        """Copy a payload into the log; several parts are one payload, one after the other.
 
         Raises
         ------
         FrameLogFullError
             The log holds all it may and its oldest segment still has payloads that were not released.
         """
-        view = memoryview(payload).cast("B")
-        number, segment = self._segment_with_room(view.nbytes)
-        offset = segment.used
-        segment.map[offset : offset + view.nbytes] = view
-        segment.used = -(-(offset + view.nbytes) // ALIGNMENT) * ALIGNMENT
+        views = [memoryview(part).cast("B") for part in parts]
+        nbytes = sum(map(len, views))
+        number, segment = self._segment_with_room(nbytes)
+        at = offset = segment.used
+        for view in views:
+            segment.map[at : at + len(view)] = view
+            at += len(view)
+        segment.used = -(-at // ALIGNMENT) * ALIGNMENT
         segment.unreleased += 1
-        return LogEntry(number, offset, view.nbytes)
+        return LogEntry(number, offset, nbytes)
 
     def release(self, segment_number: int) -> None:
         """One payload of this segment is not needed any more."""
