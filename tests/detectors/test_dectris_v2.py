@@ -18,61 +18,11 @@ import pytest
 from numpy.typing import NDArray
 
 import dectris_messages as made
-from livebragg.detectors import Decoded, DectrisDecoder, KeptFrames, decode_kept
+from dectris_stream import Stream
+from livebragg.detectors import KeptFrames
 from livebragg.errors import MalformedMessageError, SequenceError, WireError
-from livebragg.model import Acquisition, ScanOrder, unpack_mask
-from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, ChecksumKind, EndReason, Piece
-
-
-class Stream:
-    """A decoder, and everything that came out of it."""
-
-    def __init__(self, channel: str = "", batch_frames: int = 32) -> None:
-        self.notices: list[str] = []
-        self.decoder = DectrisDecoder(channel, batch_frames, self.notices.append)
-        self.out: list[Decoded] = []
-
-    def take(self, *messages: bytes) -> Stream:
-        for message in messages:
-            self.out += self.decoder.decode([memoryview(message)])
-        return self
-
-    def flush(self) -> Stream:
-        self.out += self.decoder.flush()
-        return self
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [m for m in self.out if isinstance(m, kind)]
-
-    @property
-    def acquisition(self) -> Acquisition:
-        return self.of(AcquisitionStart)[-1].acquisition
-
-    def frames(self) -> tuple[dict[int, NDArray[Any]], dict[int, str]]:
-        """Decoded frames and problems, by frame number."""
-        frames, problems = {}, {}
-        for kept in self.of(KeptFrames):
-            decoded, failed = decode_kept(b"".join(kept.parts), piece_of(kept), self.acquisition)
-            for at in range(kept.n_frames):
-                if at in failed:
-                    problems[kept.first_frame + at] = failed[at]
-                else:
-                    frames[kept.first_frame + at] = decoded[at]
-        return frames, problems
-
-
-def piece_of(kept: KeptFrames) -> Piece:
-    return Piece(
-        first_frame=kept.first_frame,
-        n_frames=kept.n_frames,
-        segment=0,
-        offset=0,
-        nbytes=kept.nbytes,
-        encoding=kept.encoding,
-        checksum_kind=ChecksumKind.NONE,
-        checksum=0,
-        sent_at=0.0,
-    )
+from livebragg.model import ScanOrder, unpack_mask
+from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason
 
 
 def by_hdf5(folder: Path, payload: bytes, shape: tuple[int, int], dtype: str) -> NDArray[Any]:
@@ -258,7 +208,7 @@ def _array(shape: object, tag: int, data: object) -> cbor2.CBORTag:
 
 NO_MESSAGE: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "not CBOR"),
-    "JSON": (b'{"htype":"dheader-1.0"}', "not CBOR|must be a map"),
+    "JSON": (b'{"htype":"dheader-1.0"}', "series must be a whole number"),
     "a truncated image": (GOOD[:-40], "not CBOR"),
     "magic only": (made.MAGIC, "not CBOR"),
     "a list": (cbor2.dumps([1, 2]), "must be a map"),

@@ -41,7 +41,7 @@ def test_a_message_that_does_not_fit_is_refused_and_changes_nothing(tmp_path: Pa
     intake = make_intake(tmp_path)
     intake.handle(START, 1.0)
     with pytest.raises(bad.error) as caught:
-        intake.handle(NativeDecoder().decode(bad.parts), 1.0)
+        intake.handle(NativeDecoder().decode(bad.parts)[0], 1.0)
     assert type(caught.value) is bad.error
     assert bad.text in str(caught.value)
     assert str(caught.value).isprintable()
@@ -56,7 +56,7 @@ def test_a_message_that_does_not_fit_is_refused_and_changes_nothing(tmp_path: Pa
 def test_damage_inside_of_a_payload_is_left_to_the_worker(tmp_path: Path, bad: Hostile) -> None:
     intake = make_intake(tmp_path)
     intake.handle(START, 1.0)
-    (stored,) = intake.handle(NativeDecoder().decode(bad.parts), 1.0)
+    (stored,) = intake.handle(NativeDecoder().decode(bad.parts)[0], 1.0)
     assert isinstance(stored, Stored)
     assert stored.piece.nbytes == memoryview(bad.parts[1]).nbytes
 

@@ -1,4 +1,4 @@
-"""DECTRIS detectors (SIMPLON): STREAM V2, with the state that a stream of series needs."""
+"""DECTRIS detectors (SIMPLON), both streams: V1 (JSON) and V2 (CBOR), told apart by their first byte."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from livebragg.detectors import dectris_cbor
 from livebragg.detectors.base import Decoded, Notice
-from livebragg.detectors.series import SeriesImage, SeriesStart, SeriesTracker
+from livebragg.detectors.dectris_json import JsonParser
+from livebragg.detectors.series import SeriesEnd, SeriesImage, SeriesStart, SeriesTracker
 from livebragg.errors import MalformedMessageError
-from livebragg.wire.messages import PieceEncoding
 
 _IMAGE_ID = b"\x68image_id"
 _PREFIX_BYTES = 256
@@ -38,30 +38,38 @@ class DectrisDecoder:
 
     def __init__(self, channel: str, batch_frames: int, notice: Notice) -> None:
         self._channel = channel
-        self._tracker = SeriesTracker(PieceEncoding.DECTRIS_V2, batch_frames, notice)
+        self._json = JsonParser()
+        self._tracker = SeriesTracker(batch_frames, notice)
         self._prefix = b""
         self._series, self._unique = 0, ""
 
     def decode(self, parts: Sequence[Any]) -> list[Decoded]:
         """Take one message; see `StreamDecoder.decode`."""
+        message = parts[0] if parts else b""
+        if message[:1] == b"{":
+            parsed = self._json.parse(parts)
+            return [] if parsed is None else self._take(parsed)
         if len(parts) != 1:
             raise MalformedMessageError(f"a STREAM V2 message has one part, not {len(parts)}")
-        message = parts[0]
         number = self._peek(message)
         if number is not None and self._tracker.follows(self._series, self._unique, number):
             return self._tracker.put(number, (message,))
         parsed = dectris_cbor.parse(message, self._channel)
-        if isinstance(parsed, SeriesStart):
-            return self._tracker.start(parsed)
+        out = self._take(parsed)
         if isinstance(parsed, SeriesImage):
-            out = self._tracker.image(parsed)
             self._remember(message, parsed)
-            return out
-        return self._tracker.end(parsed)
+        return out
 
     def flush(self) -> list[Decoded]:
         """Hand out images that are held back; see `StreamDecoder.flush`."""
         return self._tracker.flush()
+
+    def _take(self, parsed: SeriesStart | SeriesImage | SeriesEnd) -> list[Decoded]:
+        if isinstance(parsed, SeriesStart):
+            return self._tracker.start(parsed)
+        if isinstance(parsed, SeriesImage):
+            return self._tracker.image(parsed)
+        return self._tracker.end(parsed)
 
     def _peek(self, message: Any) -> int | None:
         """Number of an image that begins like the one before."""

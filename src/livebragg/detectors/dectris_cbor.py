@@ -18,6 +18,7 @@ from livebragg.detectors.compression import fill
 from livebragg.detectors.facts import beam_energy_kev, mask_bytes, metadata_of, positive_int, scan_hints
 from livebragg.detectors.series import SeriesEnd, SeriesImage, SeriesStart
 from livebragg.errors import MalformedMessageError
+from livebragg.wire.messages import PieceEncoding
 from livebragg.wire.schema import shown
 
 MULTI_DIM_ARRAY, DECTRIS_COMPRESSION, SELF_DESCRIBED = 40, 56500, 55799
@@ -71,7 +72,14 @@ def parse(message: Any, channel: str) -> Message:
         def look() -> SeriesStart:
             return _from_image(fields, series, unique, channel)
 
-        return SeriesImage(series=series, unique=unique, number=number, parts=(message,), look=look)
+        return SeriesImage(
+            series=series,
+            unique=unique,
+            number=number,
+            parts=(message,),
+            encoding=PieceEncoding.DECTRIS_V2,
+            look=look,
+        )
     if kind == "start":
         return _start(fields, series, unique, channel)
     if kind == "end":
@@ -169,7 +177,6 @@ def _from_image(fields: Mapping[str, Any], series: int, unique: str, channel: st
         frame_shape=shape,
         dtype=dtype.name,
         channel=name,
-        highest_count=_below_top(dtype),
         hints=scan_hints(fields.get("user_data")),
     )
 
@@ -205,11 +212,6 @@ def _bad_pixels(fields: Mapping[str, Any], channel: str) -> bytes:
     if not isinstance(masks, Mapping) or not masks:
         return b""
     return mask_bytes(_whole_array(masks.get(channel, next(iter(masks.values())))))
-
-
-def _below_top(dtype: np.dtype[Any]) -> int | None:
-    """Masked pixels hold the largest number of their type."""
-    return int(np.iinfo(dtype).max) - 1 if dtype.kind == "u" else None
 
 
 # ------------------------------------------------------------------------------------------- scalars

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.detectors import dectris_cbor
+from livebragg.detectors import dectris_cbor, dectris_json
 from livebragg.detectors.kept import kept_parts
 from livebragg.errors import WireError
 from livebragg.model import Acquisition
@@ -35,11 +35,14 @@ def decode_kept(payload: Any, piece: Piece, acquisition: Acquisition) -> tuple[N
         if at in piece.skip:
             continue
         try:
-            dectris_cbor.fill_frame(parts[0], piece.first_frame + at, acquisition.channel, frames[at])
+            if piece.encoding is PieceEncoding.DECTRIS_V1:
+                dectris_json.fill_frame(parts, frames[at])
+            else:
+                dectris_cbor.fill_frame(parts[0], piece.first_frame + at, acquisition.channel, frames[at])
         except WireError as error:
             failed[at] = str(error)
     return frames, failed
 
 
-_PARTS = {PieceEncoding.DECTRIS_V2: 1}
+_PARTS = {PieceEncoding.DECTRIS_V1: 2, PieceEncoding.DECTRIS_V2: 1}
 """Parts that are kept of each message."""

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from livebragg.detectors.base import Decoded, KeptFrames, Notice
 from livebragg.detectors.kept import keep
 from livebragg.errors import FrameError, MalformedMessageError, SequenceError
@@ -58,6 +60,8 @@ class SeriesImage:
     """From 0, over the whole series."""
     parts: tuple[Any, ...]
     """What is kept of its message."""
+    encoding: PieceEncoding
+    """How workers have to read that."""
     look: Callable[[], SeriesStart]
     """Decodes as much of the image as is needed to know the frames' shape and pixel type."""
 
@@ -76,15 +80,12 @@ class SeriesTracker:
 
     Parameters
     ----------
-    encoding : PieceEncoding
-        How workers have to read the frames.
     batch_frames : int
         Frames filed together at most.
     notice : callable
         Takes sentences for the operator.
     """
 
-    encoding: PieceEncoding
     batch_frames: int
     notice: Notice
     _start: SeriesStart | None = None
@@ -95,6 +96,7 @@ class SeriesTracker:
     _newest: int = -1
     _limit: int = 1
     _first: int = 0
+    _encoding: PieceEncoding = PieceEncoding.DECTRIS_V2
     _held: list[tuple[Any, ...]] = field(default_factory=list)
 
     def follows(self, series: int, unique: str, number: int) -> bool:
@@ -122,6 +124,9 @@ class SeriesTracker:
         if image.number > MAX_FRAMES:
             raise MalformedMessageError(f"image number {image.number} is beyond {MAX_FRAMES}")
         out = self._find_start(image)
+        if image.encoding is not self._encoding:
+            out += self.flush()
+            self._encoding = image.encoding
         return out + self.put(image.number, image.parts)
 
     def put(self, number: int, parts: tuple[Any, ...]) -> list[Decoded]:
@@ -160,7 +165,7 @@ class SeriesTracker:
             acquisition_id=self._name(),
             first_frame=self._first,
             n_frames=len(self._held),
-            encoding=self.encoding,
+            encoding=self._encoding,
             parts=parts,
             nbytes=sum(map(len, parts)),
         )
@@ -212,7 +217,7 @@ class SeriesTracker:
                 flyback_frames=start.hints.flyback_frames,
                 scan_order=start.hints.scan_order,
                 channel=start.channel,
-                highest_count=start.highest_count,
+                highest_count=start.highest_count or _below_top(start.dtype),
                 bad_pixels=start.bad_pixels,
                 metadata=start.metadata,
             )
@@ -227,3 +232,9 @@ class SeriesTracker:
     def _name(self) -> str:
         assert self._start is not None
         return f"series-{self._start.series}"
+
+
+def _below_top(dtype: str) -> int | None:
+    """Pixels without data hold the largest number of their type."""
+    kind = np.dtype(dtype)
+    return int(np.iinfo(kind).max) - 1 if kind.kind == "u" else None

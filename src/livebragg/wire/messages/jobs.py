@@ -26,6 +26,9 @@ class PieceEncoding(StrEnum):
     """As in the native stream."""
     BSLZ4 = "bslz4"
     """As in the native stream."""
+    DECTRIS_V1 = "dectris-v1"
+    """Images of a DECTRIS detector, of each the parts that say what it is and what is in it
+    (`livebragg.detectors.kept`)."""
     DECTRIS_V2 = "dectris-v2"
     """Messages of a DECTRIS detector as they were received (`livebragg.detectors.kept`)."""
 
