@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
+import json
 import signal
 import sys
 from pathlib import Path
@@ -18,9 +19,21 @@ from livebragg.model import ScanOrder
 from livebragg.storage.recordings import open_recording
 from livebragg.wire import sockets
 from livebragg.wire.messages import ChecksumKind, Encoding
+from livebragg_simulators.dcu import Dcu, SwitchingWriter, rest_server
+from livebragg_simulators.dectris_writers import (
+    Compression,
+    DectrisV1Writer,
+    DectrisV2Writer,
+    HeaderDetail,
+    SeriesFacts,
+)
 from livebragg_simulators.sender import Sender, SendOptions
+from livebragg_simulators.simplon import Simplon
 from livebragg_simulators.sources import FrameSource, RecordedSource, ScanPath, SpecimenSource
 from livebragg_simulators.specimen import PRESETS, Specimen, SpecimenConfig
+from livebragg_simulators.writers import NativeWriter
+
+_PROTOCOLS = ("native", "dectris-v1", "dectris-v2")
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:7550"
 
@@ -30,6 +43,8 @@ examples:
   livebragg-simulate specimen --preset gold --rate 500
   livebragg-simulate replay scan.h5 --rate 200         a recorded scan, 200 frames per second
   livebragg-simulate replay scan.h5 --dataset entry/data --loop 0
+  livebragg-simulate specimen --protocol dectris-v2 --rest 127.0.0.1:8910
+                                                   a DECTRIS detector that waits to be armed
   livebragg-simulate record specimen.h5 --preset gold  a specimen with its truth, as a file
 
 Then, in another terminal:  livebragg attach tcp://127.0.0.1:7550
@@ -111,16 +126,11 @@ def _send(source: FrameSource, args: argparse.Namespace, console: Console, name:
         scan_order=ScanOrder.SNAKE if args.snake else ScanOrder.RASTER,
         flyback_frames=args.flyback_frames,
     )
-    options = SendOptions(
-        rate_hz=args.rate,
-        batch_frames=args.batch,
-        encoding=Encoding(args.encoding),
-        checksum_kind=ChecksumKind(args.checksum),
-        start=args.start,
-        stop=args.stop,
-    )
+    options = SendOptions(rate_hz=args.rate, batch_frames=args.batch, start=args.start, stop=args.stop)
+    if args.rest is not None:
+        return _serve(path, options, args, console)
     with sockets.context() as ctx, _bar(console) as bar:
-        sender = Sender(ctx, args.bind)
+        sender = Sender(ctx, args.bind, _writer(args))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sender.stop())
         _say(console, f"sending on {sender.endpoint}; attach with: livebragg attach {sender.endpoint}")
@@ -136,6 +146,48 @@ def _send(source: FrameSource, args: argparse.Namespace, console: Console, name:
         # What waits in the socket may take a while; Ctrl-C ends that at once.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
+    return 0
+
+
+def _writer(args: argparse.Namespace) -> NativeWriter | DectrisV1Writer | DectrisV2Writer:
+    if args.protocol == "native":
+        if args.encoding == "lz4":
+            raise ConfigError("the native stream has no lz4; use --encoding raw or bslz4")
+        encoding = Encoding(args.encoding or "raw")
+        return NativeWriter(encoding, ChecksumKind(args.checksum))
+    facts = _facts(args)
+    return DectrisV1Writer(facts) if args.protocol == "dectris-v1" else DectrisV2Writer(facts, _channels(args))
+
+
+def _facts(args: argparse.Namespace) -> SeriesFacts:
+    packed = {"raw": "none", None: "bslz4"}.get(args.encoding, args.encoding)
+    return SeriesFacts(
+        compression=Compression(packed),
+        header_detail=HeaderDetail(args.header_detail),
+        header_appendix=args.header_appendix,
+        image_appendix=args.image_appendix,
+        frame_time_s=1.0 / args.rate if args.rate else 1e-3,
+    )
+
+
+def _channels(args: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(f"threshold_{k + 1}" for k in range(args.thresholds))
+
+
+def _serve(path: ScanPath, options: SendOptions, args: argparse.Namespace, console: Console) -> int:
+    """Be a detector that does nothing until a client arms it."""
+    if args.protocol == "native":
+        raise ConfigError("--rest is the interface of DECTRIS detectors; add --protocol dectris-v1 or dectris-v2")
+    facts, cbor = _facts(args), args.protocol == "dectris-v2"
+    simplon = Simplon(path.acquisition("series"), path.geometry.n_frames, facts, cbor=cbor)
+    writer = SwitchingWriter(DectrisV1Writer(facts), DectrisV2Writer(facts, _channels(args)), cbor)
+    with sockets.context() as ctx, rest_server(simplon, args.rest) as address:
+        sender = Sender(ctx, args.bind, writer)
+        dcu = Dcu(simplon, sender, writer, path, options, functools.partial(_say, console))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: dcu.stop())
+        _say(console, f"REST {address}, stream {sender.endpoint}; waiting to be armed, Ctrl-C ends")
+        dcu.run()
     return 0
 
 
@@ -170,6 +222,13 @@ def _repeats(text: str) -> int:
             f"{text!r} is no number of acquisitions; write 1 or more, or 0 for no end"
         )
     return int(text)
+
+
+def _appendix(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _name(text: str) -> str:
@@ -223,9 +282,23 @@ def _add_send_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bind", default=DEFAULT_ENDPOINT, metavar="ENDPOINT", help="(default: %(default)s)")
     parser.add_argument("--rate", type=float, default=0.0, metavar="HZ", help="frames per second (0: no limit)")
     parser.add_argument("--batch", type=int, default=0, metavar="N", help="frames in a message (0: automatic)")
-    parser.add_argument("--encoding", default="raw", choices=[e.value for e in Encoding], help="(default: raw)")
+    parser.add_argument("--protocol", default="native", choices=_PROTOCOLS, help="(default: native)")
+    parser.add_argument(
+        "--encoding",
+        choices=["raw", "bslz4", "lz4"],
+        help="(default: raw; bslz4 for DECTRIS, which alone has lz4)",
+    )
     parser.add_argument(
         "--checksum", default="xxh3_64", choices=[c.value for c in ChecksumKind], help="(default: xxh3_64)"
+    )
+    parser.add_argument("--rest", metavar="HOST:PORT", help="DECTRIS: wait to be armed through the REST interface")
+    parser.add_argument(
+        "--header-detail", default="basic", choices=[d.value for d in HeaderDetail], help="(default: basic)"
+    )
+    parser.add_argument("--header-appendix", default="", type=_appendix, metavar="JSON", help="DECTRIS: user data")
+    parser.add_argument("--image-appendix", default="", type=_appendix, metavar="JSON", help="DECTRIS: user data")
+    parser.add_argument(
+        "--thresholds", type=int, default=1, metavar="N", help="channels of DECTRIS V2 (default: 1)"
     )
     parser.add_argument("--loop", type=_repeats, default=1, metavar="N", help="acquisitions to send (0: no end)")
     parser.add_argument("--start", type=int, default=0, metavar="FRAME", help="first frame to send")

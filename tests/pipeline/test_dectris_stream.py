@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import dectris_messages as made
-from live_pipeline import LivePipeline, live_pipeline
+from live_pipeline import LivePipeline, live_pipeline, simulator
 from livebragg.wire import sockets
 from livebragg_simulators.specimen import Specimen, SpecimenConfig
 
@@ -110,3 +110,28 @@ def test_a_series_with_a_lost_a_doubled_and_a_damaged_image_keeps_its_shape(tmp_
     with h5py.File(path) as file:
         labels = file["livebragg/classes/labels"][:].ravel()
     assert np.flatnonzero(labels < 0).tolist() == [33, 44]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--protocol", "dectris-v2", "--thresholds", "2", "--header-detail", "all"),
+        ("--protocol", "dectris-v1", "--encoding", "lz4", "--image-appendix", '"A17"'),
+    ],
+    ids=["v2", "v1"],
+)
+def test_the_simulated_detector_is_analysed_like_the_recording_it_replays(
+    tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    recording = tmp_path / "recording.npy"
+    np.save(recording, Specimen(CONFIG).frames(0, ROWS * COLS).reshape(ROWS, COLS, 72, 64).astype(np.uint16))
+    with live_pipeline(tmp_path, *DECTRIS, "--scan-shape", f"{ROWS},{COLS}") as pipeline:
+        pipeline.wait_ready()
+        with simulator(pipeline.stream, "replay", str(recording), "--rate", "400", *flags):
+            assert pipeline.end() == 0, pipeline.text()
+    (path,) = pipeline.results()
+    counted, facts, _ = read(path)
+    assert counted["frames_received"] == counted["frames_analysed"] == ROWS * COLS
+    assert facts["status"] == "complete"
+    with h5py.File(path) as file:
+        assert np.array_equal(file["livebragg/sum_pattern"][:], np.load(recording).sum(axis=(0, 1)))
