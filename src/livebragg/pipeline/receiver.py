@@ -37,10 +37,11 @@ from livebragg.wire.messages import (
 
 logger = logging.getLogger(__name__)
 
-STREAM_HIGH_WATER = 64
-"""Messages that may wait in the socket: the frame log is the buffer, not the socket."""
+STREAM_HIGH_WATER = {"native": 64, "dectris": 1024}
+"""Messages that may wait in the socket: batches of frames, or single ones. The frame log is the buffer, not the
+socket; but a socket that is full all the time costs more than taking the messages."""
 
-MESSAGES_PER_TURN = 64
+MESSAGES_PER_TURN = 256
 REPORT_EVERY_S = 0.2
 IDLE_WAIT_S = 0.05
 
@@ -72,7 +73,10 @@ class Receiver:
         self._analyst = sockets.open_socket(ctx, sockets.PUSH, connect=runtime.results)
         self._answers = sockets.open_socket(ctx, sockets.PULL, bind=runtime.accepted)
         self._detector = sockets.open_socket(
-            ctx, sockets.PULL, connect=config.stream.endpoint, receive_high_water=STREAM_HIGH_WATER
+            ctx,
+            sockets.PULL,
+            connect=config.stream.endpoint,
+            receive_high_water=STREAM_HIGH_WATER[config.stream.detector],
         )
         self._poller = sockets.Poller()
         for socket in (self._jobs, self._answers, self._detector):

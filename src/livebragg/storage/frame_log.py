@@ -150,7 +150,8 @@ class FrameLogWriter:
             try:
                 # Reserve the pages now: a full disk must be an error here, not a SIGBUS at some later write.
                 os.posix_fallocate(descriptor, 0, size)
-                mapped = mmap.mmap(descriptor, size)
+                # Mapped at once: a page fault each 4 KiB would cost more than the copying.
+                mapped = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
             finally:
                 os.close(descriptor)
         except OSError:
