@@ -170,9 +170,7 @@ def main() -> None:
     print(
         f"{args.size}x{args.size} uint16; copying a frame: {(time.perf_counter() - began) / 2000 * 1e6:.1f} us\n"
     )
-    print(
-        "| protocol | compression | pyzmq alone: frames/s | CPU us | receiver: frames/s | CPU us | decode: CPU us |"
-    )
+    print("| protocol | compression | pyzmq alone: frames/s | CPU us | ours: frames/s | CPU us | decode: CPU us |")
     print("|---|---|---|---|---|---|---|")
     for protocol in ("dectris-v2", "dectris-v1"):
         for compression in Compression:

@@ -21,9 +21,24 @@ class KeptFrames:
     n_frames: int
     encoding: PieceEncoding
     parts: list[Any]
-    """Bytes-likes, to be written one after the other."""
-    nbytes: int
-    """Of all parts together."""
+    """Bytes-likes, to be written one after the other: what `livebragg.detectors.kept.keep` made."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all parts together."""
+        return sum(map(len, self.parts))
+
+    def part(self, start: int, stop: int, acquisition_id: str, first_frame: int) -> KeptFrames:
+        """Some of the frames, as frames of another acquisition."""
+        each = (len(self.parts) - 1) // self.n_frames
+        lengths = memoryview(self.parts[0])[4 * each * start : 4 * each * stop]
+        return KeptFrames(
+            acquisition_id=acquisition_id,
+            first_frame=first_frame,
+            n_frames=stop - start,
+            encoding=self.encoding,
+            parts=[lengths, *self.parts[1 + each * start : 1 + each * stop]],
+        )
 
 
 Decoded = StreamMessage | KeptFrames

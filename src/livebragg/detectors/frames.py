@@ -38,7 +38,9 @@ def decode_kept(payload: Any, piece: Piece, acquisition: Acquisition) -> tuple[N
             if piece.encoding is PieceEncoding.DECTRIS_V1:
                 dectris_json.fill_frame(parts, frames[at])
             else:
-                dectris_cbor.fill_frame(parts[0], piece.first_frame + at, acquisition.channel, frames[at])
+                dectris_cbor.fill_frame(
+                    parts[0], acquisition.first_image + piece.first_frame + at, acquisition.channel, frames[at]
+                )
         except WireError as error:
             failed[at] = str(error)
     return frames, failed

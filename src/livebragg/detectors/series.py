@@ -160,14 +160,12 @@ class SeriesTracker:
         """Frames that are held back."""
         if not self._held:
             return []
-        parts = keep(self._held)
         kept = KeptFrames(
             acquisition_id=self._name(),
             first_frame=self._first,
             n_frames=len(self._held),
             encoding=self._encoding,
-            parts=parts,
-            nbytes=sum(map(len, parts)),
+            parts=keep(self._held),
         )
         self._held = []
         return [kept]

@@ -93,6 +93,8 @@ class Acquisition:
     bad_pixels : bytes
         Pixels that are never to be used, packed by `livebragg.model.pack_mask`: one bit a pixel, row by row, the
         most significant bit first, compressed by zlib. Empty when there is none.
+    first_image : int
+        The detector's own number of frame 0.
     metadata : ScanMetadata
         Optional facts with units in their names.
     """
@@ -107,6 +109,7 @@ class Acquisition:
     channel: str = ""
     highest_count: int | None = None
     bad_pixels: bytes = b""
+    first_image: int = 0
     metadata: ScanMetadata = ScanMetadata()
 
     def __post_init__(self) -> None:
@@ -154,6 +157,11 @@ class ScanGeometry:
     >>> snake = ScanGeometry(scan_shape=(2, 3), flyback_frames=1, scan_order=ScanOrder.SNAKE)
     >>> snake.scan_index(np.arange(9))
     array([ 0,  1,  2, -1,  5,  4,  3, -1, -1])
+
+    The first two frames came before the scan, and the trigger before frame 4 was missed: a hole, not a shift.
+
+    >>> ScanGeometry(scan_shape=(2, 3), first_frame=2, missed_triggers=(4,)).scan_index(np.arange(8))
+    array([-1, -1,  0,  1,  3,  4,  5, -1])
     """
 
     scan_shape: tuple[int, int]
@@ -162,6 +170,10 @@ class ScanGeometry:
     scan_order: ScanOrder = ScanOrder.RASTER
     open_ended: bool = False
     """The number of rows is not known yet: rows beyond ``scan_shape`` are accepted."""
+    first_frame: int = 0
+    """Number of the frame at the first position; negative when the detector missed the beginning."""
+    missed_triggers: tuple[int, ...] = ()
+    """Frames before which the detector missed a trigger, rising; a frame is named once for each trigger."""
 
     def __post_init__(self) -> None:
         if min(self.scan_shape) < 1 or self.frames_per_position < 1 or self.flyback_frames < 0:
@@ -182,17 +194,22 @@ class ScanGeometry:
 
     @property
     def n_frames(self) -> int:
-        """Frames the detector sends for the whole scan, fly-back included."""
+        """Triggers of the whole scan, fly-back included: frames the detector sends when it misses none."""
         return self.scan_shape[0] * self.frames_per_line
+
+    @property
+    def frame_limit(self) -> int:
+        """First frame number that lies beyond the scan."""
+        return max(0, self.first_frame + self.n_frames - len(self.missed_triggers))
 
     def splits_position(self, frame: int) -> bool:
         """Whether this frame and the one before it belong to the same position."""
-        within = frame % self.frames_per_line
-        return within % self.frames_per_position != 0 and within < self.scan_shape[1] * self.frames_per_position
+        before, index = self.scan_index(np.array([frame - 1, frame])).tolist()
+        return bool(index >= 0 and before == index)
 
     def scan_index(self, frame_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Scan index of each frame, ``NO_POSITION`` for fly-back frames and frames beyond the scan."""
-        numbers = np.asarray(frame_numbers, np.int64)
+        numbers = self._triggers(np.asarray(frame_numbers, np.int64))
         line, within = np.divmod(numbers, self.frames_per_line)
         column = within // self.frames_per_position
         on_line = column < self.scan_shape[1]
@@ -200,3 +217,10 @@ class ScanGeometry:
             column = np.where(line % 2 == 1, self.scan_shape[1] - 1 - column, column)
         on_scan = (numbers >= 0) & (self.open_ended | (line < self.scan_shape[0]))
         return np.where(on_line & on_scan, line * self.scan_shape[1] + column, NO_POSITION)
+
+    def _triggers(self, frame_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of each frame's trigger, from 0 at the first position."""
+        triggers = frame_numbers - self.first_frame
+        if self.missed_triggers:
+            triggers = triggers + np.searchsorted(self.missed_triggers, frame_numbers, side="right")
+        return triggers

@@ -16,6 +16,7 @@ from livebragg.model import Acquisition, ScanGeometry, unpack_mask
 from livebragg.model.scan import MAX_POSITIONS
 from livebragg.pipeline.frame_set import FrameSet
 from livebragg.pipeline.health import Notices
+from livebragg.pipeline.scan_path import scan_geometry
 from livebragg.storage.frame_log import FrameLogWriter, LogEntry
 from livebragg.wire.messages import (
     AcquisitionEnd,
@@ -38,6 +39,10 @@ MAX_JUMP_FRAMES = 1 << 20
 maps would grow to hold them."""
 
 
+END_COMPLETE_AFTER_S = 1.0
+"""Seconds to wait for the end when all frames have come."""
+
+
 @dataclass(slots=True)
 class Stream:
     """One acquisition as it arrives."""
@@ -53,6 +58,7 @@ class Stream:
     """Frames that came, received or dropped."""
     counters: Counter[str] = field(default_factory=Counter)
     ended: bool = False
+    ended_by_silence: bool = False
     newest_frame: int = -1
 
     @property
@@ -60,9 +66,17 @@ class Stream:
         """First frame number that does not belong to the scan."""
         geometry = self.geometry
         if not geometry.open_ended:
-            return geometry.n_frames
+            return geometry.frame_limit
         most = MAX_POSITIONS // geometry.scan_shape[1] * geometry.frames_per_line
         return min(most, self.n_frames_expected or most)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every frame that is expected has come."""
+        if self.n_frames_expected is None:
+            return False
+        expected = min(self.n_frames_expected, self.frame_limit)
+        return self.newest_frame + 1 >= expected and self.missing_below(expected) == 0
 
     def missing_below(self, stop: int) -> int:
         """How many frames below `stop` never came."""
@@ -139,6 +153,31 @@ class Intake:
         self._close(self.stream, 0)
         return [Ended(self.stream, EndReason.STOPPED, f"{note} {_how_far(self.stream)}")]
 
+    def silent(self, silent_s: float, end_after_s: float) -> list[IntakeEvent]:
+        """Nothing came for some time: end an acquisition whose end is lost, or that has none.
+
+        Parameters
+        ----------
+        silent_s : float
+            Seconds without any message.
+        end_after_s : float
+            Seconds after which it is ended although frames are missing; 0: never.
+        """
+        stream = self.stream
+        if stream is None or stream.ended or silent_s < END_COMPLETE_AFTER_S:
+            return []
+        if stream.complete:
+            return self._end_silent(stream, EndReason.FINISHED, "all frames came, but no end")
+        if not 0 < end_after_s <= silent_s:
+            return []
+        return self._end_silent(stream, EndReason.STOPPED, f"nothing came for {silent_s:.0f} s, and no end")
+
+    def _end_silent(self, stream: Stream, reason: EndReason, note: str) -> list[IntakeEvent]:
+        self._close(stream, 0)
+        stream.ended_by_silence = True
+        self.counters["ends_missing"] += 1
+        return [Ended(stream, reason, f"{note} {_how_far(stream)}")]
+
     def _start(self, message: AcquisitionStart, now: float) -> list[IntakeEvent]:
         try:
             unpack_mask(message.acquisition.bad_pixels, message.acquisition.frame_shape)
@@ -153,25 +192,15 @@ class Intake:
             self._notices.add(note)
             events.append(Ended(old, EndReason.ABORTED, f"{note} {_how_far(old)}"))
         self._serial += 1
-        geometry = self._geometry(message.acquisition)
-        expected = message.n_frames or (None if geometry.open_ended else geometry.n_frames)
-        self.stream = Stream(message.acquisition, self._serial, geometry, expected, now)
-        return [*events, Opened(self.stream)]
-
-    def _geometry(self, acquisition: Acquisition) -> ScanGeometry:
-        shape = self._scan.shape or acquisition.scan_shape
-        if shape is None:
+        geometry = scan_geometry(self._scan, message.acquisition)
+        if geometry.open_ended:
             self._notices.add(
                 f"the sender does not know the scan shape; lines of {self._scan.fallback_cols} positions are "
                 "assumed (set scan.shape or scan.fallback_cols)"
             )
-        return ScanGeometry(
-            scan_shape=shape or (1, self._scan.fallback_cols),
-            frames_per_position=acquisition.frames_per_position,
-            flyback_frames=acquisition.flyback_frames,
-            scan_order=acquisition.scan_order,
-            open_ended=shape is None,
-        )
+        expected = message.n_frames or (None if geometry.open_ended else geometry.frame_limit)
+        self.stream = Stream(message.acquisition, self._serial, geometry, expected, now)
+        return [*events, Opened(self.stream)]
 
     def _batch(self, message: FrameBatch | KeptFrames, now: float) -> list[IntakeEvent]:
         stream = self._stream_of(message)
@@ -278,6 +307,9 @@ class Intake:
         raise SequenceError(text)
 
     def _end(self, message: AcquisitionEnd) -> list[IntakeEvent]:
+        old = self.stream
+        if old is not None and old.ended_by_silence and old.acquisition.acquisition_id == message.acquisition_id:
+            return []  # it came late
         stream = self._stream_of(message)
         stream.counters["frames_sent"] = message.frames_sent
         self._close(stream, message.frames_sent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from livebragg.pipeline.health import Notices, RateMeter
 from livebragg.pipeline.intake import Intake
 from livebragg.pipeline.receiver_report import make_report
 from livebragg.pipeline.runtime import Runtime
+from livebragg.pipeline.scan_path import RepeatedScans
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire import sockets
 from livebragg.wire.messages import (
@@ -68,6 +70,7 @@ class Receiver:
         )
         drop = config.frame_log.when_full == "drop"
         self._intake = Intake(config.scan, self._log, drop_when_full=drop, notices=self._notices)
+        self._repeats = RepeatedScans(config.scan)
         self._dispatcher = Dispatcher(config.dispatch, config.probe, self._log, self._notices)
         self._jobs = sockets.open_socket(ctx, sockets.ROUTER, bind=runtime.jobs)
         self._analyst = sockets.open_socket(ctx, sockets.PUSH, connect=runtime.results)
@@ -136,6 +139,9 @@ class Receiver:
         self._send(self._dispatcher.assign(now))
         if now >= self._next_report:
             self._check_hung(now)
+            if not self._held:
+                events = self._intake.silent(now - self._last_message_at, self._config.stream.end_after_s)
+                self._send(self._dispatcher.on_stream(events, now))
             self._report(now)
 
     # ------------------------------------------------------------------------------------------- the stream
@@ -159,7 +165,7 @@ class Receiver:
 
     def _handle_all(self, messages: Iterable[Decoded], now: float) -> None:
         """Handle messages in order; from the first on for which there is no room they are held."""
-        for message in messages:
+        for message in itertools.chain.from_iterable(map(self._repeats.handle, messages)):
             if self._held or not self._handle(message, now):
                 if not self._held:
                     self._poller.remove(self._detector)
@@ -281,7 +287,7 @@ class Receiver:
             intake=self._intake,
             dispatcher=self._dispatcher,
             log=self._log,
-            counters=self._counters,
+            counters=self._counters + self._repeats.counters,
             notices=self._notices,
             rate_hz=self._rate.rate(now),
             silent_s=now - self._last_message_at,
