@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import itertools
 import json
+import queue
 import signal
 import sys
 from pathlib import Path
@@ -27,13 +29,16 @@ from livebragg_simulators.dectris_writers import (
     HeaderDetail,
     SeriesFacts,
 )
+from livebragg_simulators.merlin_control import MerlinControl, control_server
+from livebragg_simulators.merlin_writer import DEPTHS, LAYOUTS, MerlinWriter
+from livebragg_simulators.outlets import Outlet, PushOutlet, TcpOutlet
 from livebragg_simulators.sender import Sender, SendOptions
 from livebragg_simulators.simplon import Simplon
 from livebragg_simulators.sources import FrameSource, RecordedSource, ScanPath, SpecimenSource
 from livebragg_simulators.specimen import PRESETS, Specimen, SpecimenConfig
-from livebragg_simulators.writers import NativeWriter
+from livebragg_simulators.writers import NativeWriter, StreamWriter
 
-_PROTOCOLS = ("native", "dectris-v1", "dectris-v2")
+_PROTOCOLS = ("native", "dectris-v1", "dectris-v2", "merlin")
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:7550"
 
@@ -127,10 +132,16 @@ def _send(source: FrameSource, args: argparse.Namespace, console: Console, name:
         flyback_frames=args.flyback_frames,
     )
     options = SendOptions(rate_hz=args.rate, batch_frames=args.batch, start=args.start, stop=args.stop)
+    if args.control is not None:
+        if args.protocol != "merlin":
+            raise ConfigError("--control is the command socket of a Merlin; add --protocol merlin")
+        return _serve_merlin(path, options, args, console)
     if args.rest is not None:
         return _serve(path, options, args, console)
-    with sockets.context() as ctx, _bar(console) as bar:
-        sender = Sender(ctx, args.bind, _writer(args))
+    with sockets.context() as ctx, _bar(console) as bar, contextlib.ExitStack() as stack:
+        writer = _writer(args)
+        outlet = stack.enter_context(contextlib.closing(_outlet(ctx, args, writer)))
+        sender = Sender(outlet, writer)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sender.stop())
         _say(console, f"sending on {sender.endpoint}; attach with: livebragg attach {sender.endpoint}")
@@ -149,7 +160,46 @@ def _send(source: FrameSource, args: argparse.Namespace, console: Console, name:
     return 0
 
 
-def _writer(args: argparse.Namespace) -> NativeWriter | DectrisV1Writer | DectrisV2Writer:
+def _serve_merlin(path: ScanPath, options: SendOptions, args: argparse.Namespace, console: Console) -> int:
+    """Be a Merlin that does nothing until a client starts an acquisition."""
+    shape, writer = path.acquisition("merlin").frame_shape, _writer(args)
+    control = MerlinControl(shape, path.geometry.n_frames, args.depth)
+    stopped = False
+    with contextlib.closing(TcpOutlet(args.bind)) as outlet, control_server(control, args.control) as address:
+        sender = Sender(outlet, writer)
+
+        def stop(*_: object) -> None:
+            nonlocal stopped
+            stopped = True
+            sender.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        _say(console, f"commands {address}, data {outlet.endpoint}; waiting for STARTACQUISITION, Ctrl-C ends")
+        while not stopped:
+            try:
+                command = control.commands.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if command == "STARTACQUISITION":
+                n_frames = control.n_frames or path.geometry.n_frames
+                sender.begin(path.acquisition("merlin"), n_frames)
+                if control.values["TRIGGERSTART"] == "5":
+                    while not stopped and control.commands.get() not in (
+                        "SOFTTRIGGER",
+                        "STOPACQUISITION",
+                        "ABORT",
+                    ):
+                        pass
+                sender.send_frames(path, 0, n_frames, options, lambda *_: None)
+                _say(console, f"{n_frames} frames sent")
+    return 0
+
+
+def _writer(args: argparse.Namespace) -> StreamWriter:
+    if args.protocol == "merlin":
+        frame_time_s = 1.0 / args.rate if args.rate else 1e-3
+        return MerlinWriter(args.depth, args.layout, args.raw_counters, frame_time_s)
     if args.protocol == "native":
         if args.encoding == "lz4":
             raise ConfigError("the native stream has no lz4; use --encoding raw or bslz4")
@@ -157,6 +207,12 @@ def _writer(args: argparse.Namespace) -> NativeWriter | DectrisV1Writer | Dectri
         return NativeWriter(encoding, ChecksumKind(args.checksum))
     facts = _facts(args)
     return DectrisV1Writer(facts) if args.protocol == "dectris-v1" else DectrisV2Writer(facts, _channels(args))
+
+
+def _outlet(ctx: Any, args: argparse.Namespace, writer: StreamWriter) -> Outlet:
+    if args.protocol == "merlin":
+        return TcpOutlet(args.bind)
+    return PushOutlet(ctx, args.bind, writer.linger_frames)
 
 
 def _facts(args: argparse.Namespace) -> SeriesFacts:
@@ -176,13 +232,13 @@ def _channels(args: argparse.Namespace) -> tuple[str, ...]:
 
 def _serve(path: ScanPath, options: SendOptions, args: argparse.Namespace, console: Console) -> int:
     """Be a detector that does nothing until a client arms it."""
-    if args.protocol == "native":
+    if args.protocol not in ("dectris-v1", "dectris-v2"):
         raise ConfigError("--rest is the interface of DECTRIS detectors; add --protocol dectris-v1 or dectris-v2")
     facts, cbor = _facts(args), args.protocol == "dectris-v2"
     simplon = Simplon(path.acquisition("series"), path.geometry.n_frames, facts, cbor=cbor)
     writer = SwitchingWriter(DectrisV1Writer(facts), DectrisV2Writer(facts, _channels(args)), cbor)
     with sockets.context() as ctx, rest_server(simplon, args.rest) as address:
-        sender = Sender(ctx, args.bind, writer)
+        sender = Sender(PushOutlet(ctx, args.bind, writer.linger_frames), writer)
         dcu = Dcu(simplon, sender, writer, path, options, functools.partial(_say, console))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: dcu.stop())
@@ -293,6 +349,9 @@ def _add_send_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rest", metavar="HOST:PORT", help="DECTRIS: wait to be armed through the REST interface")
     parser.add_argument(
+        "--control", metavar="HOST:PORT", help="Merlin: wait to be started through the command socket"
+    )
+    parser.add_argument(
         "--header-detail", default="basic", choices=[d.value for d in HeaderDetail], help="(default: basic)"
     )
     parser.add_argument("--header-appendix", default="", type=_appendix, metavar="JSON", help="DECTRIS: user data")
@@ -300,6 +359,11 @@ def _add_send_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--thresholds", type=int, default=1, metavar="N", help="channels of DECTRIS V2 (default: 1)"
     )
+    parser.add_argument(
+        "--depth", type=int, default=12, choices=DEPTHS, help="Merlin: bits of a counter (default: 12)"
+    )
+    parser.add_argument("--layout", default="1x1", choices=LAYOUTS, help="Merlin: chips (default: 1x1)")
+    parser.add_argument("--raw-counters", action="store_true", help="Merlin: frames as they leave the chips (R64)")
     parser.add_argument("--loop", type=_repeats, default=1, metavar="N", help="acquisitions to send (0: no end)")
     parser.add_argument("--start", type=int, default=0, metavar="FRAME", help="first frame to send")
     parser.add_argument("--stop", type=int, metavar="FRAME", help="frame to stop before")

@@ -6,12 +6,11 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from livebragg.errors import ConfigError
 from livebragg.model import Acquisition
-from livebragg.wire import sockets
 from livebragg.wire.messages import EndReason
+from livebragg_simulators.outlets import Outlet
 from livebragg_simulators.sources import ScanPath
 from livebragg_simulators.writers import Parts, StreamWriter
 
@@ -19,9 +18,6 @@ BATCH_TIME_S = 0.02
 """At a set rate, frames wait at most this long for others to share their message."""
 
 HEARTBEAT_S = 0.5
-QUEUE_FRAMES = 256
-"""Frames the socket may hold, about; more would only hide that the receiver is behind."""
-
 STOP_PATIENCE_S = 1.0
 """Time for the last messages once the user said stop."""
 
@@ -83,18 +79,15 @@ class Sender:
 
     Parameters
     ----------
-    ctx : zmq.Context
-        Not closed here.
-    endpoint : str
-        Where to bind.
+    outlet : Outlet
+        Where messages leave; not closed here.
     writer : StreamWriter
         The detector's language.
     """
 
-    def __init__(self, ctx: Any, endpoint: str, writer: StreamWriter) -> None:
-        queue = max(1, QUEUE_FRAMES // writer.linger_frames)
-        self._socket = sockets.open_socket(ctx, sockets.PUSH, bind=endpoint, send_high_water=queue, linger_ms=2000)
-        self.endpoint = sockets.bound_endpoint(self._socket)
+    def __init__(self, outlet: Outlet, writer: StreamWriter) -> None:
+        self._outlet = outlet
+        self.endpoint = outlet.endpoint
         self._writer = writer
         self._stopped = False
         self._sent = 0
@@ -151,7 +144,7 @@ class Sender:
         end = self._writer.end(self._sent, reason)
         complete &= self._put(end, patience_s=STOP_PATIENCE_S if self._stopped else math.inf)
         # A receiver that holds the stream back still wants what waits in the socket.
-        sockets.set_linger(self._socket, LAST_MESSAGES_S if complete else STOP_PATIENCE_S)
+        self._outlet.linger(LAST_MESSAGES_S if complete else STOP_PATIENCE_S)
         return complete
 
     def _wait_until(self, due: float) -> None:
@@ -159,13 +152,13 @@ class Sender:
             time.sleep(min(left, HEARTBEAT_S))
             if left > HEARTBEAT_S:
                 for parts in self._writer.alive(self._sent):
-                    sockets.send_parts(self._socket, parts, wait=False)
+                    self._outlet.offer(parts)
 
     def _put(self, messages: list[Parts], patience_s: float = math.inf) -> bool:
         """Send, waiting for the receiver as long as nobody says stop."""
         deadline = time.monotonic() + patience_s
         for parts in messages:
-            while not sockets.send_parts(self._socket, parts, wait=False):
+            while not self._outlet.offer(parts):
                 if time.monotonic() > deadline or (self._stopped and patience_s == math.inf):
                     return False
                 time.sleep(0.001)

@@ -20,6 +20,7 @@ from livebragg.wire import sockets
 from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason
 from livebragg_simulators.dcu import Dcu, SwitchingWriter, rest_server
 from livebragg_simulators.dectris_writers import DectrisV1Writer, DectrisV2Writer, SeriesFacts
+from livebragg_simulators.outlets import PushOutlet
 from livebragg_simulators.sender import Sender, SendOptions
 from livebragg_simulators.simplon import Simplon
 from livebragg_simulators.sources import ScanPath
@@ -73,7 +74,7 @@ def dcu(rate_hz: float = 0.0) -> Iterator[Client]:
     simplon = Simplon(path.acquisition("a"), path.geometry.n_frames, facts, cbor=False)
     writer = SwitchingWriter(DectrisV1Writer(facts), DectrisV2Writer(facts), False)
     with sockets.context() as ctx, rest_server(simplon, "127.0.0.1:0") as address:
-        sender = Sender(ctx, "tcp://127.0.0.1:*", writer)
+        sender = Sender(PushOutlet(ctx, "tcp://127.0.0.1:*", 4), writer)
         unit = Dcu(simplon, sender, writer, path, SendOptions(rate_hz=rate_hz), lambda _: None)
         thread = threading.Thread(target=unit.run)
         thread.start()

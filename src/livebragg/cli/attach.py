@@ -33,6 +33,7 @@ examples:
   livebragg attach tcp://127.0.0.1:7550
   livebragg attach tcp://detector:7550 --config config/merlin_200kv_gold.toml --results /data/today
   livebragg attach tcp://dcu:31001 --detector dectris --scan-shape 256,256
+  livebragg attach tcp://merlin-pc:6342 --detector merlin
   livebragg attach --once --set probe.radius=4.2
 """
 
@@ -48,7 +49,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("endpoint", nargs="?", help="where the sender is (default: tcp://127.0.0.1:7550)")
     add_pipeline_options(parser)
-    parser.add_argument("--detector", metavar="KIND", help="what the sender speaks: native, dectris")
+    parser.add_argument("--detector", metavar="KIND", help="what the sender speaks: native, dectris, merlin")
     parser.add_argument("--once", action="store_true", help="end after the first acquisition")
     parser.set_defaults(run=_run)
 

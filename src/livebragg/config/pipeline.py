@@ -15,7 +15,7 @@ class StreamConfig:
     endpoint: str = "tcp://127.0.0.1:7550"
     """Endpoint of the detector or simulator (it binds, livebragg connects)."""
     detector: str = "native"
-    """What it speaks: "native", or "dectris" (STREAM V2 of SIMPLON)."""
+    """What it speaks: "native", "dectris" (SIMPLON's stream, V1 or V2), or "merlin" (data socket)."""
     channel: str = ""
     """Channel of the detector (say, "threshold_2") that is analysed; empty: the first one."""
     quiet_warning_s: float = 5.0
@@ -25,7 +25,7 @@ class StreamConfig:
     start ends it. One whose frames have all come is ended after a second."""
 
     def __post_init__(self) -> None:
-        one_of("stream.detector", self.detector, ("native", "dectris"))
+        one_of("stream.detector", self.detector, ("native", "dectris", "merlin"))
         at_least("stream.quiet_warning_s", self.quiet_warning_s, 0.1)
         at_least("stream.end_after_s", self.end_after_s, 0.0)
 

@@ -3,6 +3,16 @@
 from livebragg.detectors.base import Decoded, KeptFrames, Notice, StreamDecoder
 from livebragg.detectors.dectris import DectrisDecoder
 from livebragg.detectors.frames import decode_kept
+from livebragg.detectors.merlin import MerlinDecoder
 from livebragg.detectors.native import NativeDecoder
 
-__all__ = ["Decoded", "DectrisDecoder", "KeptFrames", "NativeDecoder", "Notice", "StreamDecoder", "decode_kept"]
+__all__ = [
+    "Decoded",
+    "DectrisDecoder",
+    "KeptFrames",
+    "MerlinDecoder",
+    "NativeDecoder",
+    "Notice",
+    "StreamDecoder",
+    "decode_kept",
+]

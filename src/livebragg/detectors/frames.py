@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.detectors import dectris_cbor, dectris_json
+from livebragg.detectors import dectris_cbor, dectris_json, merlin
 from livebragg.detectors.kept import kept_parts
 from livebragg.errors import WireError
 from livebragg.model import Acquisition
@@ -31,20 +31,21 @@ def decode_kept(payload: Any, piece: Piece, acquisition: Acquisition) -> tuple[N
     dtype = np.dtype(acquisition.dtype).newbyteorder("<")
     frames = np.empty((piece.n_frames, *acquisition.frame_shape), dtype)
     failed: dict[int, str] = {}
+    first = acquisition.first_image + piece.first_frame
     for at, parts in enumerate(kept_parts(payload, piece.n_frames, _PARTS[piece.encoding])):
         if at in piece.skip:
             continue
         try:
             if piece.encoding is PieceEncoding.DECTRIS_V1:
                 dectris_json.fill_frame(parts, frames[at])
+            elif piece.encoding is PieceEncoding.MERLIN:
+                merlin.fill_frame(parts[0], first + at, frames[at])
             else:
-                dectris_cbor.fill_frame(
-                    parts[0], acquisition.first_image + piece.first_frame + at, acquisition.channel, frames[at]
-                )
+                dectris_cbor.fill_frame(parts[0], first + at, acquisition.channel, frames[at])
         except WireError as error:
             failed[at] = str(error)
     return frames, failed
 
 
-_PARTS = {PieceEncoding.DECTRIS_V1: 2, PieceEncoding.DECTRIS_V2: 1}
+_PARTS = {PieceEncoding.DECTRIS_V1: 2, PieceEncoding.DECTRIS_V2: 1, PieceEncoding.MERLIN: 1}
 """Parts that are kept of each message."""

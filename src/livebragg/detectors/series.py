@@ -88,6 +88,8 @@ class SeriesTracker:
 
     batch_frames: int
     notice: Notice
+    word: str = "series"
+    """What acquisitions are called, before their number."""
     _start: SeriesStart | None = None
     """Of the newest series."""
     _opened: bool = False
@@ -207,7 +209,7 @@ class SeriesTracker:
         assert start.frame_shape is not None and start.dtype is not None
         try:
             acquisition = Acquisition(
-                acquisition_id=f"series-{start.series}",
+                acquisition_id=f"{self.word}-{start.series}",
                 scan_shape=start.hints.scan_shape,
                 frame_shape=start.frame_shape,
                 dtype=start.dtype,
@@ -229,7 +231,7 @@ class SeriesTracker:
 
     def _name(self) -> str:
         assert self._start is not None
-        return f"series-{self._start.series}"
+        return f"{self.word}-{self._start.series}"
 
 
 def _below_top(dtype: str) -> int | None:

@@ -14,8 +14,7 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
-from livebragg.config.pipeline import StreamConfig
-from livebragg.detectors import Decoded, DectrisDecoder, KeptFrames, NativeDecoder, Notice, StreamDecoder
+from livebragg.detectors import Decoded, KeptFrames
 from livebragg.errors import FrameLogFullError, WireError
 from livebragg.pipeline.dispatcher import ANALYST, Dispatcher, Outgoing
 from livebragg.pipeline.health import Notices, RateMeter
@@ -23,6 +22,7 @@ from livebragg.pipeline.intake import Intake
 from livebragg.pipeline.receiver_report import make_report
 from livebragg.pipeline.runtime import Runtime
 from livebragg.pipeline.scan_path import RepeatedScans
+from livebragg.pipeline.source import make_decoder, open_source
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire import sockets
 from livebragg.wire.messages import (
@@ -38,10 +38,6 @@ from livebragg.wire.messages import (
 )
 
 logger = logging.getLogger(__name__)
-
-STREAM_HIGH_WATER = {"native": 64, "dectris": 1024}
-"""Messages that may wait in the socket: batches of frames, or single ones. The frame log is the buffer, not the
-socket; but a socket that is full all the time costs more than taking the messages."""
 
 MESSAGES_PER_TURN = 256
 REPORT_EVERY_S = 0.2
@@ -75,14 +71,9 @@ class Receiver:
         self._jobs = sockets.open_socket(ctx, sockets.ROUTER, bind=runtime.jobs)
         self._analyst = sockets.open_socket(ctx, sockets.PUSH, connect=runtime.results)
         self._answers = sockets.open_socket(ctx, sockets.PULL, bind=runtime.accepted)
-        self._detector = sockets.open_socket(
-            ctx,
-            sockets.PULL,
-            connect=config.stream.endpoint,
-            receive_high_water=STREAM_HIGH_WATER[config.stream.detector],
-        )
+        self._source = open_source(ctx, config.stream)
         self._poller = sockets.Poller()
-        for socket in (self._jobs, self._answers, self._detector):
+        for socket in (self._jobs, self._answers):
             self._poller.add(socket)
         self._pidfds: dict[int, tuple[str, int]] = {}
         self._held: deque[Decoded] = deque()
@@ -114,6 +105,7 @@ class Receiver:
         """Delete the frame log's files."""
         for descriptor in self._pidfds:
             os.close(descriptor)
+        self._source.close()
         self._log.close()
 
     def _done(self) -> bool:
@@ -121,6 +113,8 @@ class Receiver:
         return idle and (self._stopping or (self._runtime.once and self._intake.serial > 0))
 
     def _turn(self) -> None:
+        if not self._held:
+            self._source.watch(self._poller)
         wait = self._dispatcher.jobs.flush(time.time())
         ready = self._poller.wait(min(IDLE_WAIT_S, IDLE_WAIT_S if wait is None else wait))
         now = time.time()
@@ -134,7 +128,7 @@ class Receiver:
             self._take_answers(now)
         if self._held:
             self._retry_held(now)
-        elif self._detector in ready:
+        else:
             self._take_stream(now)
         self._send(self._dispatcher.assign(now))
         if now >= self._next_report:
@@ -147,12 +141,12 @@ class Receiver:
     # ------------------------------------------------------------------------------------------- the stream
     def _take_stream(self, now: float) -> None:
         for _ in range(MESSAGES_PER_TURN):
-            parts = sockets.receive_parts(self._detector)
-            if parts is None or self._stopping:
-                break
-            self._last_message_at = now
-            self._counters["messages_received"] += 1
             try:
+                parts = self._source.receive()
+                if parts is None or self._stopping:
+                    break
+                self._last_message_at = now
+                self._counters["messages_received"] += 1
                 messages = self._decoder.decode(parts)
             except WireError as error:
                 self._refuse(error)
@@ -168,7 +162,7 @@ class Receiver:
         for message in itertools.chain.from_iterable(map(self._repeats.handle, messages)):
             if self._held or not self._handle(message, now):
                 if not self._held:
-                    self._poller.remove(self._detector)
+                    self._source.ignore(self._poller)
                 self._held.append(message)
 
     def _handle(self, message: Decoded, now: float) -> bool:
@@ -194,8 +188,6 @@ class Receiver:
             self._held.popleft()
         if self._held:
             self._send(self._dispatcher.on_log_full(now))
-        else:
-            self._poller.add(self._detector)
 
     # --------------------------------------------------------------------------------- workers and analyst
     def _take_from_workers(self, now: float) -> None:
@@ -299,13 +291,6 @@ class Receiver:
             now=now,
         )
         sockets.send(self._analyst, report, wait=False)
-
-
-def make_decoder(stream: StreamConfig, batch_frames: int, notice: Notice) -> StreamDecoder:
-    """What understands the configured detector."""
-    if stream.detector == "dectris":
-        return DectrisDecoder(stream.channel, batch_frames, notice)
-    return NativeDecoder()
 
 
 def run_receiver(runtime: Runtime) -> None:

@@ -29,6 +29,8 @@ class PieceEncoding(StrEnum):
     DECTRIS_V1 = "dectris-v1"
     """Images of a DECTRIS detector, of each the parts that say what it is and what is in it
     (`livebragg.detectors.kept`)."""
+    MERLIN = "merlin"
+    """Units of a Merlin's data stream (`livebragg.detectors.kept`)."""
     DECTRIS_V2 = "dectris-v2"
     """Messages of a DECTRIS detector as they were received (`livebragg.detectors.kept`)."""
 

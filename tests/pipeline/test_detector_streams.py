@@ -1,4 +1,4 @@
-"""`livebragg attach` on DECTRIS streams, from the socket to the results file."""
+"""`livebragg attach` on the streams of real detectors, from the socket to the results file."""
 
 from __future__ import annotations
 
@@ -128,6 +128,22 @@ def test_the_simulated_detector_is_analysed_like_the_recording_it_replays(
     with live_pipeline(tmp_path, *DECTRIS, "--scan-shape", f"{ROWS},{COLS}") as pipeline:
         pipeline.wait_ready()
         with simulator(pipeline.stream, "replay", str(recording), "--rate", "400", *flags):
+            assert pipeline.end() == 0, pipeline.text()
+    (path,) = pipeline.results()
+    counted, facts, _ = read(path)
+    assert counted["frames_received"] == counted["frames_analysed"] == ROWS * COLS
+    assert facts["status"] == "complete"
+    with h5py.File(path) as file:
+        assert np.array_equal(file["livebragg/sum_pattern"][:], np.load(recording).sum(axis=(0, 1)))
+
+
+def test_a_merlin_that_sends_no_end_is_analysed_all_the_same(tmp_path: Path) -> None:
+    recording = tmp_path / "recording.npy"
+    np.save(recording, Specimen(CONFIG).frames(0, ROWS * COLS).reshape(ROWS, COLS, 72, 64).astype(np.uint16))
+    with live_pipeline(tmp_path, "--detector", "merlin") as pipeline:
+        pipeline.wait_ready()
+        flags = ("--protocol", "merlin", "--raw-counters", "--rate", "400")
+        with simulator(pipeline.stream, "replay", str(recording), *flags):
             assert pipeline.end() == 0, pipeline.text()
     (path,) = pipeline.results()
     counted, facts, _ = read(path)
