@@ -50,6 +50,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("endpoint", nargs="?", help="where the sender is (default: tcp://127.0.0.1:7550)")
     add_pipeline_options(parser)
     parser.add_argument("--detector", metavar="KIND", help="what the sender speaks: native, dectris, merlin")
+    parser.add_argument("--forward", metavar="ENDPOINT", help="where the untouched stream is passed on")
     parser.add_argument("--once", action="store_true", help="end after the first acquisition")
     parser.set_defaults(run=_run)
 
@@ -77,6 +78,7 @@ def pipeline_config(args: argparse.Namespace, endpoint: str | None) -> Config:
     flags = {
         "stream.endpoint": endpoint,
         "stream.detector": getattr(args, "detector", None),
+        "stream.forward": getattr(args, "forward", None),
         "dispatch.workers": args.workers,
         "scan.shape": parse_shape(args.scan_shape, "--scan-shape"),
         "results.directory": args.results,
@@ -96,9 +98,12 @@ def _check_endpoints(config: Config) -> None:
     users: dict[str, str] = {}
     for key, endpoint in (
         ("stream.endpoint", config.stream.endpoint),
+        ("stream.forward", config.stream.forward),
         ("publish.feed", config.publish.feed),
         ("publish.control", config.publish.control),
     ):
+        if not endpoint:  # no tee
+            continue
         sockets.check_endpoint(endpoint, key)
         if endpoint.startswith("inproc:"):
             raise ConfigError(f"{key} {endpoint!r} works in one process only; write tcp://HOST:PORT or ipc://PATH")

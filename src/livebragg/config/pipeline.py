@@ -18,6 +18,12 @@ class StreamConfig:
     """What it speaks: "native", "dectris" (SIMPLON's stream, V1 or V2), or "merlin" (data socket)."""
     channel: str = ""
     """Channel of the detector (say, "threshold_2") that is analysed; empty: the first one."""
+    forward: str = ""
+    """Endpoint at which the untouched stream is passed on to the program that was attached before (it connects
+    here instead of to the detector); empty: not at all. Not for a Merlin, which takes several clients itself."""
+    forward_when_full: str = "drop"
+    """What to do when that program does not take the stream: "drop" leaves messages out of it and counts them,
+    "block" holds the detector back."""
     quiet_warning_s: float = 5.0
     """Seconds without any message after which the stream counts as silent."""
     end_after_s: float = 0.0
@@ -25,6 +31,11 @@ class StreamConfig:
     start ends it. One whose frames have all come is ended after a second."""
 
     def __post_init__(self) -> None:
+        one_of("stream.forward_when_full", self.forward_when_full, ("drop", "block"))
+        if self.forward and self.detector == "merlin":
+            raise ConfigError(
+                "stream.forward is not for a Merlin; leave it out and connect the other program to it"
+            )
         one_of("stream.detector", self.detector, ("native", "dectris", "merlin"))
         at_least("stream.quiet_warning_s", self.quiet_warning_s, 0.1)
         at_least("stream.end_after_s", self.end_after_s, 0.0)

@@ -23,6 +23,7 @@ from livebragg.pipeline.receiver_report import make_report
 from livebragg.pipeline.runtime import Runtime
 from livebragg.pipeline.scan_path import RepeatedScans
 from livebragg.pipeline.source import make_decoder, open_source
+from livebragg.pipeline.tee import Tee
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire import sockets
 from livebragg.wire.messages import (
@@ -72,6 +73,7 @@ class Receiver:
         self._analyst = sockets.open_socket(ctx, sockets.PUSH, connect=runtime.results)
         self._answers = sockets.open_socket(ctx, sockets.PULL, bind=runtime.accepted)
         self._source = open_source(ctx, config.stream)
+        self._tee = Tee(ctx, config.stream)
         self._poller = sockets.Poller()
         for socket in (self._jobs, self._answers):
             self._poller.add(socket)
@@ -106,6 +108,7 @@ class Receiver:
         for descriptor in self._pidfds:
             os.close(descriptor)
         self._source.close()
+        self._tee.close()
         self._log.close()
 
     def _done(self) -> bool:
@@ -141,12 +144,15 @@ class Receiver:
     # ------------------------------------------------------------------------------------------- the stream
     def _take_stream(self, now: float) -> None:
         for _ in range(MESSAGES_PER_TURN):
+            if not self._tee.ready():
+                break
             try:
                 parts = self._source.receive()
                 if parts is None or self._stopping:
                     break
                 self._last_message_at = now
                 self._counters["messages_received"] += 1
+                self._tee.pass_on(parts)
                 messages = self._decoder.decode(parts)
             except WireError as error:
                 self._refuse(error)
@@ -279,7 +285,7 @@ class Receiver:
             intake=self._intake,
             dispatcher=self._dispatcher,
             log=self._log,
-            counters=self._counters + self._repeats.counters,
+            counters=self._counters + self._repeats.counters + self._tee.counters,
             notices=self._notices,
             rate_hz=self._rate.rate(now),
             silent_s=now - self._last_message_at,
