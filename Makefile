@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEER := $(VENV)-interop/bin/python
 
-.PHONY: demo test check bench soak clean
+.PHONY: demo test check bench soak interop clean
 
 demo: $(STAMP)  ## simulator, pipeline and dashboard on the built-in specimen; prints the address of the page
 	$(BIN)/livebragg demo
@@ -27,6 +28,13 @@ bench: $(STAMP)  ## every benchmark, as ratios against a yardstick in the same r
 soak: $(STAMP)  ## a long run with worker deaths; memory must stay flat
 	$(BIN)/python benchmarks/soak.py
 
+interop: $(STAMP) $(PEER)  ## LiberTEM-live's clients and detectors against ours
+	LIVEBRAGG_INTEROP_PYTHON=$(PEER) $(BIN)/python -m pytest -m interop tests/interop
+
+$(PEER):
+	$(PYTHON) -m venv $(VENV)-interop
+	$(PEER) -m pip install --quiet 'libertem-live[sim]==0.3.0'
+
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("livebragg needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV)
@@ -36,4 +44,4 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-interop .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -29,6 +29,7 @@ from livebragg_simulators.dectris_writers import (
     HeaderDetail,
     SeriesFacts,
 )
+from livebragg_simulators.faults import KINDS, Faults, FaultyOutlet
 from livebragg_simulators.merlin_control import MerlinControl, control_server
 from livebragg_simulators.merlin_writer import DEPTHS, LAYOUTS, MerlinWriter
 from livebragg_simulators.outlets import Outlet, PushOutlet, TcpOutlet
@@ -165,7 +166,10 @@ def _serve_merlin(path: ScanPath, options: SendOptions, args: argparse.Namespace
     shape, writer = path.acquisition("merlin").frame_shape, _writer(args)
     control = MerlinControl(shape, path.geometry.n_frames, args.depth)
     stopped = False
-    with contextlib.closing(TcpOutlet(args.bind)) as outlet, control_server(control, args.control) as address:
+    with (
+        contextlib.closing(_outlet(None, args, writer)) as outlet,
+        control_server(control, args.control) as address,
+    ):
         sender = Sender(outlet, writer)
 
         def stop(*_: object) -> None:
@@ -210,9 +214,10 @@ def _writer(args: argparse.Namespace) -> StreamWriter:
 
 
 def _outlet(ctx: Any, args: argparse.Namespace, writer: StreamWriter) -> Outlet:
-    if args.protocol == "merlin":
-        return TcpOutlet(args.bind)
-    return PushOutlet(ctx, args.bind, writer.linger_frames)
+    tcp = args.protocol == "merlin"
+    faults = Faults.parse(args.fault, args.fault_seed)
+    outlet: Outlet = TcpOutlet(args.bind) if tcp else PushOutlet(ctx, args.bind, writer.linger_frames)
+    return FaultyOutlet(outlet, faults) if faults.rates else outlet
 
 
 def _facts(args: argparse.Namespace) -> SeriesFacts:
@@ -238,7 +243,7 @@ def _serve(path: ScanPath, options: SendOptions, args: argparse.Namespace, conso
     simplon = Simplon(path.acquisition("series"), path.geometry.n_frames, facts, cbor=cbor)
     writer = SwitchingWriter(DectrisV1Writer(facts), DectrisV2Writer(facts, _channels(args)), cbor)
     with sockets.context() as ctx, rest_server(simplon, args.rest) as address:
-        sender = Sender(PushOutlet(ctx, args.bind, writer.linger_frames), writer)
+        sender = Sender(_outlet(ctx, args, writer), writer)
         dcu = Dcu(simplon, sender, writer, path, options, functools.partial(_say, console))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: dcu.stop())
@@ -364,6 +369,14 @@ def _add_send_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--layout", default="1x1", choices=LAYOUTS, help="Merlin: chips (default: 1x1)")
     parser.add_argument("--raw-counters", action="store_true", help="Merlin: frames as they leave the chips (R64)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND=P",
+        help=f"something to go wrong with each message with probability P: {', '.join(KINDS)} (may be repeated)",
+    )
+    parser.add_argument("--fault-seed", type=int, default=0, metavar="N", help="other faults (default: 0)")
     parser.add_argument("--loop", type=_repeats, default=1, metavar="N", help="acquisitions to send (0: no end)")
     parser.add_argument("--start", type=int, default=0, metavar="FRAME", help="first frame to send")
     parser.add_argument("--stop", type=int, metavar="FRAME", help="frame to stop before")

@@ -165,7 +165,10 @@ def test_stale_images_are_refused_and_the_series_goes_on() -> None:
 
 def test_a_later_series_whose_start_was_lost_is_taken_up() -> None:
     frame = made.frames(1)[0]
-    stream = Stream().take(made.start(24, 31, 2), made.image(0, frame), made.image(0, frame, 9)).flush()
+    stream = Stream().take(made.start(24, 31, 2), made.image(0, frame))
+    with pytest.raises(SequenceError, match="it is taken up when another one follows"):
+        stream.take(made.image(0, frame, 9))
+    stream.take(made.image(1, frame, 9)).flush()
     names = [m.acquisition.acquisition_id for m in stream.of(AcquisitionStart)]
     assert names == ["series-7", "series-9"]
     assert [k.acquisition_id for k in stream.of(KeptFrames)] == names

@@ -99,6 +99,8 @@ class SeriesTracker:
     _limit: int = 1
     _first: int = 0
     _encoding: PieceEncoding = PieceEncoding.DECTRIS_V2
+    _candidate: int = -1
+    """A later series of which one image came: a single damaged number must not end the series under way."""
     _held: list[tuple[Any, ...]] = field(default_factory=list)
 
     def follows(self, series: int, unique: str, number: int) -> bool:
@@ -185,6 +187,12 @@ class SeriesTracker:
                 f"image {image.number} belongs to series {image.series}, which is over: series {start.series} is "
                 "under way (stale data of a detector whose images nobody took)"
             )
+        if start is not None and not self._ended and image.series != self._candidate:
+            self._candidate = image.series
+            raise SequenceError(
+                f"an image of series {image.series} came without its start while series {start.series} is under "
+                "way; it is taken up when another one follows"
+            )
         self.notice(
             f"the start of series {image.series} was not seen: shape and pixel type are those of image "
             f"{image.number}, masks and energies are not known"
@@ -225,7 +233,7 @@ class SeriesTracker:
             raise MalformedMessageError(str(error)) from None
         message = AcquisitionStart(acquisition=acquisition, n_frames=start.n_images)
         out = self.flush()
-        self._start, self._opened, self._ended, self._newest = start, True, False, -1
+        self._start, self._opened, self._ended, self._newest, self._candidate = start, True, False, -1, -1
         self._limit = max(1, min(self.batch_frames, MAX_BATCH_BYTES // acquisition.frame_bytes))
         return [*out, message]
 
