@@ -9,7 +9,6 @@ bounded.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import random
 import resource
 import tempfile
@@ -187,7 +186,9 @@ def main() -> None:
             report = run(protocol, args.messages, args.seed, Path(folder))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
         print(
-            f"{protocol}: {time.perf_counter() - began:.0f} s, at most {memory} MiB, {dataclasses.asdict(report)}"
+            f"{protocol}: {report.messages} messages in {time.perf_counter() - began:.0f} s, the slowest "
+            f"{report.slowest_s:.2f} s, at most {memory} MiB; refused {dict(report.refused)}; frames received "
+            f"{report.received} = analysed {report.analysed} + failed {report.failed}"
         )
         if report.received != report.analysed + report.failed:
             raise SystemExit(f"{protocol}: {report.received} frames received, but {report}")

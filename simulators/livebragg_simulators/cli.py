@@ -309,7 +309,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    replay = commands.add_parser("replay", help="send a recorded HDF5 or .npy scan")
+    replay = commands.add_parser("replay", help="send a recorded scan: HDF5, .npy, .mib, .blo, .dm4 ...")
     replay.add_argument("file", type=Path, help="file with a 4-D dataset (scan rows, scan cols, rows, cols)")
     replay.add_argument("--dataset", help="name of the dataset (default: the largest 4-D one)")
     replay.add_argument("--scan-shape", metavar="R,C", help="scan shape of a 3-D dataset (n, rows, cols)")
