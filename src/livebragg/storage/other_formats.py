@@ -72,7 +72,9 @@ def open_other(path: Path, reader: str, scan_shape: tuple[int, int] | None) -> F
             "'livebragg[formats]'"
         ) from None
     try:
-        found = module.file_reader(str(path), lazy=True)
+        # Without the shape, the reader of Merlin's files guesses it from time stamps, and leaves frames out to fit.
+        known = {"navigation_shape": scan_shape[::-1]} if scan_shape and reader == "quantumdetector" else {}
+        found = module.file_reader(str(path), lazy=True, **known)
     except Exception as error:  # readers raise whatever comes to them from damaged files
         raise RecordingError(f"{path} cannot be read by rosettasciio ({type(error).__name__}: {error})") from error
     turned = -1 if reader == "quantumdetector" else 1
