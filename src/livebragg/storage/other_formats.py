@@ -72,7 +72,7 @@ def open_other(path: Path, reader: str, scan_shape: tuple[int, int] | None) -> F
             "'livebragg[formats]'"
         ) from None
     try:
-        # Without the shape, the reader of Merlin's files guesses it from time stamps, and leaves frames out to fit.
+        # Without a shape, the reader of Merlin files guesses one from time stamps, and leaves frames out to fit.
         known = {"navigation_shape": scan_shape[::-1]} if scan_shape and reader == "quantumdetector" else {}
         found = module.file_reader(str(path), lazy=True, **known)
     except Exception as error:  # readers raise whatever comes to them from damaged files
