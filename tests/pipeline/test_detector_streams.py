@@ -151,3 +151,22 @@ def test_a_merlin_that_sends_no_end_is_analysed_all_the_same(tmp_path: Path) -> 
     assert facts["status"] == "complete"
     with h5py.File(path) as file:
         assert np.array_equal(file["livebragg/sum_pattern"][:], np.load(recording).sum(axis=(0, 1)))
+
+
+@pytest.mark.parametrize("protocol", ["dectris-v1", "dectris-v2"])
+def test_every_image_of_a_stream_full_of_faults_is_accounted_for(tmp_path: Path, protocol: str) -> None:
+    recording = tmp_path / "recording.npy"
+    np.save(recording, Specimen(CONFIG).frames(0, ROWS * COLS).reshape(ROWS, COLS, 72, 64).astype(np.uint16))
+    kinds = ("drop", "duplicate", "reorder", "truncate", "corrupt")
+    faults = [flag for kind in kinds for flag in ("--fault", f"{kind}=0.06")]
+    shape = ("--scan-shape", f"{ROWS},{COLS}", "--set", "stream.end_after_s=3")
+    with live_pipeline(tmp_path, *DECTRIS, *shape) as pipeline:
+        pipeline.wait_ready()
+        flags = ("--protocol", protocol, "--rate", "200", "--fault-seed", "3", *faults)
+        with simulator(pipeline.stream, "replay", str(recording), *flags):
+            assert pipeline.end() == 0, pipeline.text()
+    counted, _, _ = read(max(pipeline.results(), key=lambda path: path.stat().st_size))
+    lost = counted["frames_failed"] + counted.get("frames_unmapped", 0)
+    assert counted["frames_received"] == counted["frames_analysed"] + lost
+    assert 50 < counted["frames_analysed"] < ROWS * COLS
+    assert counted["frames_duplicate"] > 0
