@@ -10,12 +10,15 @@ messages made beforehand; CPU times are those of the receiving process, its Zero
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import re
 import resource
+import socket
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,10 @@ from livebragg.pipeline.receiver import Receiver
 from livebragg.pipeline.runtime import Runtime
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire import sockets
+from livebragg.wire.mpx import PREFIX_BYTES, parse_address
 from livebragg_simulators.dectris_writers import Compression, DectrisV1Writer, DectrisV2Writer, SeriesFacts
+from livebragg_simulators.merlin_writer import MerlinWriter
+from livebragg_simulators.outlets import TcpOutlet
 
 UNIQUE = 64
 ELECTRONS = 20_000
@@ -49,6 +55,8 @@ def diffraction(n: int, size: int) -> np.ndarray:
 
 def messages_of(protocol: str, compression: Compression, size: int, n: int) -> list[list[bytes]]:
     """A whole series; images repeat after `UNIQUE`."""
+    if protocol == "merlin":
+        return _merlin_units(size, n)
     facts = SeriesFacts(compression=compression)
     writer = DectrisV1Writer(facts) if protocol == "dectris-v1" else DectrisV2Writer(facts)
     acquisition = Acquisition(acquisition_id="b", scan_shape=None, frame_shape=(size, size), dtype="uint16")
@@ -56,6 +64,19 @@ def messages_of(protocol: str, compression: Compression, size: int, n: int) -> l
     base = 1 << 20  # numbers of one length, so that they can be exchanged
     images = writer.frames(base, diffraction(UNIQUE, size))
     return [*start, *(_numbered(images[k % UNIQUE], base + k % UNIQUE, k, protocol) for k in range(n))]
+
+
+def _merlin_units(size: int, n: int) -> list[list[bytes]]:
+    writer = MerlinWriter(12)
+    acquisition = Acquisition(acquisition_id="b", scan_shape=None, frame_shape=(size, size), dtype="uint16")
+    units = [parts[0] for parts in writer.frames(0, diffraction(UNIQUE, size))]
+    number = slice(PREFIX_BYTES + 4, PREFIX_BYTES + 10)
+    frames = ([unit[: number.start] + b"%06d" % (k + 1) + unit[number.stop :]] for k, unit in _turns(units, n))
+    return [*writer.start(acquisition, n), *frames]
+
+
+def _turns(units: list[bytes], n: int) -> Iterator[tuple[int, bytes]]:
+    return zip(range(n), itertools.cycle(units), strict=False)
 
 
 def _numbered(parts: list[bytes], old: int, new: int, protocol: str) -> list[bytes]:
@@ -68,13 +89,22 @@ def _numbered(parts: list[bytes], old: int, new: int, protocol: str) -> list[byt
 
 def _send(say: Any, protocol: str, compression: str, size: int, n: int) -> None:
     made = messages_of(protocol, Compression(compression), size, n)
+    if protocol == "merlin":
+        outlet = TcpOutlet("tcp://127.0.0.1:0")
+        say.send(outlet.endpoint)
+        for parts in made:
+            while not outlet.offer(parts):
+                time.sleep(0.0002)
+        outlet.linger(60.0)
+        outlet.close()
+        return
     with sockets.context() as ctx:
-        socket = sockets.open_socket(
+        push = sockets.open_socket(
             ctx, sockets.PUSH, bind="tcp://127.0.0.1:*", send_high_water=1000, linger_ms=60_000
         )
-        say.send(sockets.bound_endpoint(socket))
+        say.send(sockets.bound_endpoint(push))
         for parts in made:
-            sockets.send_parts(socket, parts)
+            sockets.send_parts(push, parts)
 
 
 def cpu_s() -> float:
@@ -107,12 +137,26 @@ class Sending:
 def plain(*what: Any) -> tuple[float, float]:
     """Frames/s and CPU us per frame of a loop that takes messages and looks at nothing."""
     n = what[-1]
+    if what[0] == "merlin":
+        return _plain_tcp(*what)
     with Sending(*what) as sending, sockets.context() as ctx:
-        socket = sockets.open_socket(ctx, sockets.PULL, connect=sending.endpoint, receive_high_water=1000)
-        socket.recv_multipart()
+        pull = sockets.open_socket(ctx, sockets.PULL, connect=sending.endpoint, receive_high_water=1000)
+        pull.recv_multipart()
         began, cpu = time.perf_counter(), cpu_s()
         for _ in range(n):
-            socket.recv_multipart()
+            pull.recv_multipart()
+        return n / (time.perf_counter() - began), (cpu_s() - cpu) / n * 1e6
+
+
+def _plain_tcp(*what: Any) -> tuple[float, float]:
+    size, n = what[-2:]
+    unit_bytes = PREFIX_BYTES + 384 + 2 * size * size
+    with Sending(*what) as sending, socket.create_connection(parse_address(sending.endpoint, "")) as client:
+        left, buffer = n * unit_bytes, bytearray(unit_bytes)
+        client.recv_into(memoryview(buffer)[: PREFIX_BYTES + 2048], 0, socket.MSG_WAITALL)
+        began, cpu = time.perf_counter(), cpu_s()
+        while left:
+            left -= client.recv_into(buffer, min(left, unit_bytes))
         return n / (time.perf_counter() - began), (cpu_s() - cpu) / n * 1e6
 
 
@@ -122,7 +166,7 @@ def ours(*what: Any) -> tuple[float, float, float]:
     with Sending(*what) as sending, sockets.context() as ctx, tempfile.TemporaryDirectory() as run:
         log_directory = Path(tempfile.mkdtemp(dir="/dev/shm"))
         config = Config(
-            stream=StreamConfig(endpoint=sending.endpoint, detector="dectris"),
+            stream=StreamConfig(endpoint=sending.endpoint, detector=what[0].partition("-")[0]),
             frame_log=FrameLogConfig(capacity_mb=4096),
         )
         runtime = Runtime(Path(run), log_directory, config, False, 0)
@@ -172,8 +216,8 @@ def main() -> None:
     )
     print("| protocol | compression | pyzmq alone: frames/s | CPU us | ours: frames/s | CPU us | decode: CPU us |")
     print("|---|---|---|---|---|---|---|")
-    for protocol in ("dectris-v2", "dectris-v1"):
-        for compression in Compression:
+    for protocol in ("dectris-v2", "dectris-v1", "merlin"):
+        for compression in Compression if protocol != "merlin" else (Compression.NONE,):
             n = args.frames if compression is not Compression.NONE else args.frames // 4
             what = (protocol, compression.value, args.size, n)
             rate, cpu = plain(*what)

@@ -39,7 +39,7 @@ class Server:
             try:
                 got = self.source.receive()
             except MalformedMessageError as error:
-                got = bytearray(str(error).encode())
+                got = memoryview(str(error).encode())
             if got is not None:
                 found.append(bytes(got))
         return found

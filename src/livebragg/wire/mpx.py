@@ -12,12 +12,15 @@ import time
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from livebragg.errors import ConfigError, MalformedMessageError
 
 PREFIX_BYTES = 15
 MAX_UNIT_BYTES = 1 << 26
 RECONNECT_S = 0.5
 RECEIVE_BUFFER_BYTES = 1 << 22
+MAX_LOW_WATER_BYTES = 1 << 17
 
 
 def unit(payload: bytes) -> bytes:
@@ -61,8 +64,9 @@ class MpxSource:
         self._next_try = 0.0
         self._poll = select.poll()
         self._prefix = bytearray()
-        self._unit: bytearray | None = None
+        self._unit: memoryview | None = None
         self._filled = 0
+        self._low_water = 0
         self.connections = 0
 
     def __enter__(self) -> Self:
@@ -86,7 +90,7 @@ class MpxSource:
             self._begin()
         self._finish()
 
-    def receive(self) -> bytearray | None:
+    def receive(self) -> memoryview | None:
         """The next unit's payload, or ``None`` while it has not come whole.
 
         Raises
@@ -96,7 +100,7 @@ class MpxSource:
         """
         while self._socket is not None and self._connected:
             if self._unit is not None:
-                if not self._read_into(memoryview(self._unit)[self._filled :]):
+                if not self._read_into(self._unit[self._filled :]):
                     return None
                 if self._filled == len(self._unit):
                     done, self._unit = self._unit, None
@@ -109,7 +113,7 @@ class MpxSource:
         """Close the connection; what came of a unit is dropped."""
         if self._socket is not None:
             self._socket.close()
-        self._socket, self._connected, self._unit = None, False, None
+        self._socket, self._connected, self._unit, self._low_water = None, False, None, 0
         self._prefix.clear()
         self._next_try = time.monotonic() + RECONNECT_S
 
@@ -147,9 +151,18 @@ class MpxSource:
         size = payload_bytes(self._prefix)
         if size is None:
             self._skip()
-        self._unit, self._filled = bytearray(size or 0), 0
+        self._wake_for(size or 0)
+        # Not a bytearray, whose bytes would be set to 0 before they are received.
+        self._unit, self._filled = np.empty(size or 0, np.uint8).data, 0
         self._prefix.clear()
         return True
+
+    def _wake_for(self, size: int) -> None:
+        """Let polls wake up for whole units, not for every packet: whoever waits tries now and then anyway."""
+        low = min(size, MAX_LOW_WATER_BYTES)
+        if low != self._low_water and self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low)
+            self._low_water = low
 
     def _skip(self) -> None:
         """Drop bytes until a unit may begin."""
