@@ -71,7 +71,7 @@ class FrameAnalyzer:
         masks = virtual_masks(probe_shape, self.frame_shape, VirtualConfig() if virtual is None else virtual)
         self._masks = pack_masks(masks)
         self._frames_masked = 0
-        self._profiles = FrameProfiles.of(probe_shape, self.frame_shape, config, profile or ProfileConfig())
+        self._profiles = FrameProfiles.of(probe_shape, self.frame_shape, config, profile or ProfileConfig(), bad)
         radius = config.beam_search_radius
         self._search_radius = max(2.0 * probe_shape.radius, 8.0) if radius is None else float(radius)
 
