@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/pipeline.py [--quick] [--workers 1 2] [--sizes 128 256]
+    python benchmarks/pipeline.py [--quick] [--workers 1 2] [--sizes 128 256] [--protocol dectris-v2]
 
 The simulator streams a specimen from memory over loopback; receiver, workers and analyst run as they do at a
 microscope. CPU times are the operating system's, read from ``/proc``. The yardstick for the overhead is the
@@ -44,9 +44,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a small scan")
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--protocol", default="native", choices=["native", "dectris-v1", "dectris-v2", "merlin"])
     args = parser.parse_args()
     side = 32 if args.quick else 64
-    print(f"{os.cpu_count()} cores, scan {side}x{side}, preset demo, batches of 32 frames, raw, xxh3_64")
+    print(f"{os.cpu_count()} cores, scan {side}x{side}, preset demo, {args.protocol}")
     for size in args.sizes:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "specimen.h5"
@@ -57,11 +58,11 @@ def main() -> None:
                 f"rfft2+irfft2 pair ({fft_us:.0f} us)"
             )
             for workers in args.workers:
-                top = run(path, workers, 0.0)
+                top = run(path, workers, 0.0, protocol=args.protocol)
                 report(f"{workers} worker(s), no limit", top, detect_us)
-                half = run(path, workers, top["frames_s"] / 2)
+                half = run(path, workers, top["frames_s"] / 2, protocol=args.protocol)
                 report(f"{workers} worker(s), half of that", half, detect_us)
-            slow = run(path, 1, 20.0, stop=400)
+            slow = run(path, 1, 20.0, stop=400, protocol=args.protocol)
             report("1 worker, 20 frames/s", slow, detect_us)
 
 
@@ -95,12 +96,17 @@ def yardsticks(path: Path) -> tuple[float, float]:
     return float(np.median(times[0]) * 1e6), float(np.median(times[1]) * 1e6)
 
 
-def run(path: Path, workers: int, rate_hz: float, stop: int | None = None) -> dict[str, Any]:
+def run(
+    path: Path, workers: int, rate_hz: float, stop: int | None = None, protocol: str = "native"
+) -> dict[str, Any]:
     """One acquisition through the real processes."""
     stream, feed, control = (f"tcp://127.0.0.1:{port}" for port in free_ports(3))
+    with h5py.File(path) as file:
+        scan_shape = list(file["data"].shape[:2])
     with tempfile.TemporaryDirectory() as folder:
         table = {
-            "stream": {"endpoint": stream},
+            "stream": {"endpoint": stream, "detector": protocol.partition("-")[0], "end_after_s": 3.0},
+            "scan": {"shape": scan_shape},
             "publish": {"feed": feed, "control": control},
             "dispatch": {"workers": workers},
             "results": {"directory": folder},
@@ -109,7 +115,9 @@ def run(path: Path, workers: int, rate_hz: float, stop: int | None = None) -> di
             wait_for_workers(supervisor, control, workers)
             idle = cpu_seconds(supervisor.pids)
             command = [sys.executable, "-m", "livebragg_simulators.cli", "replay", str(path), "--cache"]
-            command += ["--bind", stream, "--rate", str(rate_hz)] + ([] if stop is None else ["--stop", str(stop)])
+            command += ["--protocol", protocol, "--bind", stream, "--rate", str(rate_hz)] + (
+                [] if stop is None else ["--stop", str(stop)]
+            )
             sender = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             began, analysed, cpu, status = watch(supervisor, control, idle)
             sender.wait()

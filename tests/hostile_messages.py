@@ -167,6 +167,15 @@ _STARTS = [
     Hostile("a start at no time", start_header(sent_at=float("nan")), _M, "sent_at must be finite"),
 ]
 
+_STARTS += [
+    Hostile("a channel of 300 characters", start(channel="x" * 300), _M, "channel must be at most 200"),
+    Hostile("a channel with an escape sequence", start(channel="\x1b[2J"), _M, "printable"),
+    Hostile("a highest count below 0", start(highest_count=-1), _M, "highest_count must be above 0"),
+    Hostile("a highest count of 2^64", start(highest_count=1 << 63), _M, "fit 63 bits"),
+    Hostile("a mask that is text", start(bad_pixels="none"), _M, "'acquisition.bad_pixels' must be binary"),
+    Hostile("a mask of half a mebibyte", start(bad_pixels=b"x" * (1 << 19)), _M, "at most 262144"),
+]
+
 _BATCHES = [
     Hostile("a batch without id", [header("frame_batch", n_frames=2), RAW], _M, "'acquisition_id'"),
     Hostile("a batch of just an id", [header("frame_batch", acquisition_id="a"), RAW], _M, "'first_frame'"),
@@ -207,6 +216,9 @@ _ARRAYS = [
 ]
 
 
+_BOMB = zlib.compress(bytes(1 << 26), 9)
+
+
 def _crc(payload: bytes, wrong: int = 0) -> dict[str, Any]:
     return {"checksum_kind": "crc32", "checksum": zlib.crc32(payload) ^ wrong}
 
@@ -217,6 +229,9 @@ def _lies(uncompressed: int, block: int = 8192) -> bytes:
 
 
 _AT_INTAKE = [
+    Hostile("a mask that is not compressed", start(bad_pixels=b"abc"), _M, "bad_pixels must be packed bits"),
+    Hostile("a mask of another detector", start(bad_pixels=zlib.compress(bytes(99))), _M, "has 10"),
+    Hostile("a mask that unpacks to a gibibyte", start(bad_pixels=_BOMB), _M, "holds 11 bytes or more"),
     Hostile("frames of another acquisition", batch(acquisition_id="scan-2"), _S, "came without its start"),
     Hostile("frames of an id with an escape sequence", batch(acquisition_id="\x1b[2J"), _S, r"'\x1b[2J'"),
     Hostile("the end of another acquisition", end(acquisition_id="scan-2"), _S, "an end of acquisition 'scan-2'"),
@@ -243,7 +258,7 @@ _AT_THE_WORKER = [
     Hostile("compressed: 2^63 bytes", bslz4(_lies(1 << 63)), _M, "9223372036854775808", "worker"),
     Hostile("compressed: odd blocks", bslz4(_lies(320, 100)), _M, "block size 100", "worker"),
     Hostile("compressed: blocks of 4 GB", bslz4(_lies(320, (1 << 32) - 16)), _M, "at most 16 MiB", "worker"),
-    Hostile("compressed: smaller blocks", bslz4(_lies(320, 64)), _M, "bslz4 block", "worker"),
+    Hostile("compressed: smaller blocks", bslz4(_lies(320, 64)), _M, "bslz4 payload", "worker"),
     Hostile("compressed: LZ4 garbage", bslz4(PACKED[:16] + b"\xff" * (len(PACKED) - 16)), _M, "LZ4", "worker"),
     Hostile("compressed, but raw", bslz4(RAW), _M, "says it holds", "worker"),
 ]

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import functools
-import itertools
-import signal
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from livebragg.errors import ConfigError, LiveBraggError
-from livebragg.model import ScanOrder
 from livebragg.storage.recordings import open_recording
-from livebragg.wire import sockets
-from livebragg.wire.messages import ChecksumKind, Encoding
-from livebragg_simulators.sender import Sender, SendOptions
-from livebragg_simulators.sources import FrameSource, RecordedSource, ScanPath, SpecimenSource
+from livebragg.wire.messages import ChecksumKind
+from livebragg_simulators.dectris_writers import (
+    HeaderDetail,
+)
+from livebragg_simulators.faults import KINDS
+from livebragg_simulators.merlin_writer import DEPTHS, LAYOUTS
+from livebragg_simulators.run import PROTOCOLS, progress_bar, say, send
+from livebragg_simulators.sources import RecordedSource, SpecimenSource
 from livebragg_simulators.specimen import PRESETS, Specimen, SpecimenConfig
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:7550"
@@ -30,6 +30,8 @@ examples:
   livebragg-simulate specimen --preset gold --rate 500
   livebragg-simulate replay scan.h5 --rate 200         a recorded scan, 200 frames per second
   livebragg-simulate replay scan.h5 --dataset entry/data --loop 0
+  livebragg-simulate specimen --protocol dectris-v2 --rest 127.0.0.1:8910
+                                                   a DECTRIS detector that waits to be armed
   livebragg-simulate record specimen.h5 --preset gold  a specimen with its truth, as a file
 
 Then, in another terminal:  livebragg attach tcp://127.0.0.1:7550
@@ -43,24 +45,19 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(args.run(args, console))
     except LiveBraggError as error:
-        _say(console, f"livebragg-simulate: {error}", style="red")
+        say(console, f"livebragg-simulate: {error}", style="red")
         return 1
     except KeyboardInterrupt:  # before sending began: while frames are loaded or rendered
         return 130
 
 
-def _say(console: Console, text: str, style: str | None = None) -> None:
-    """One line as it is: neither coloured by its words nor wrapped where there is no terminal."""
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
 def _replay(args: argparse.Namespace, console: Console) -> int:
     with open_recording(args.file, args.dataset, _shape(args.scan_shape)) as recording:
         where = f"{recording.path.name}:{recording.name}" if recording.name else recording.path.name
-        _say(console, f"{where}  scan {recording.scan_shape}, frames {recording.frame_shape} {recording.dtype}")
+        say(console, f"{where}  scan {recording.scan_shape}, frames {recording.frame_shape} {recording.dtype}")
         if recording.alternatives:
-            _say(console, f"also in this file: {', '.join(recording.alternatives)} (choose with --dataset)")
-        return _send(RecordedSource(recording, preload=args.cache), args, console, recording.path.stem)
+            say(console, f"also in this file: {', '.join(recording.alternatives)} (choose with --dataset)")
+        return send(RecordedSource(recording, preload=args.cache), args, console, recording.path.stem)
 
 
 def _specimen(args: argparse.Namespace, console: Console) -> int:
@@ -68,12 +65,12 @@ def _specimen(args: argparse.Namespace, console: Console) -> int:
     specimen = _make_specimen(args, console)
     if args.truth:
         specimen.write_truth(args.truth)
-        _say(console, f"truth written to {args.truth}")
+        say(console, f"truth written to {args.truth}")
     if args.cache:
-        with _bar(console) as bar:
+        with progress_bar(console) as bar:
             task = bar.add_task("rendering")
             specimen.prepare(lambda done, total: bar.update(task, completed=done, total=total))
-    return _send(SpecimenSource(specimen), args, console, f"specimen-{args.preset}")
+    return send(SpecimenSource(specimen), args, console, f"specimen-{args.preset}")
 
 
 def _refuse_existing(path: Path | None, force: bool) -> None:
@@ -84,12 +81,12 @@ def _refuse_existing(path: Path | None, force: bool) -> None:
 def _record(args: argparse.Namespace, console: Console) -> int:
     _refuse_existing(args.file, args.force)
     specimen = _make_specimen(args, console)
-    with _bar(console) as bar:
+    with progress_bar(console) as bar:
         task = bar.add_task("rendering")
         specimen.write_recording(
             args.file, progress=lambda done, total: bar.update(task, completed=done, total=total)
         )
-    _say(console, f"{args.file}: data and truth written")
+    say(console, f"{args.file}: data and truth written")
     return 0
 
 
@@ -101,57 +98,8 @@ def _make_specimen(args: argparse.Namespace, console: Console) -> Specimen:
     if args.electrons is not None:
         changes["electrons_per_frame"] = args.electrons
     config = SpecimenConfig.preset(args.preset, **changes)
-    _say(console, f"specimen {args.preset!r}: scan {config.scan_shape}, frames {config.frame_shape}")
+    say(console, f"specimen {args.preset!r}: scan {config.scan_shape}, frames {config.frame_shape}")
     return Specimen(config)
-
-
-def _send(source: FrameSource, args: argparse.Namespace, console: Console, name: str) -> int:
-    path = ScanPath(
-        source,
-        scan_order=ScanOrder.SNAKE if args.snake else ScanOrder.RASTER,
-        flyback_frames=args.flyback_frames,
-    )
-    options = SendOptions(
-        rate_hz=args.rate,
-        batch_frames=args.batch,
-        encoding=Encoding(args.encoding),
-        checksum_kind=ChecksumKind(args.checksum),
-        start=args.start,
-        stop=args.stop,
-    )
-    with sockets.context() as ctx, _bar(console) as bar:
-        sender = Sender(ctx, args.bind)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: sender.stop())
-        _say(console, f"sending on {sender.endpoint}; attach with: livebragg attach {sender.endpoint}")
-        for repeat in itertools.count(1):
-            acquisition_id = args.id or (name if args.loop == 1 else f"{name}-{repeat}")
-            show = functools.partial(_show, bar, bar.add_task(acquisition_id))
-            sent = sender.send(path, acquisition_id, options, show)
-            _say(console, f"{acquisition_id}: {sent.frames} frames in {sent.seconds:.2f} s, {sent.rate_hz:.0f}/s")
-            if not sent.complete:
-                return 130
-            if repeat == args.loop:
-                break
-        # What waits in the socket may take a while; Ctrl-C ends that at once.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-    return 0
-
-
-def _show(bar: Progress, task: TaskID, done: int, total: int) -> None:
-    bar.update(task, completed=done, total=total)
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
 
 
 def _shape(text: str | None) -> tuple[int, int] | None:
@@ -172,6 +120,13 @@ def _repeats(text: str) -> int:
     return int(text)
 
 
+def _appendix(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def _name(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError(
@@ -189,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    replay = commands.add_parser("replay", help="send a recorded HDF5 or .npy scan")
+    replay = commands.add_parser("replay", help="send a recorded scan: HDF5, .npy, .mib, .blo, .dm4 ...")
     replay.add_argument("file", type=Path, help="file with a 4-D dataset (scan rows, scan cols, rows, cols)")
     replay.add_argument("--dataset", help="name of the dataset (default: the largest 4-D one)")
     replay.add_argument("--scan-shape", metavar="R,C", help="scan shape of a 3-D dataset (n, rows, cols)")
@@ -223,10 +178,40 @@ def _add_send_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bind", default=DEFAULT_ENDPOINT, metavar="ENDPOINT", help="(default: %(default)s)")
     parser.add_argument("--rate", type=float, default=0.0, metavar="HZ", help="frames per second (0: no limit)")
     parser.add_argument("--batch", type=int, default=0, metavar="N", help="frames in a message (0: automatic)")
-    parser.add_argument("--encoding", default="raw", choices=[e.value for e in Encoding], help="(default: raw)")
+    parser.add_argument("--protocol", default="native", choices=PROTOCOLS, help="(default: native)")
+    parser.add_argument(
+        "--encoding",
+        choices=["raw", "bslz4", "lz4"],
+        help="(default: raw; bslz4 for DECTRIS, which alone has lz4)",
+    )
     parser.add_argument(
         "--checksum", default="xxh3_64", choices=[c.value for c in ChecksumKind], help="(default: xxh3_64)"
     )
+    parser.add_argument("--rest", metavar="HOST:PORT", help="DECTRIS: wait to be armed through the REST interface")
+    parser.add_argument(
+        "--control", metavar="HOST:PORT", help="Merlin: wait to be started through the command socket"
+    )
+    parser.add_argument(
+        "--header-detail", default="basic", choices=[d.value for d in HeaderDetail], help="(default: basic)"
+    )
+    parser.add_argument("--header-appendix", default="", type=_appendix, metavar="JSON", help="DECTRIS: user data")
+    parser.add_argument("--image-appendix", default="", type=_appendix, metavar="JSON", help="DECTRIS: user data")
+    parser.add_argument(
+        "--thresholds", type=int, default=1, metavar="N", help="channels of DECTRIS V2 (default: 1)"
+    )
+    parser.add_argument(
+        "--depth", type=int, default=12, choices=DEPTHS, help="Merlin: bits of a counter (default: 12)"
+    )
+    parser.add_argument("--layout", default="1x1", choices=LAYOUTS, help="Merlin: chips (default: 1x1)")
+    parser.add_argument("--raw-counters", action="store_true", help="Merlin: frames as they leave the chips (R64)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND=P",
+        help=f"something to go wrong with each message with probability P: {', '.join(KINDS)} (may be repeated)",
+    )
+    parser.add_argument("--fault-seed", type=int, default=0, metavar="N", help="other faults (default: 0)")
     parser.add_argument("--loop", type=_repeats, default=1, metavar="N", help="acquisitions to send (0: no end)")
     parser.add_argument("--start", type=int, default=0, metavar="FRAME", help="first frame to send")
     parser.add_argument("--stop", type=int, metavar="FRAME", help="frame to stop before")

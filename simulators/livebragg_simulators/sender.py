@@ -1,4 +1,4 @@
-"""Sends a scan over the native protocol, the way a detector does: on its own clock, without asking anyone."""
+"""Sends a scan the way a detector does: on its own clock, without asking anyone."""
 
 from __future__ import annotations
 
@@ -6,30 +6,18 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from livebragg.errors import ConfigError
-from livebragg.wire import sockets
-from livebragg.wire.messages import (
-    AcquisitionEnd,
-    AcquisitionStart,
-    ChecksumKind,
-    Encoding,
-    EndReason,
-    FrameBatch,
-    Heartbeat,
-)
-from livebragg.wire.packing import checksum, pack
+from livebragg.model import Acquisition
+from livebragg.wire.messages import EndReason
+from livebragg_simulators.outlets import Outlet
 from livebragg_simulators.sources import ScanPath
+from livebragg_simulators.writers import Parts, StreamWriter
 
-BATCH_FRAMES = 32
 BATCH_TIME_S = 0.02
 """At a set rate, frames wait at most this long for others to share their message."""
 
 HEARTBEAT_S = 0.5
-QUEUE_MESSAGES = 8
-"""Messages the socket may hold; more would only hide that the receiver is behind."""
-
 STOP_PATIENCE_S = 1.0
 """Time for the last messages once the user said stop."""
 
@@ -49,17 +37,13 @@ class SendOptions:
     rate_hz : float
         Frames per second; 0: as fast as they are taken.
     batch_frames : int
-        Frames in a message; 0: as many as come within 20 ms, at most 32.
-    encoding, checksum_kind
-        See `livebragg.wire.messages.stream`.
+        Frames that are sent together; 0: as many as come within 20 ms, at most as many as the protocol likes.
     start, stop : int
         First frame, and the one after the last; ``None``: to the end.
     """
 
     rate_hz: float = 0.0
     batch_frames: int = 0
-    encoding: Encoding = Encoding.RAW
-    checksum_kind: ChecksumKind = ChecksumKind.XXH3_64
     start: int = 0
     stop: int | None = None
 
@@ -69,13 +53,11 @@ class SendOptions:
         if not 0 <= self.batch_frames <= 65536:
             raise ConfigError(f"--batch must be between 0 (automatic) and 65536 frames, not {self.batch_frames}")
 
-    def frames_per_message(self) -> int:
-        """Frames in one message."""
+    def frames_per_message(self, most: int) -> int:
+        """Frames that are sent together."""
         if self.batch_frames:
             return self.batch_frames
-        if not self.rate_hz:
-            return BATCH_FRAMES
-        return max(1, min(BATCH_FRAMES, round(self.rate_hz * BATCH_TIME_S)))
+        return most if not self.rate_hz else max(1, min(most, round(self.rate_hz * BATCH_TIME_S)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +79,26 @@ class Sender:
 
     Parameters
     ----------
-    ctx : zmq.Context
-        Not closed here.
-    endpoint : str
-        Where to bind.
+    outlet : Outlet
+        Where messages leave; not closed here.
+    writer : StreamWriter
+        The detector's language.
     """
 
-    def __init__(self, ctx: Any, endpoint: str) -> None:
-        self._socket = sockets.open_socket(
-            ctx, sockets.PUSH, bind=endpoint, send_high_water=QUEUE_MESSAGES, linger_ms=2000
-        )
-        self.endpoint = sockets.bound_endpoint(self._socket)
+    def __init__(self, outlet: Outlet, writer: StreamWriter) -> None:
+        self._outlet = outlet
+        self.endpoint = outlet.endpoint
+        self._writer = writer
         self._stopped = False
+        self._sent = 0
 
     def stop(self) -> None:
         """End the acquisition after the message being sent."""
         self._stopped = True
+
+    def resume(self) -> None:
+        """Forget that `stop` was called: another acquisition may begin."""
+        self._stopped = False
 
     def send(self, path: ScanPath, acquisition_id: str, options: SendOptions, progress: Progress) -> Sent:
         """Send one acquisition; returns when everything was taken or `stop` was called."""
@@ -123,48 +109,57 @@ class Sender:
                 f"--start {options.start} and --stop {stop} must lie within the {total} frames of the scan, "
                 "in order"
             )
-        acquisition = path.acquisition(acquisition_id)
-        self._put(AcquisitionStart(acquisition=acquisition, n_frames=total, sent_at=time.time()))
-        began, sent = time.monotonic(), 0
-        step = options.frames_per_message()
-        for first in range(options.start, stop, step):
-            frames = path.frames(first, min(first + step, stop))
-            payload = pack(frames, options.encoding)
-            self._wait_until(began + (sent + len(frames)) / options.rate_hz if options.rate_hz else 0.0, sent)
-            if self._stopped or not self._put(
-                FrameBatch(
-                    acquisition_id=acquisition_id,
-                    first_frame=first,
-                    n_frames=len(frames),
-                    encoding=options.encoding,
-                    checksum_kind=options.checksum_kind,
-                    checksum=checksum(payload, options.checksum_kind),
-                    sent_at=time.time(),
-                    payload=payload,
-                )
-            ):
-                break
-            sent += len(frames)
-            progress(sent, stop - options.start)
-        complete = sent == stop - options.start
+        began = time.monotonic()
+        self.begin(path.acquisition(acquisition_id), total)
+        self.send_frames(path, options.start, stop, options, progress)
+        complete = self.end(stop - options.start)
+        return Sent(self._sent, time.monotonic() - began, complete)
+
+    def begin(self, acquisition: Acquisition, n_frames: int) -> None:
+        """Announce an acquisition."""
+        self._sent = 0
+        self._put(self._writer.start(acquisition, n_frames))
+
+    def send_frames(self, path: ScanPath, start: int, stop: int, options: SendOptions, progress: Progress) -> None:
+        """Send some frames of the acquisition that was announced; a scan that is over begins again."""
+        began, before = time.monotonic(), self._sent
+        step, total = options.frames_per_message(self._writer.linger_frames), path.geometry.n_frames
+        first = start
+        while first < stop:
+            at = first % total
+            frames = path.frames(at, min(at + step, at + stop - first, total))
+            messages = self._writer.frames(first, frames)
+            first += len(frames)
+            due = began + (self._sent - before + len(frames)) / options.rate_hz if options.rate_hz else 0.0
+            self._wait_until(due)
+            if self._stopped or not self._put(messages):
+                return
+            self._sent += len(frames)
+            progress(self._sent, stop - start)
+
+    def end(self, expected: int) -> bool:
+        """End the acquisition; False when it ends before all `expected` frames were sent."""
+        complete = self._sent >= expected
         reason = EndReason.FINISHED if complete else EndReason.STOPPED
-        end = AcquisitionEnd(acquisition_id=acquisition_id, frames_sent=sent, reason=reason)
+        end = self._writer.end(self._sent, reason)
         complete &= self._put(end, patience_s=STOP_PATIENCE_S if self._stopped else math.inf)
         # A receiver that holds the stream back still wants what waits in the socket.
-        sockets.set_linger(self._socket, LAST_MESSAGES_S if complete else STOP_PATIENCE_S)
-        return Sent(sent, time.monotonic() - began, complete)
+        self._outlet.linger(LAST_MESSAGES_S if complete else STOP_PATIENCE_S)
+        return complete
 
-    def _wait_until(self, due: float, sent: int) -> None:
+    def _wait_until(self, due: float) -> None:
         while not self._stopped and (left := due - time.monotonic()) > 0:
             time.sleep(min(left, HEARTBEAT_S))
             if left > HEARTBEAT_S:
-                sockets.send(self._socket, Heartbeat(frames_sent=sent, sent_at=time.time()), wait=False)
+                for parts in self._writer.alive(self._sent):
+                    self._outlet.offer(parts)
 
-    def _put(self, message: object, patience_s: float = math.inf) -> bool:
+    def _put(self, messages: list[Parts], patience_s: float = math.inf) -> bool:
         """Send, waiting for the receiver as long as nobody says stop."""
         deadline = time.monotonic() + patience_s
-        while not sockets.send(self._socket, message, wait=False):
-            if time.monotonic() > deadline or (self._stopped and patience_s == math.inf):
-                return False
-            time.sleep(0.001)
+        for parts in messages:
+            while not self._outlet.offer(parts):
+                if time.monotonic() > deadline or (self._stopped and patience_s == math.inf):
+                    return False
+                time.sleep(0.001)
         return True

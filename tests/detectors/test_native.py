@@ -32,12 +32,12 @@ from livebragg.wire.messages import (
     ids=["start", "batch", "end", "heartbeat"],
 )
 def test_the_four_messages_of_the_stream_are_decoded(parts: list[bytes], kind: type[object]) -> None:
-    assert type(NativeDecoder().decode(parts)) is kind
+    assert [type(message) for message in NativeDecoder().decode(parts)] == [kind]
 
 
 def test_the_payload_is_the_part_that_came() -> None:
     payload = bytearray(RAW)
-    message = NativeDecoder().decode(batch(payload))
+    (message,) = NativeDecoder().decode(batch(payload))
     assert isinstance(message, FrameBatch)
     assert message.payload is payload
 
@@ -68,4 +68,5 @@ def test_a_detector_cannot_send_the_pipelines_own_messages(message: object) -> N
 
 def test_it_is_a_stream_decoder() -> None:
     decoder: StreamDecoder = NativeDecoder()
-    assert decoder.decode(end()) == AcquisitionEnd(acquisition_id="scan-1", frames_sent=12)
+    assert decoder.decode(end()) == [AcquisitionEnd(acquisition_id="scan-1", frames_sent=12)]
+    assert decoder.flush() == []

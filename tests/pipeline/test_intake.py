@@ -41,7 +41,7 @@ def test_a_message_that_does_not_fit_is_refused_and_changes_nothing(tmp_path: Pa
     intake = make_intake(tmp_path)
     intake.handle(START, 1.0)
     with pytest.raises(bad.error) as caught:
-        intake.handle(NativeDecoder().decode(bad.parts), 1.0)
+        intake.handle(NativeDecoder().decode(bad.parts)[0], 1.0)
     assert type(caught.value) is bad.error
     assert bad.text in str(caught.value)
     assert str(caught.value).isprintable()
@@ -56,7 +56,7 @@ def test_a_message_that_does_not_fit_is_refused_and_changes_nothing(tmp_path: Pa
 def test_damage_inside_of_a_payload_is_left_to_the_worker(tmp_path: Path, bad: Hostile) -> None:
     intake = make_intake(tmp_path)
     intake.handle(START, 1.0)
-    (stored,) = intake.handle(NativeDecoder().decode(bad.parts), 1.0)
+    (stored,) = intake.handle(NativeDecoder().decode(bad.parts)[0], 1.0)
     assert isinstance(stored, Stored)
     assert stored.piece.nbytes == memoryview(bad.parts[1]).nbytes
 
@@ -342,3 +342,28 @@ def test_with_drop_a_full_log_costs_the_new_frames_and_they_are_not_also_missing
 
 def test_the_hostile_corpus_is_about_the_acquisition_it_says() -> None:
     assert START.acquisition is ACQUISITION
+
+
+# --------------------------------------------------------------------------------------------- no end
+def test_a_scan_whose_frames_have_all_come_needs_no_end(tmp_path: Path) -> None:
+    intake = make_intake(tmp_path)
+    intake.handle(start(2, 3), 1.0)
+    intake.handle(batch(0, 6), 1.0)
+    assert intake.silent(0.9, 0.0) == []
+    (ended,) = intake.silent(1.1, 0.0)
+    assert isinstance(ended, Ended)
+    assert ended.reason is EndReason.FINISHED
+    assert intake.counters["ends_missing"] == 1
+    assert intake.handle(end(6), 5.0) == []  # late, and no harm
+
+
+def test_a_scan_that_lacks_frames_is_ended_by_silence_only_if_that_is_configured(tmp_path: Path) -> None:
+    intake = make_intake(tmp_path)
+    intake.handle(start(2, 3), 1.0)
+    intake.handle(batch(0, 3), 1.0)
+    assert intake.silent(1e6, 0.0) == []
+    assert intake.silent(29.0, 30.0) == []
+    (ended,) = intake.silent(31.0, 30.0)
+    assert isinstance(ended, Ended)
+    assert ended.reason is EndReason.STOPPED
+    assert intake.silent(99.0, 30.0) == []

@@ -36,7 +36,8 @@ def test_a_payload_in_the_log_is_read_and_verified(tmp_path: Path, encoding: Enc
             "first_frame": 3, "n_frames": 2, "segment": 0, "offset": entry.offset, "nbytes": entry.nbytes,
             "encoding": encoding, "checksum_kind": kind, "checksum": checksum(payload, kind), "sent_at": 0.0,
         }  # fmt: skip
-        read = read_piece(reader, Piece(**fields), ACQUISITION)
+        read, failed = read_piece(reader, Piece(**fields), ACQUISITION)
+        assert not failed
         assert np.array_equal(read, frames)
         if kind is not ChecksumKind.NONE:
             with pytest.raises(ChecksumError):

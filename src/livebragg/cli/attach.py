@@ -32,6 +32,8 @@ analysed yet.
 examples:
   livebragg attach tcp://127.0.0.1:7550
   livebragg attach tcp://detector:7550 --config config/merlin_200kv_gold.toml --results /data/today
+  livebragg attach tcp://dcu:31001 --detector dectris --scan-shape 256,256
+  livebragg attach tcp://merlin-pc:6342 --detector merlin
   livebragg attach --once --set probe.radius=4.2
 """
 
@@ -47,6 +49,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("endpoint", nargs="?", help="where the sender is (default: tcp://127.0.0.1:7550)")
     add_pipeline_options(parser)
+    parser.add_argument("--detector", metavar="KIND", help="what the sender speaks: native, dectris, merlin")
+    parser.add_argument("--forward", metavar="ENDPOINT", help="where the untouched stream is passed on")
     parser.add_argument("--once", action="store_true", help="end after the first acquisition")
     parser.set_defaults(run=_run)
 
@@ -73,6 +77,8 @@ def pipeline_config(args: argparse.Namespace, endpoint: str | None) -> Config:
     """
     flags = {
         "stream.endpoint": endpoint,
+        "stream.detector": getattr(args, "detector", None),
+        "stream.forward": getattr(args, "forward", None),
         "dispatch.workers": args.workers,
         "scan.shape": parse_shape(args.scan_shape, "--scan-shape"),
         "results.directory": args.results,
@@ -92,9 +98,12 @@ def _check_endpoints(config: Config) -> None:
     users: dict[str, str] = {}
     for key, endpoint in (
         ("stream.endpoint", config.stream.endpoint),
+        ("stream.forward", config.stream.forward),
         ("publish.feed", config.publish.feed),
         ("publish.control", config.publish.control),
     ):
+        if not endpoint:  # no tee
+            continue
         sockets.check_endpoint(endpoint, key)
         if endpoint.startswith("inproc:"):
             raise ConfigError(f"{key} {endpoint!r} works in one process only; write tcp://HOST:PORT or ipc://PATH")

@@ -13,12 +13,32 @@ class StreamConfig:
     """Where the frames come from."""
 
     endpoint: str = "tcp://127.0.0.1:7550"
-    """ZeroMQ endpoint of the detector or simulator (it binds, livebragg connects)."""
+    """Endpoint of the detector or simulator (it binds, livebragg connects)."""
+    detector: str = "native"
+    """What it speaks: "native", "dectris" (SIMPLON's stream, V1 or V2), or "merlin" (data socket)."""
+    channel: str = ""
+    """Channel of the detector (say, "threshold_2") that is analysed; empty: the first one."""
+    forward: str = ""
+    """Endpoint at which the untouched stream is passed on to the program that was attached before (it connects
+    here instead of to the detector); empty: not at all. Not for a Merlin, which takes several clients itself."""
+    forward_when_full: str = "drop"
+    """What to do when that program does not take the stream: "drop" leaves messages out of it and counts them,
+    "block" holds the detector back."""
     quiet_warning_s: float = 5.0
     """Seconds without any message after which the stream counts as silent."""
+    end_after_s: float = 0.0
+    """Seconds without any message after which an acquisition whose end did not come is ended; 0: never, the next
+    start ends it. One whose frames have all come is ended after a second."""
 
     def __post_init__(self) -> None:
+        one_of("stream.forward_when_full", self.forward_when_full, ("drop", "block"))
+        if self.forward and self.detector == "merlin":
+            raise ConfigError(
+                "stream.forward is not for a Merlin; leave it out and connect the other program to it"
+            )
+        one_of("stream.detector", self.detector, ("native", "dectris", "merlin"))
         at_least("stream.quiet_warning_s", self.quiet_warning_s, 0.1)
+        at_least("stream.end_after_s", self.end_after_s, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +49,35 @@ class ScanConfig:
     """Positions [rows, columns]; overrides what the sender announces."""
     fallback_cols: int = 256
     """Columns assumed while nobody has said how many there are."""
+    order: str | None = None
+    """Way of the beam, "raster" or "snake" (odd lines run backwards); ``None``: as the sender says."""
+    frames_per_position: int | None = None
+    """Frames at one position, which are added; ``None``: as the sender says."""
+    flyback_frames: int | None = None
+    """Frames after each line that belong to no position; ``None``: as the sender says."""
+    first_frame: int = 0
+    """Number of the frame at the first position: frames before it belong to none. Negative: the detector missed so
+    many triggers before its first frame."""
+    missed_triggers: tuple[int, ...] = ()
+    """Frames before which the detector missed a trigger, rising: their position is a hole, and what follows moves
+    on."""
+    repeat: bool = False
+    """A detector's series holds scan after scan: each becomes an acquisition of its own."""
+    frames_between_scans: int = 0
+    """With repeat: frames after each scan that belong to no position."""
 
     def __post_init__(self) -> None:
+        if self.order is not None:
+            one_of("scan.order", self.order, ("raster", "snake"))
+        if self.frames_per_position is not None:
+            within("scan.frames_per_position", self.frames_per_position, 1, 1 << 16)
+        if self.flyback_frames is not None:
+            within("scan.flyback_frames", self.flyback_frames, 0, 1 << 20)
+        within("scan.frames_between_scans", self.frames_between_scans, 0, 1 << 30)
+        within("scan.first_frame", self.first_frame, -(1 << 40), 1 << 40)
+        missed = list(self.missed_triggers)
+        if missed != sorted(missed) or min(missed, default=0) < 0:
+            raise ConfigError(f"scan.missed_triggers must be rising numbers of frames, not {missed}")
         within("scan.fallback_cols", self.fallback_cols, 1, 1 << 20)
         if self.shape is not None and (min(self.shape) < 1 or self.shape[0] * self.shape[1] > 1 << 24):
             raise ConfigError(f"scan.shape must have 1 to {1 << 24} positions, not {list(self.shape)}")

@@ -30,6 +30,8 @@ class FrameAnalyzer:
         What the probe looks like, if it is no disk of that shape.
     profile : ProfileConfig, optional
         Radial profiles.
+    bad_pixels : NDArray[np.bool_], shape (frame_rows, frame_cols), optional
+        True at pixels that are never to be used, beside the configured ones.
 
     Raises
     ------
@@ -58,16 +60,18 @@ class FrameAnalyzer:
         *,
         template: ProbeTemplate | None = None,
         profile: ProfileConfig | None = None,
+        bad_pixels: NDArray[np.bool_] | None = None,
     ) -> None:
         config = DetectionConfig() if config is None else config
         self.probe_shape = probe_shape
         self.frame_shape = (int(frame_shape[0]), int(frame_shape[1]))
         self._check_center()
-        self._detector = build_detector(probe_shape, self.frame_shape, config, template)
+        bad = _either(bad_pixel_mask(config.bad_pixels, self.frame_shape), bad_pixels)
+        self._detector = build_detector(probe_shape, self.frame_shape, config, template, bad)
         masks = virtual_masks(probe_shape, self.frame_shape, VirtualConfig() if virtual is None else virtual)
         self._masks = pack_masks(masks)
         self._frames_masked = 0
-        self._profiles = FrameProfiles.of(probe_shape, self.frame_shape, config, profile or ProfileConfig())
+        self._profiles = FrameProfiles.of(probe_shape, self.frame_shape, config, profile or ProfileConfig(), bad)
         radius = config.beam_search_radius
         self._search_radius = max(2.0 * probe_shape.radius, 8.0) if radius is None else float(radius)
 
@@ -135,8 +139,10 @@ def build_detector(
     frame_shape: tuple[int, int],
     config: DetectionConfig,
     template: ProbeTemplate | None = None,
+    bad_pixels: NDArray[np.bool_] | None = None,
 ) -> DiskDetector:
-    """Detector of a probe, as configured; `template` instead of the one that follows from the probe's shape.
+    """Detector of a probe, as configured; `template` instead of the one that follows from the probe's shape,
+    `bad_pixels` instead of the configured ones.
 
     Raises
     ------
@@ -152,5 +158,11 @@ def build_detector(
         gain=config.gain,
         offset=config.offset,
         read_noise=config.read_noise,
-        bad_pixels=bad_pixel_mask(config.bad_pixels, frame_shape),
+        bad_pixels=bad_pixel_mask(config.bad_pixels, frame_shape) if bad_pixels is None else bad_pixels,
     )
+
+
+def _either(configured: NDArray[np.bool_] | None, announced: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    if announced is None or not announced.any():
+        return configured
+    return announced if configured is None else configured | announced

@@ -87,10 +87,17 @@ class FrameProfiles:
         Bad pixels, and the counts of an empty pixel.
     config : ProfileConfig
         Bins and ellipse.
+    bad_pixels : NDArray[np.bool_], shape (frame_rows, frame_cols), optional
+        True at pixels not to be used; those of `detection` unless given.
     """
 
     def __init__(
-        self, probe: ProbeShape, frame_shape: tuple[int, int], detection: DetectionConfig, config: ProfileConfig
+        self,
+        probe: ProbeShape,
+        frame_shape: tuple[int, int],
+        detection: DetectionConfig,
+        config: ProfileConfig,
+        bad_pixels: NDArray[np.bool_] | None = None,
     ) -> None:
         bins, width = profile_bins(frame_shape, probe, config)
         ellipse = ellipse_matrix(config.ellipse_ratio, np.deg2rad(config.ellipse_angle_deg))
@@ -100,7 +107,7 @@ class FrameProfiles:
             ellipse=ellipse if config.ellipse_ratio != 1.0 else None,
             bin_width=width,
             outer_radius=bins * width,
-            bad_pixels=bad_pixel_mask(detection.bad_pixels, frame_shape),
+            bad_pixels=bad_pixel_mask(detection.bad_pixels, frame_shape) if bad_pixels is None else bad_pixels,
             max_shift=_SHIFT,
         )
         self._mask_radius = probe.radius + 2.0 * probe.edge_width + 1.0
@@ -109,10 +116,15 @@ class FrameProfiles:
 
     @classmethod
     def of(
-        cls, probe: ProbeShape, frame_shape: tuple[int, int], detection: DetectionConfig, config: ProfileConfig
+        cls,
+        probe: ProbeShape,
+        frame_shape: tuple[int, int],
+        detection: DetectionConfig,
+        config: ProfileConfig,
+        bad_pixels: NDArray[np.bool_] | None = None,
     ) -> Self | None:
         """The object, or ``None`` when profiles are switched off."""
-        return cls(probe, frame_shape, detection, config) if config.bins else None
+        return cls(probe, frame_shape, detection, config, bad_pixels) if config.bins else None
 
     def measure(
         self, frames: NDArray[np.generic], peaks: BraggPeaks, direct_beam: NDArray[np.float32]

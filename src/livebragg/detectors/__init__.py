@@ -1,6 +1,18 @@
 """Detectors' own wire formats, each turned into the native stream's messages."""
 
-from livebragg.detectors.base import StreamDecoder
+from livebragg.detectors.base import Decoded, KeptFrames, Notice, StreamDecoder
+from livebragg.detectors.dectris import DectrisDecoder
+from livebragg.detectors.frames import decode_kept
+from livebragg.detectors.merlin import MerlinDecoder
 from livebragg.detectors.native import NativeDecoder
 
-__all__ = ["NativeDecoder", "StreamDecoder"]
+__all__ = [
+    "Decoded",
+    "DectrisDecoder",
+    "KeptFrames",
+    "MerlinDecoder",
+    "NativeDecoder",
+    "Notice",
+    "StreamDecoder",
+    "decode_kept",
+]

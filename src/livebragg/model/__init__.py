@@ -11,11 +11,13 @@ from livebragg.model.analysis import (
 from livebragg.model.detected import VIRTUAL_IMAGES, DetectedBatch
 from livebragg.model.forced import ForcedIntensities
 from livebragg.model.peaks import BraggPeaks
+from livebragg.model.pixels import MAX_MASK_BYTES, pack_mask, unpack_mask
 from livebragg.model.probe import ProbeShape
 from livebragg.model.radial import RadialBatch
 from livebragg.model.scan import NO_POSITION, Acquisition, ScanGeometry, ScanMetadata, ScanOrder
 
 __all__ = [
+    "MAX_MASK_BYTES",
     "NOT_CLASSIFIED",
     "NO_POSITION",
     "VIRTUAL_IMAGES",
@@ -33,4 +35,6 @@ __all__ = [
     "ScanMetadata",
     "ScanOrder",
     "TrackedPeaks",
+    "pack_mask",
+    "unpack_mask",
 ]

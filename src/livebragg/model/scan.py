@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.errors import FrameError
+from livebragg.model.pixels import MAX_MASK_BYTES
 
 PIXEL_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
 """Pixel types a detector may have."""
@@ -85,6 +86,15 @@ class Acquisition:
         Frames after each scan line that belong to no position.
     scan_order : ScanOrder
         Raster, or snake (odd lines run backwards).
+    channel : str
+        Which of the detector's channels (energy thresholds) the frames are; empty when there is only one.
+    highest_count : int, optional
+        Largest pixel value that is a count; pixels above it have no data in that frame.
+    bad_pixels : bytes
+        Pixels that are never to be used, packed by `livebragg.model.pack_mask`: one bit a pixel, row by row, the
+        most significant bit first, compressed by zlib. Empty when there is none.
+    first_image : int
+        The detector's own number of frame 0.
     metadata : ScanMetadata
         Optional facts with units in their names.
     """
@@ -96,6 +106,10 @@ class Acquisition:
     frames_per_position: int = 1
     flyback_frames: int = 0
     scan_order: ScanOrder = ScanOrder.RASTER
+    channel: str = ""
+    highest_count: int | None = None
+    bad_pixels: bytes = b""
+    first_image: int = 0
     metadata: ScanMetadata = ScanMetadata()
 
     def __post_init__(self) -> None:
@@ -110,6 +124,16 @@ class Acquisition:
             raise FrameError(f"dtype {self.dtype!r} is not supported; send one of {', '.join(PIXEL_TYPES)}")
         if self.scan_shape is not None:
             check_scan_shape(self.scan_shape)
+        if len(self.channel) > MAX_NAME or not self.channel.isprintable():
+            raise FrameError(
+                f"channel must be at most {MAX_NAME} printable characters, not {self.channel[:MAX_NAME]!r}"
+            )
+        if self.highest_count is not None and not 0 < self.highest_count < 1 << 63:
+            raise FrameError(f"highest_count must be above 0 and fit 63 bits, not {self.highest_count}")
+        if len(self.bad_pixels) > MAX_MASK_BYTES:
+            raise FrameError(
+                f"bad_pixels has {len(self.bad_pixels)} bytes, at most {MAX_MASK_BYTES} are allowed: leave it out"
+            )
         if not 1 <= self.frames_per_position <= 1 << 16 or not 0 <= self.flyback_frames <= 1 << 20:
             raise FrameError(
                 f"frames_per_position must be 1 to 65536 and flyback_frames 0 to 1048576, not "
@@ -133,6 +157,11 @@ class ScanGeometry:
     >>> snake = ScanGeometry(scan_shape=(2, 3), flyback_frames=1, scan_order=ScanOrder.SNAKE)
     >>> snake.scan_index(np.arange(9))
     array([ 0,  1,  2, -1,  5,  4,  3, -1, -1])
+
+    The first two frames came before the scan, and the trigger before frame 4 was missed: a hole, not a shift.
+
+    >>> ScanGeometry(scan_shape=(2, 3), first_frame=2, missed_triggers=(4,)).scan_index(np.arange(8))
+    array([-1, -1,  0,  1,  3,  4,  5, -1])
     """
 
     scan_shape: tuple[int, int]
@@ -141,6 +170,10 @@ class ScanGeometry:
     scan_order: ScanOrder = ScanOrder.RASTER
     open_ended: bool = False
     """The number of rows is not known yet: rows beyond ``scan_shape`` are accepted."""
+    first_frame: int = 0
+    """Number of the frame at the first position; negative when the detector missed the beginning."""
+    missed_triggers: tuple[int, ...] = ()
+    """Frames before which the detector missed a trigger, rising; a frame is named once for each trigger."""
 
     def __post_init__(self) -> None:
         if min(self.scan_shape) < 1 or self.frames_per_position < 1 or self.flyback_frames < 0:
@@ -161,17 +194,22 @@ class ScanGeometry:
 
     @property
     def n_frames(self) -> int:
-        """Frames the detector sends for the whole scan, fly-back included."""
+        """Triggers of the whole scan, fly-back included: frames the detector sends when it misses none."""
         return self.scan_shape[0] * self.frames_per_line
+
+    @property
+    def frame_limit(self) -> int:
+        """First frame number that lies beyond the scan."""
+        return max(0, self.first_frame + self.n_frames - len(self.missed_triggers))
 
     def splits_position(self, frame: int) -> bool:
         """Whether this frame and the one before it belong to the same position."""
-        within = frame % self.frames_per_line
-        return within % self.frames_per_position != 0 and within < self.scan_shape[1] * self.frames_per_position
+        before, index = self.scan_index(np.array([frame - 1, frame])).tolist()
+        return bool(index >= 0 and before == index)
 
     def scan_index(self, frame_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Scan index of each frame, ``NO_POSITION`` for fly-back frames and frames beyond the scan."""
-        numbers = np.asarray(frame_numbers, np.int64)
+        numbers = self._triggers(np.asarray(frame_numbers, np.int64))
         line, within = np.divmod(numbers, self.frames_per_line)
         column = within // self.frames_per_position
         on_line = column < self.scan_shape[1]
@@ -179,3 +217,10 @@ class ScanGeometry:
             column = np.where(line % 2 == 1, self.scan_shape[1] - 1 - column, column)
         on_scan = (numbers >= 0) & (self.open_ended | (line < self.scan_shape[0]))
         return np.where(on_line & on_scan, line * self.scan_shape[1] + column, NO_POSITION)
+
+    def _triggers(self, frame_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of each frame's trigger, from 0 at the first position."""
+        triggers = frame_numbers - self.first_frame
+        if self.missed_triggers:
+            triggers = triggers + np.searchsorted(self.missed_triggers, frame_numbers, side="right")
+        return triggers

@@ -124,9 +124,10 @@ class LogLookup:
         if not keep.any():  # known before anything is read: pieces in between may be many
             return None
         try:
-            frames = read_piece(self._log, piece, self._acquisition)
+            frames, failed = read_piece(self._log, piece, self._acquisition)
         except (LookupError, WireError):
             return None
+        keep[list(failed)] = False
         return (index, frames) if keep.all() else (index[keep], frames[keep])
 
 

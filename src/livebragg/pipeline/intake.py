@@ -7,22 +7,26 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from livebragg.config.pipeline import ScanConfig
-from livebragg.errors import FrameLogFullError, MalformedMessageError, SequenceError
-from livebragg.model import Acquisition, ScanGeometry
+from livebragg.detectors import Decoded, KeptFrames
+from livebragg.errors import FrameError, FrameLogFullError, MalformedMessageError, SequenceError
+from livebragg.model import Acquisition, ScanGeometry, unpack_mask
 from livebragg.model.scan import MAX_POSITIONS
 from livebragg.pipeline.frame_set import FrameSet
 from livebragg.pipeline.health import Notices
+from livebragg.pipeline.scan_path import scan_geometry
 from livebragg.storage.frame_log import FrameLogWriter, LogEntry
 from livebragg.wire.messages import (
     AcquisitionEnd,
     AcquisitionStart,
+    ChecksumKind,
     Encoding,
     EndReason,
     FrameBatch,
     Piece,
-    StreamMessage,
+    PieceEncoding,
 )
 from livebragg.wire.messages.stream import MAX_BATCH_BYTES
 from livebragg.wire.packing import check_raw_size
@@ -33,6 +37,10 @@ BSLZ4_OVERHEAD = 1.2
 MAX_JUMP_FRAMES = 1 << 20
 """In a scan of unknown length, frames this far beyond all others are a mistake of the sender, not a gap: the
 maps would grow to hold them."""
+
+
+END_COMPLETE_AFTER_S = 1.0
+"""Seconds to wait for the end when all frames have come."""
 
 
 @dataclass(slots=True)
@@ -50,6 +58,7 @@ class Stream:
     """Frames that came, received or dropped."""
     counters: Counter[str] = field(default_factory=Counter)
     ended: bool = False
+    ended_by_silence: bool = False
     newest_frame: int = -1
 
     @property
@@ -57,9 +66,17 @@ class Stream:
         """First frame number that does not belong to the scan."""
         geometry = self.geometry
         if not geometry.open_ended:
-            return geometry.n_frames
+            return geometry.frame_limit
         most = MAX_POSITIONS // geometry.scan_shape[1] * geometry.frames_per_line
         return min(most, self.n_frames_expected or most)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every frame that is expected has come."""
+        if self.n_frames_expected is None:
+            return False
+        expected = min(self.n_frames_expected, self.frame_limit)
+        return self.newest_frame + 1 >= expected and self.missing_below(expected) == 0
 
     def missing_below(self, stop: int) -> int:
         """How many frames below `stop` never came."""
@@ -111,7 +128,7 @@ class Intake:
         """Running number of the newest acquisition; 0 before the first."""
         return self._serial
 
-    def handle(self, message: StreamMessage, now: float) -> list[IntakeEvent]:
+    def handle(self, message: Decoded, now: float) -> list[IntakeEvent]:
         """Take one message.
 
         Raises
@@ -123,7 +140,7 @@ class Intake:
         """
         if isinstance(message, AcquisitionStart):
             return self._start(message, now)
-        if isinstance(message, FrameBatch):
+        if isinstance(message, FrameBatch | KeptFrames):
             return self._batch(message, now)
         if isinstance(message, AcquisitionEnd):
             return self._end(message)
@@ -136,7 +153,36 @@ class Intake:
         self._close(self.stream, 0)
         return [Ended(self.stream, EndReason.STOPPED, f"{note} {_how_far(self.stream)}")]
 
+    def silent(self, silent_s: float, end_after_s: float) -> list[IntakeEvent]:
+        """Nothing came for some time: end an acquisition whose end is lost, or that has none.
+
+        Parameters
+        ----------
+        silent_s : float
+            Seconds without any message.
+        end_after_s : float
+            Seconds after which it is ended although frames are missing; 0: never.
+        """
+        stream = self.stream
+        if stream is None or stream.ended or silent_s < END_COMPLETE_AFTER_S:
+            return []
+        if stream.complete:
+            return self._end_silent(stream, EndReason.FINISHED, "all frames came, but no end")
+        if not 0 < end_after_s <= silent_s:
+            return []
+        return self._end_silent(stream, EndReason.STOPPED, f"nothing came for {silent_s:.0f} s, and no end")
+
+    def _end_silent(self, stream: Stream, reason: EndReason, note: str) -> list[IntakeEvent]:
+        self._close(stream, 0)
+        stream.ended_by_silence = True
+        self.counters["ends_missing"] += 1
+        return [Ended(stream, reason, f"{note} {_how_far(stream)}")]
+
     def _start(self, message: AcquisitionStart, now: float) -> list[IntakeEvent]:
+        try:
+            unpack_mask(message.acquisition.bad_pixels, message.acquisition.frame_shape)
+        except FrameError as error:
+            raise MalformedMessageError(str(error)) from None
         events: list[IntakeEvent] = []
         old = self.stream
         if old is not None and not old.ended:
@@ -146,29 +192,21 @@ class Intake:
             self._notices.add(note)
             events.append(Ended(old, EndReason.ABORTED, f"{note} {_how_far(old)}"))
         self._serial += 1
-        geometry = self._geometry(message.acquisition)
-        expected = message.n_frames or (None if geometry.open_ended else geometry.n_frames)
-        self.stream = Stream(message.acquisition, self._serial, geometry, expected, now)
-        return [*events, Opened(self.stream)]
-
-    def _geometry(self, acquisition: Acquisition) -> ScanGeometry:
-        shape = self._scan.shape or acquisition.scan_shape
-        if shape is None:
+        geometry = scan_geometry(self._scan, message.acquisition)
+        if geometry.open_ended:
             self._notices.add(
                 f"the sender does not know the scan shape; lines of {self._scan.fallback_cols} positions are "
                 "assumed (set scan.shape or scan.fallback_cols)"
             )
-        return ScanGeometry(
-            scan_shape=shape or (1, self._scan.fallback_cols),
-            frames_per_position=acquisition.frames_per_position,
-            flyback_frames=acquisition.flyback_frames,
-            scan_order=acquisition.scan_order,
-            open_ended=shape is None,
-        )
+        expected = message.n_frames or (None if geometry.open_ended else geometry.frame_limit)
+        self.stream = Stream(message.acquisition, self._serial, geometry, expected, now)
+        return [*events, Opened(self.stream)]
 
-    def _batch(self, message: FrameBatch, now: float) -> list[IntakeEvent]:
+    def _batch(self, message: FrameBatch | KeptFrames, now: float) -> list[IntakeEvent]:
         stream = self._stream_of(message)
-        self._check_size(message, stream.acquisition)
+        if isinstance(message, FrameBatch):
+            self._check_size(message, stream.acquisition)
+        self._check_room(message)
         self._check_range(message, stream)
         first, end = message.first_frame, message.first_frame + message.n_frames
         stop = min(end, stream.frame_limit)
@@ -191,9 +229,9 @@ class Intake:
         skip = (*(n - first for n in known), *range(stop - first, end - first))
         return [Stored(stream, self._piece(message, entry, skip, now))]
 
-    def _append(self, message: FrameBatch, stream: Stream, new: int) -> LogEntry | None:
+    def _append(self, message: FrameBatch | KeptFrames, stream: Stream, new: int) -> LogEntry | None:
         try:
-            return self._log.append(message.payload)
+            return self._log.append(*_parts(message))
         except FrameLogFullError as error:
             if not self._drop_when_full:
                 raise
@@ -202,23 +240,24 @@ class Intake:
             return None
 
     @staticmethod
-    def _piece(message: FrameBatch, entry: LogEntry, skip: tuple[int, ...], now: float) -> Piece:
+    def _piece(message: FrameBatch | KeptFrames, entry: LogEntry, skip: tuple[int, ...], now: float) -> Piece:
+        native = message if isinstance(message, FrameBatch) else None
         return Piece(
             first_frame=message.first_frame,
             n_frames=message.n_frames,
             segment=entry.segment,
             offset=entry.offset,
             nbytes=entry.nbytes,
-            encoding=message.encoding,
-            checksum_kind=message.checksum_kind,
-            checksum=message.checksum,
-            sent_at=now if message.sent_at is None else message.sent_at,
+            encoding=PieceEncoding(message.encoding),
+            checksum_kind=native.checksum_kind if native else ChecksumKind.NONE,
+            checksum=native.checksum if native else 0,
+            sent_at=now if native is None or native.sent_at is None else native.sent_at,
             skip=skip,
         )
 
-    def _stream_of(self, message: FrameBatch | AcquisitionEnd) -> Stream:
+    def _stream_of(self, message: FrameBatch | KeptFrames | AcquisitionEnd) -> Stream:
         stream, name = self.stream, message.acquisition_id
-        what = "frames" if isinstance(message, FrameBatch) else "an end"
+        what = "an end" if isinstance(message, AcquisitionEnd) else "frames"
         if stream is None or stream.acquisition.acquisition_id != name:
             self.counters["messages_without_start"] += 1
             raise SequenceError(
@@ -244,13 +283,16 @@ class Intake:
             raise MalformedMessageError(
                 f"a compressed payload of {nbytes} bytes cannot hold {message.n_frames} frames of {wanted} bytes"
             )
+
+    def _check_room(self, message: FrameBatch | KeptFrames) -> None:
+        nbytes = sum(memoryview(part).nbytes for part in _parts(message))
         if nbytes > self._log.capacity_bytes:
             raise MalformedMessageError(
                 f"a payload of {nbytes} bytes never fits the frame log of {self._log.capacity_bytes} bytes; send "
                 "smaller batches or raise frame_log.capacity_mb"
             )
 
-    def _check_range(self, message: FrameBatch, stream: Stream) -> None:
+    def _check_range(self, message: FrameBatch | KeptFrames, stream: Stream) -> None:
         jump = message.first_frame - stream.newest_frame
         if message.first_frame >= stream.frame_limit:
             text = _beyond(stream)
@@ -265,6 +307,9 @@ class Intake:
         raise SequenceError(text)
 
     def _end(self, message: AcquisitionEnd) -> list[IntakeEvent]:
+        old = self.stream
+        if old is not None and old.ended_by_silence and old.acquisition.acquisition_id == message.acquisition_id:
+            return []  # it came late
         stream = self._stream_of(message)
         stream.counters["frames_sent"] = message.frames_sent
         self._close(stream, message.frames_sent)
@@ -281,6 +326,10 @@ class Intake:
             self._notices.add(
                 f"{missing} of {expected} frames of {stream.acquisition.acquisition_id!r} never came"
             )
+
+
+def _parts(message: FrameBatch | KeptFrames) -> list[Any]:
+    return message.parts if isinstance(message, KeptFrames) else [message.payload]
 
 
 def _how_far(stream: Stream) -> str:

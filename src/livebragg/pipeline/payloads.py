@@ -7,14 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.detectors import decode_kept
 from livebragg.model import VIRTUAL_IMAGES, Acquisition, BraggPeaks, DetectedBatch, RadialBatch, ScanGeometry
 from livebragg.storage.frame_log import FrameLogReader
-from livebragg.wire.messages import DetectResult, Piece
+from livebragg.wire.messages import DetectResult, Encoding, Piece, PieceEncoding
 from livebragg.wire.packing import unpack, verify_checksum
 
+_NATIVE = (PieceEncoding.RAW, PieceEncoding.BSLZ4)
 
-def read_piece(log: FrameLogReader, piece: Piece, acquisition: Acquisition) -> NDArray[Any]:
+
+def read_piece(log: FrameLogReader, piece: Piece, acquisition: Acquisition) -> tuple[NDArray[Any], dict[int, str]]:
     """Frames of one payload in the frame log, checksum verified.
+
+    Returns
+    -------
+    frames : NDArray, shape (n_frames, frame_rows, frame_cols)
+    failed : dict
+        Frames (counted from 0) that could not be decoded by themselves, with the reason; they hold nothing of use.
 
     Raises
     ------
@@ -24,8 +33,11 @@ def read_piece(log: FrameLogReader, piece: Piece, acquisition: Acquisition) -> N
         The payload is no longer in the log.
     """
     payload = log.read(piece.segment, piece.offset, piece.nbytes)
+    if piece.encoding not in _NATIVE:
+        return decode_kept(payload, piece, acquisition)
     verify_checksum(payload, piece.checksum_kind, piece.checksum)
-    return unpack(payload, piece.encoding, (piece.n_frames, *acquisition.frame_shape), acquisition.dtype)
+    shape = (piece.n_frames, *acquisition.frame_shape)
+    return unpack(payload, Encoding(piece.encoding), shape, acquisition.dtype), {}
 
 
 def stack_frames(blocks: list[NDArray[Any]]) -> NDArray[Any]:

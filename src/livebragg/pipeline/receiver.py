@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import logging
 import os
 import signal
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
-from livebragg.detectors import NativeDecoder, StreamDecoder
+from livebragg.detectors import Decoded, KeptFrames
 from livebragg.errors import FrameLogFullError, WireError
 from livebragg.pipeline.dispatcher import ANALYST, Dispatcher, Outgoing
 from livebragg.pipeline.health import Notices, RateMeter
 from livebragg.pipeline.intake import Intake
 from livebragg.pipeline.receiver_report import make_report
 from livebragg.pipeline.runtime import Runtime
+from livebragg.pipeline.scan_path import RepeatedScans
+from livebragg.pipeline.source import make_decoder, open_source
+from livebragg.pipeline.tee import Tee
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire import sockets
 from livebragg.wire.messages import (
@@ -29,17 +34,13 @@ from livebragg.wire.messages import (
     ProbeMeasured,
     ResultAccepted,
     StopAll,
-    StreamMessage,
     WorkerExit,
     WorkerReady,
 )
 
 logger = logging.getLogger(__name__)
 
-STREAM_HIGH_WATER = 64
-"""Messages that may wait in the socket: the frame log is the buffer, not the socket."""
-
-MESSAGES_PER_TURN = 64
+MESSAGES_PER_TURN = 256
 REPORT_EVERY_S = 0.2
 IDLE_WAIT_S = 0.05
 
@@ -53,33 +54,31 @@ class Receiver:
         Where the processes meet, and what they are configured with.
     ctx : zmq.Context
         Not closed here.
-    decoder : StreamDecoder, optional
-        The detector's protocol; the native one by default.
     """
 
-    def __init__(self, runtime: Runtime, ctx: Any, decoder: StreamDecoder | None = None) -> None:
+    def __init__(self, runtime: Runtime, ctx: Any) -> None:
         config = runtime.config
         self._runtime = runtime
         self._config = config
-        self._decoder = decoder or NativeDecoder()
         self._notices = Notices()
+        self._decoder = make_decoder(config.stream, config.dispatch.batch_frames, self._notices.add)
         self._log = FrameLogWriter(
             runtime.log_directory, config.frame_log.segment_mb << 20, config.frame_log.capacity_mb << 20
         )
         drop = config.frame_log.when_full == "drop"
         self._intake = Intake(config.scan, self._log, drop_when_full=drop, notices=self._notices)
+        self._repeats = RepeatedScans(config.scan)
         self._dispatcher = Dispatcher(config.dispatch, config.probe, self._log, self._notices)
         self._jobs = sockets.open_socket(ctx, sockets.ROUTER, bind=runtime.jobs)
         self._analyst = sockets.open_socket(ctx, sockets.PUSH, connect=runtime.results)
         self._answers = sockets.open_socket(ctx, sockets.PULL, bind=runtime.accepted)
-        self._detector = sockets.open_socket(
-            ctx, sockets.PULL, connect=config.stream.endpoint, receive_high_water=STREAM_HIGH_WATER
-        )
+        self._source = open_source(ctx, config.stream)
+        self._tee = Tee(ctx, config.stream)
         self._poller = sockets.Poller()
-        for socket in (self._jobs, self._answers, self._detector):
+        for socket in (self._jobs, self._answers):
             self._poller.add(socket)
         self._pidfds: dict[int, tuple[str, int]] = {}
-        self._held: StreamMessage | None = None
+        self._held: deque[Decoded] = deque()
         self._counters: Counter[str] = Counter()
         self._marks: dict[int, int] = {}
         self._rate = RateMeter()
@@ -108,6 +107,8 @@ class Receiver:
         """Delete the frame log's files."""
         for descriptor in self._pidfds:
             os.close(descriptor)
+        self._source.close()
+        self._tee.close()
         self._log.close()
 
     def _done(self) -> bool:
@@ -115,6 +116,8 @@ class Receiver:
         return idle and (self._stopping or (self._runtime.once and self._intake.serial > 0))
 
     def _turn(self) -> None:
+        if not self._held:
+            self._source.watch(self._poller)
         wait = self._dispatcher.jobs.flush(time.time())
         ready = self._poller.wait(min(IDLE_WAIT_S, IDLE_WAIT_S if wait is None else wait))
         now = time.time()
@@ -126,34 +129,49 @@ class Receiver:
             self._take_from_workers(now)
         if self._answers in ready:
             self._take_answers(now)
-        if self._held is not None:
+        if self._held:
             self._retry_held(now)
-        elif self._detector in ready:
+        else:
             self._take_stream(now)
         self._send(self._dispatcher.assign(now))
         if now >= self._next_report:
             self._check_hung(now)
+            if not self._held:
+                events = self._intake.silent(now - self._last_message_at, self._config.stream.end_after_s)
+                self._send(self._dispatcher.on_stream(events, now))
             self._report(now)
 
     # ------------------------------------------------------------------------------------------- the stream
     def _take_stream(self, now: float) -> None:
         for _ in range(MESSAGES_PER_TURN):
-            parts = sockets.receive_parts(self._detector)
-            if parts is None or self._stopping:
-                return
-            self._last_message_at = now
-            self._counters["messages_received"] += 1
+            if not self._tee.ready():
+                break
             try:
-                message = self._decoder.decode(parts)
+                parts = self._source.receive()
+                if parts is None or self._stopping:
+                    break
+                self._last_message_at = now
+                self._counters["messages_received"] += 1
+                self._tee.pass_on(parts)
+                messages = self._decoder.decode(parts)
             except WireError as error:
                 self._refuse(error)
                 continue
-            if not self._handle(message, now):
-                self._held = message
-                self._poller.remove(self._detector)
-                return
+            if messages:
+                self._handle_all(messages, now)
+                if self._held:
+                    break
+        self._handle_all(self._decoder.flush(), now)
 
-    def _handle(self, message: StreamMessage, now: float) -> bool:
+    def _handle_all(self, messages: Iterable[Decoded], now: float) -> None:
+        """Handle messages in order; from the first on for which there is no room they are held."""
+        for message in itertools.chain.from_iterable(map(self._repeats.handle, messages)):
+            if self._held or not self._handle(message, now):
+                if not self._held:
+                    self._source.ignore(self._poller)
+                self._held.append(message)
+
+    def _handle(self, message: Decoded, now: float) -> bool:
         try:
             events = self._intake.handle(message, now)
         except FrameLogFullError:
@@ -161,7 +179,7 @@ class Receiver:
         except WireError as error:
             self._refuse(error)
             return True
-        if isinstance(message, FrameBatch):
+        if isinstance(message, FrameBatch | KeptFrames):
             self._rate.add(now, message.n_frames)
         self._send(self._dispatcher.on_stream(events, now))
         return True
@@ -172,11 +190,9 @@ class Receiver:
         self._notices.add(str(error))
 
     def _retry_held(self, now: float) -> None:
-        assert self._held is not None
-        if self._stopping or self._handle(self._held, now):
-            self._held = None
-            self._poller.add(self._detector)
-        else:
+        while self._held and (self._stopping or self._handle(self._held[0], now)):
+            self._held.popleft()
+        if self._held:
             self._send(self._dispatcher.on_log_full(now))
 
     # --------------------------------------------------------------------------------- workers and analyst
@@ -269,13 +285,13 @@ class Receiver:
             intake=self._intake,
             dispatcher=self._dispatcher,
             log=self._log,
-            counters=self._counters,
+            counters=self._counters + self._repeats.counters + self._tee.counters,
             notices=self._notices,
             rate_hz=self._rate.rate(now),
             silent_s=now - self._last_message_at,
             quiet_warning_s=self._config.stream.quiet_warning_s,
             endpoint=self._config.stream.endpoint,
-            holding_back=self._held is not None,
+            holding_back=bool(self._held),
             stopping=self._stopping,
             running_s=now - self._started_at,
             now=now,

@@ -20,6 +20,7 @@ LOSSES = {
     "frames_missing": "frames never came",
     "frames_dropped": "frames were dropped, the frame log was full",
     "frames_failed": "frames could not be analysed",
+    "messages_not_forwarded": "messages were not taken by the program at stream.forward",
     "frames_out_of_range": "frames lie beyond the end of the scan",
 }
 """Counters that turn the light yellow, in words."""

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.errors import FrameError, LiveBraggError, ProbeError, WireError
-from livebragg.model import Acquisition, DetectedBatch, ProbeShape
+from livebragg.model import DetectedBatch, ProbeShape
 from livebragg.pipeline.payloads import empty_batch, frames_to_positions, no_profiles, read_piece, stack_frames
+from livebragg.pipeline.pixel_health import PixelHealth
 from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.frame_log import FrameLogReader
-from livebragg.wire.messages import DetectJob, DetectResult, MeasureJob, Piece, ProbeMeasured
+from livebragg.wire.messages import DetectJob, DetectResult, MeasureJob, ProbeMeasured
 
 MAX_PROBLEMS = 5
 _ODD_PIXELS = ("nonfinite_pixels", "negative_pixels", "hot_pixels")
@@ -55,35 +56,44 @@ class WorkerStage:
         self._worker_id = worker_id
         self._config = config
         self._log = log
-        self._analyzer_key: tuple[ProbeShape, tuple[int, int]] | None = None
+        self._analyzer_key: tuple[ProbeShape, tuple[int, int], int, int] | None = None
         self._analyzer: FrameAnalyzer | None = None
         self._template = vacuum_template(config)
+        self._pixels: tuple[int, PixelHealth] | None = None
+        """Serial of the newest acquisition, and its pixels."""
 
     def handle(self, job: DetectJob | MeasureJob) -> DetectResult | ProbeMeasured:
         """Do one job. Bad payloads are counted in the result, never raised."""
         self._log.forget_dropped()
-        loaded = self._load(job.acquisition, job.pieces)
+        loaded = self._load(job)
         if isinstance(job, MeasureJob):
             return self._measure(job, loaded)
         return self._detect(job, loaded)
 
-    def _load(self, acquisition: Acquisition, pieces: list[Piece]) -> _Loaded:
-        loaded = _Loaded()
-        for piece in pieces:
-            wanted = piece.n_frames - len(piece.skip)
+    def _load(self, job: DetectJob | MeasureJob) -> _Loaded:
+        loaded, pixels = _Loaded(), self._pixels_of(job)
+        for piece in job.pieces:
             try:
-                frames = read_piece(self._log, piece, acquisition)
+                frames, failed = read_piece(self._log, piece, job.acquisition)
             except (WireError, LookupError) as error:
-                loaded.failed += wanted
+                loaded.failed += piece.n_frames - len(piece.skip)
                 loaded.problems.append(f"frames {piece.first_frame} and on: {error}")
                 continue
+            loaded.failed += len(failed)
+            loaded.problems += [f"frame {piece.first_frame + at}: {problem}" for at, problem in failed.items()]
             numbers = np.arange(piece.first_frame, piece.first_frame + piece.n_frames, dtype=np.int64)
-            if piece.skip:
-                keep = np.setdiff1d(np.arange(piece.n_frames), piece.skip)
+            if piece.skip or failed:
+                keep = np.setdiff1d(np.arange(piece.n_frames), (*piece.skip, *failed))
                 frames, numbers = frames[keep], numbers[keep]
-            loaded.frames.append(frames)
-            loaded.numbers.append(numbers)
+            if numbers.size:
+                loaded.frames.append(pixels.clean(frames))
+                loaded.numbers.append(numbers)
         return loaded
+
+    def _pixels_of(self, job: DetectJob | MeasureJob) -> PixelHealth:
+        if self._pixels is None or self._pixels[0] != job.serial:
+            self._pixels = job.serial, PixelHealth(job.acquisition)
+        return self._pixels[1]
 
     def _measure(self, job: MeasureJob, loaded: _Loaded) -> ProbeMeasured:
         probe, problem = None, "; ".join(loaded.problems[:1])
@@ -115,7 +125,7 @@ class WorkerStage:
             unmapped = numbers.size - analyzed_frames
             if index.size:
                 try:
-                    analyzer = self._analyzer_for(job.probe, shape)
+                    analyzer = self._analyzer_for(job)
                     before = analyzer.health
                     batch = analyzer.analyze(frames, index)
                     odd = {key: getattr(analyzer.health, key) - getattr(before, key) for key in _ODD_PIXELS}
@@ -135,17 +145,20 @@ class WorkerStage:
             busy_s=time.process_time() - started,
         )
 
-    def _analyzer_for(self, probe: ProbeShape, shape: tuple[int, int]) -> FrameAnalyzer:
-        if self._analyzer is None or self._analyzer_key != (probe, shape):
+    def _analyzer_for(self, job: DetectJob) -> FrameAnalyzer:
+        pixels, shape = self._pixels_of(job), job.acquisition.frame_shape
+        key = job.probe, shape, job.serial if pixels.bad.any() else 0, pixels.revision
+        if self._analyzer is None or self._analyzer_key != key:
             self._analyzer = FrameAnalyzer(
-                probe,
+                job.probe,
                 shape,
                 self._config.detection,
                 self._config.virtual,
                 template=self._template,
                 profile=self._config.profile,
+                bad_pixels=pixels.bad,
             )
-            self._analyzer_key = (probe, shape)
+            self._analyzer_key = key
         return self._analyzer
 
 

@@ -19,6 +19,9 @@ from livebragg.errors import FrameLogFullError, PipelineError
 ALIGNMENT = 64
 """Payloads start on a cache line, so that arrays on them are aligned for any pixel type."""
 
+MAX_VECTOR = 1000
+"""Parts in one system call; Linux takes 1024."""
+
 MAPPED_SEGMENTS = 64
 """Segments a reader keeps mapped."""
 
@@ -35,7 +38,7 @@ class LogEntry:
 @dataclass(slots=True)
 class _Segment:
     path: Path
-    map: mmap.mmap
+    descriptor: int
     size: int
     used: int = 0
     unreleased: int = 0
@@ -88,21 +91,22 @@ class FrameLogWriter:
         """Most bytes the segment files may have together."""
         return self._capacity
 
-    def append(self, payload: Any) -> LogEntry:
-        """Copy a payload into the log.
+    def append(self, *parts: Any) -> LogEntry:
+        """Copy a payload into the log; several parts are one payload, one after the other.
 
         Raises
         ------
         FrameLogFullError
             The log holds all it may and its oldest segment still has payloads that were not released.
         """
-        view = memoryview(payload).cast("B")
-        number, segment = self._segment_with_room(view.nbytes)
+        views = [memoryview(part).cast("B") for part in parts]
+        nbytes = sum(map(len, views))
+        number, segment = self._segment_with_room(nbytes)
         offset = segment.used
-        segment.map[offset : offset + view.nbytes] = view
-        segment.used = -(-(offset + view.nbytes) // ALIGNMENT) * ALIGNMENT
+        _write(segment.descriptor, views, offset)
+        segment.used = -(-(offset + nbytes) // ALIGNMENT) * ALIGNMENT
         segment.unreleased += 1
-        return LogEntry(number, offset, view.nbytes)
+        return LogEntry(number, offset, nbytes)
 
     def release(self, segment_number: int) -> None:
         """One payload of this segment is not needed any more."""
@@ -143,18 +147,18 @@ class FrameLogWriter:
         number = self._next_number
         path = _segment_path(self._directory, number)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
-                # Reserve the pages now: a full disk must be an error here, not a SIGBUS at some later write.
+                # Reserve the pages now: a full disk must be an error here, not at some later write.
                 os.posix_fallocate(descriptor, 0, size)
-                mapped = mmap.mmap(descriptor, size)
-            finally:
+            except OSError:
                 os.close(descriptor)
+                raise
         except OSError:
             path.unlink(missing_ok=True)
             raise
         self._next_number += 1
-        segment = _Segment(path, mapped, size)
+        segment = _Segment(path, descriptor, size)
         self._segments[number] = segment
         return number, segment
 
@@ -173,8 +177,21 @@ class FrameLogWriter:
 
     def _drop(self, number: int) -> None:
         segment = self._segments.pop(number)
-        segment.map.close()
+        os.close(segment.descriptor)
         segment.path.unlink(missing_ok=True)
+
+
+def _write(descriptor: int, views: list[memoryview], offset: int) -> None:
+    """Write parts one after the other. The writer maps nothing: making the page tables costs more than copying."""
+    for start in range(0, len(views), MAX_VECTOR):
+        waiting = views[start : start + MAX_VECTOR]
+        while waiting:
+            written = os.pwritev(descriptor, waiting, offset)
+            offset += written
+            while waiting and written >= len(waiting[0]):
+                written -= len(waiting.pop(0))
+            if waiting:
+                waiting[0] = waiting[0][written:]
 
 
 class FrameLogReader:

@@ -18,6 +18,7 @@ from livebragg.errors import RecordingError
 from livebragg.model import ScanMetadata
 from livebragg.storage import hdf5_frames
 from livebragg.storage.frame_stack import FrameStack, stack_of
+from livebragg.storage.other_formats import open_other, reader_of
 
 
 class Recording:
@@ -124,7 +125,8 @@ def open_recording(
     Parameters
     ----------
     path : str or Path
-        HDF5 file, or ``.npy``.
+        HDF5 file, ``.npy``, or a format of another program or detector that rosettasciio reads: ``.mib``,
+        ``.blo``, ``.tvips``, ``.dm4`` and others, and the master file of a DECTRIS file writer (``*_master.h5``).
     dataset : str, optional
         Dataset inside the HDF5 file; the largest 4-D one by default.
     scan_shape : tuple of int, optional
@@ -151,6 +153,11 @@ def open_recording(
         if dataset is not None:
             raise RecordingError(f"{path} is one array without a name: leave out the dataset {dataset!r}")
         return Recording(path, stack_of(memory_map(path), scan_shape, str(path)))
+    reader = reader_of(path)
+    if reader is not None:
+        if dataset is not None:
+            raise RecordingError(f"the scan in {path} has no name: leave out the dataset {dataset!r}")
+        return Recording(path, open_other(path, reader, scan_shape))
     found = hdf5_frames.open_scan(path, dataset, scan_shape)
     return Recording(
         path,

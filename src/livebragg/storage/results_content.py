@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.model import Acquisition, AnalysisSnapshot, ProbeShape
+from livebragg.model import Acquisition, AnalysisSnapshot, ProbeShape, unpack_mask
 from livebragg.storage.stored_vectors import StoredVectors
 
 FORMAT = "livebragg-results"
@@ -91,7 +91,14 @@ def _array_bytes(value: object) -> int:
 
 def write_acquisition(group: h5py.Group, acquisition: Acquisition) -> None:
     """Facts about the scan as attributes; those that are not known are left out."""
-    facts = {f.name: getattr(acquisition, f.name) for f in fields(acquisition) if f.name != "metadata"}
+    facts = {
+        f.name: getattr(acquisition, f.name)
+        for f in fields(acquisition)
+        if f.name not in ("metadata", "bad_pixels", "channel")
+    }
+    facts["channel"] = acquisition.channel or None
+    if acquisition.bad_pixels:
+        group["bad_pixels"] = unpack_mask(acquisition.bad_pixels, acquisition.frame_shape)
     facts |= {f.name: getattr(acquisition.metadata, f.name) for f in fields(acquisition.metadata)}
     group.attrs.update({name: plain(value) for name, value in facts.items() if value is not None})
 

@@ -32,7 +32,10 @@ _SHOW.maxlevel, _SHOW.maxstring, _SHOW.maxother = 3, 60, 60
 
 def shown(value: object) -> str:
     """Text of a value from outside for a message: short, however large, long or deeply nested the value is."""
-    text = _SHOW.repr(value)
+    try:
+        text = _SHOW.repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return f"a {type(value).__name__} too long to show"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -62,6 +65,13 @@ def _read_float(value: Any, path: str, parts: Parts) -> float:
 def _read_str(value: Any, path: str, parts: Parts) -> str:
     if type(value) is not str or len(value) > MAX_STRING:
         raise _refuse(path, value, f"a string of at most {MAX_STRING} characters")
+    return value
+
+
+def _read_bytes(value: Any, path: str, parts: Parts) -> bytes:
+    """A few bytes within the header; what is large is annotated ``bytes | memoryview`` and is a raw part."""
+    if type(value) is not bytes:
+        raise _refuse(path, value, "binary")
     return value
 
 
@@ -225,6 +235,7 @@ _SCALARS: dict[Any, tuple[Reader, Writer]] = {
     int: (_read_int, lambda value, parts: int(value)),
     float: (_read_float, lambda value, parts: float(value)),
     str: (_read_str, _write_plain),
+    bytes: (_read_bytes, _write_plain),
 }
 
 

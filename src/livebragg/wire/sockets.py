@@ -135,10 +135,14 @@ def send_parts(socket: Any, parts: list[Any], *, wait: bool = True) -> bool:
 def receive_parts(socket: Any) -> list[Any] | None:
     """Parts of the next message as buffers, or ``None`` when there is none."""
     try:
-        frames = socket.recv_multipart(flags=zmq.DONTWAIT, copy=False)
+        frame = socket.recv(zmq.DONTWAIT, False)
     except zmq.Again:
         return None
-    return [frame.buffer for frame in frames]
+    parts = [frame.buffer]
+    while frame.more:  # the parts of a message arrive together
+        frame = socket.recv(0, False)
+        parts.append(frame.buffer)
+    return parts
 
 
 def receive(socket: Any, prefix: int = 0) -> Any | None:

@@ -10,12 +10,29 @@ what it already has.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.model import Acquisition, ProbeShape, ScanGeometry
-from livebragg.wire.messages.stream import ChecksumKind, Encoding, EndReason
+from livebragg.wire.messages.stream import ChecksumKind, EndReason
+
+
+class PieceEncoding(StrEnum):
+    """How the frames of a payload in the frame log are packed."""
+
+    RAW = "raw"
+    """As in the native stream."""
+    BSLZ4 = "bslz4"
+    """As in the native stream."""
+    DECTRIS_V1 = "dectris-v1"
+    """Images of a DECTRIS detector, of each the parts that say what it is and what is in it
+    (`livebragg.detectors.kept`)."""
+    MERLIN = "merlin"
+    """Units of a Merlin's data stream (`livebragg.detectors.kept`)."""
+    DECTRIS_V2 = "dectris-v2"
+    """Messages of a DECTRIS detector as they were received (`livebragg.detectors.kept`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +46,7 @@ class Piece:
     offset: int
     """Bytes from the start of the segment."""
     nbytes: int
-    encoding: Encoding
+    encoding: PieceEncoding
     checksum_kind: ChecksumKind
     checksum: int
     sent_at: float

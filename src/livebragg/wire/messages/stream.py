@@ -12,10 +12,10 @@ Header
         type       one of the four below
 
     and the fields of the class with that type, by their names. A field with a default may be left out. A
-    field of type ``bytes`` travels as a raw part, and the header may leave it out or say ``{"part": k}``
-    (part k + 1 of the multipart message); without it, the raw parts are taken in order. Keys that a reader
-    does not know are ignored, so optional fields can be added without a new version; anything else that
-    changes meaning raises ``version``.
+    few bytes (``bad_pixels``) are msgpack binary. The payload travels as a raw part, and the header may leave it
+    out or say ``{"part": k}`` (part k + 1 of the multipart message); without it, the raw parts are taken in
+    order. Keys that a reader does not know are ignored, so optional fields can be added without a new version;
+    anything else that changes meaning raises ``version``.
 
 Order
     ``acquisition_start``, then any number of ``frame_batch``, then ``acquisition_end``; ``heartbeat`` at any

@@ -1,0 +1,185 @@
+"""Runs a simulated detector as the command line asks: its language, its sockets, on its own or led by clients."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import itertools
+import queue
+import signal
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from livebragg.errors import ConfigError
+from livebragg.model import ScanOrder
+from livebragg.wire import sockets
+from livebragg.wire.messages import ChecksumKind, Encoding
+from livebragg_simulators.dcu import Dcu, SwitchingWriter, rest_server
+from livebragg_simulators.dectris_writers import (
+    Compression,
+    DectrisV1Writer,
+    DectrisV2Writer,
+    HeaderDetail,
+    SeriesFacts,
+)
+from livebragg_simulators.faults import Faults, FaultyOutlet
+from livebragg_simulators.merlin_control import MerlinControl, control_server
+from livebragg_simulators.merlin_writer import MerlinWriter
+from livebragg_simulators.outlets import Outlet, PushOutlet, TcpOutlet
+from livebragg_simulators.sender import Sender, SendOptions
+from livebragg_simulators.simplon import Simplon
+from livebragg_simulators.sources import FrameSource, ScanPath
+from livebragg_simulators.writers import NativeWriter, StreamWriter
+
+PROTOCOLS = ("native", "dectris-v1", "dectris-v2", "merlin")
+
+
+def say(console: Console, text: str, style: str | None = None) -> None:
+    """One line as it is: neither coloured by its words nor wrapped where there is no terminal."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def progress_bar(console: Console) -> Progress:
+    """A bar, where there is a terminal."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _show(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
+
+
+def send(source: FrameSource, args: argparse.Namespace, console: Console, name: str) -> int:
+    """Send the acquisitions that were asked for; returns the exit code."""
+    path = ScanPath(
+        source,
+        scan_order=ScanOrder.SNAKE if args.snake else ScanOrder.RASTER,
+        flyback_frames=args.flyback_frames,
+    )
+    options = SendOptions(rate_hz=args.rate, batch_frames=args.batch, start=args.start, stop=args.stop)
+    if args.control is not None:
+        if args.protocol != "merlin":
+            raise ConfigError("--control is the command socket of a Merlin; add --protocol merlin")
+        return _serve_merlin(path, options, args, console)
+    if args.rest is not None:
+        return _serve(path, options, args, console)
+    with sockets.context() as ctx, progress_bar(console) as bar, contextlib.ExitStack() as stack:
+        writer = _writer(args)
+        outlet = stack.enter_context(contextlib.closing(_outlet(ctx, args, writer)))
+        sender = Sender(outlet, writer)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: sender.stop())
+        say(console, f"sending on {sender.endpoint}; attach with: livebragg attach {sender.endpoint}")
+        for repeat in itertools.count(1):
+            acquisition_id = args.id or (name if args.loop == 1 else f"{name}-{repeat}")
+            show = functools.partial(_show, bar, bar.add_task(acquisition_id))
+            sent = sender.send(path, acquisition_id, options, show)
+            say(console, f"{acquisition_id}: {sent.frames} frames in {sent.seconds:.2f} s, {sent.rate_hz:.0f}/s")
+            if not sent.complete:
+                return 130
+            if repeat == args.loop:
+                break
+        # What waits in the socket may take a while; Ctrl-C ends that at once.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+    return 0
+
+
+def _serve(path: ScanPath, options: SendOptions, args: argparse.Namespace, console: Console) -> int:
+    """Be a detector that does nothing until a client arms it."""
+    if args.protocol not in ("dectris-v1", "dectris-v2"):
+        raise ConfigError("--rest is the interface of DECTRIS detectors; add --protocol dectris-v1 or dectris-v2")
+    facts, cbor = _facts(args), args.protocol == "dectris-v2"
+    simplon = Simplon(path.acquisition("series"), path.geometry.n_frames, facts, cbor=cbor)
+    writer = SwitchingWriter(DectrisV1Writer(facts), DectrisV2Writer(facts, _channels(args)), cbor)
+    with sockets.context() as ctx, rest_server(simplon, args.rest) as address:
+        sender = Sender(_outlet(ctx, args, writer), writer)
+        dcu = Dcu(simplon, sender, writer, path, options, functools.partial(say, console))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: dcu.stop())
+        say(console, f"REST {address}, stream {sender.endpoint}; waiting to be armed, Ctrl-C ends")
+        dcu.run()
+    return 0
+
+
+def _serve_merlin(path: ScanPath, options: SendOptions, args: argparse.Namespace, console: Console) -> int:
+    """Be a Merlin that does nothing until a client starts an acquisition."""
+    shape, writer = path.acquisition("merlin").frame_shape, _writer(args)
+    control = MerlinControl(shape, path.geometry.n_frames, args.depth)
+    stopped = False
+    with (
+        contextlib.closing(_outlet(None, args, writer)) as outlet,
+        control_server(control, args.control) as address,
+    ):
+        sender = Sender(outlet, writer)
+
+        def stop(*_: object) -> None:
+            nonlocal stopped
+            stopped = True
+            sender.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        say(console, f"commands {address}, data {outlet.endpoint}; waiting for STARTACQUISITION, Ctrl-C ends")
+        while not stopped:
+            try:
+                command = control.commands.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if command == "STARTACQUISITION":
+                n_frames = control.n_frames or path.geometry.n_frames
+                sender.begin(path.acquisition("merlin"), n_frames)
+                if control.values["TRIGGERSTART"] == "5":
+                    while not stopped and control.commands.get() not in (
+                        "SOFTTRIGGER",
+                        "STOPACQUISITION",
+                        "ABORT",
+                    ):
+                        pass
+                sender.send_frames(path, 0, n_frames, options, lambda *_: None)
+                say(console, f"{n_frames} frames sent")
+    return 0
+
+
+def _writer(args: argparse.Namespace) -> StreamWriter:
+    if args.protocol == "merlin":
+        frame_time_s = 1.0 / args.rate if args.rate else 1e-3
+        return MerlinWriter(args.depth, args.layout, args.raw_counters, frame_time_s)
+    if args.protocol == "native":
+        if args.encoding == "lz4":
+            raise ConfigError("the native stream has no lz4; use --encoding raw or bslz4")
+        encoding = Encoding(args.encoding or "raw")
+        return NativeWriter(encoding, ChecksumKind(args.checksum))
+    facts = _facts(args)
+    return DectrisV1Writer(facts) if args.protocol == "dectris-v1" else DectrisV2Writer(facts, _channels(args))
+
+
+def _outlet(ctx: Any, args: argparse.Namespace, writer: StreamWriter) -> Outlet:
+    tcp = args.protocol == "merlin"
+    faults = Faults.parse(args.fault, args.fault_seed)
+    outlet: Outlet = TcpOutlet(args.bind) if tcp else PushOutlet(ctx, args.bind, writer.linger_frames)
+    return FaultyOutlet(outlet, faults) if faults.rates else outlet
+
+
+def _facts(args: argparse.Namespace) -> SeriesFacts:
+    packed = {"raw": "none", None: "bslz4"}.get(args.encoding, args.encoding)
+    return SeriesFacts(
+        compression=Compression(packed),
+        header_detail=HeaderDetail(args.header_detail),
+        header_appendix=args.header_appendix,
+        image_appendix=args.image_appendix,
+        frame_time_s=1.0 / args.rate if args.rate else 1e-3,
+    )
+
+
+def _channels(args: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(f"threshold_{k + 1}" for k in range(args.thresholds))

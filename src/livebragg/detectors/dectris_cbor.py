@@ -1,0 +1,226 @@
+"""DECTRIS STREAM V2 (format ``cbor``): one CBOR map in one ZeroMQ part.
+
+A message is parsed here only as far as a series has to be followed; the images' pixels are decoded by
+`fill_frame`, in the workers. Everything optional may be absent, floats may come as integers and messages without
+the tag for self-described CBOR: there are simulators and firmwares that send all of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cbor2
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.detectors.compression import fill
+from livebragg.detectors.facts import beam_energy_kev, mask_bytes, metadata_of, positive_int, scan_hints
+from livebragg.detectors.series import SeriesEnd, SeriesImage, SeriesStart
+from livebragg.errors import MalformedMessageError
+from livebragg.wire.messages import PieceEncoding
+from livebragg.wire.schema import shown
+
+MULTI_DIM_ARRAY, DECTRIS_COMPRESSION, SELF_DESCRIBED = 40, 56500, 55799
+
+PIXEL_TAGS = {
+    64: "<u1", 68: "<u1", 69: "<u2", 70: "<u4", 65: ">u2", 66: ">u4",
+    72: "<i1", 77: "<i2", 78: "<i4", 73: ">i2", 74: ">i4",
+    85: "<f4", 86: "<f8", 81: ">f4", 82: ">f8",
+}  # fmt: skip
+"""Tags of typed arrays (RFC 8746) with pixel types the pipeline has."""
+
+Message = SeriesStart | SeriesImage | SeriesEnd
+
+
+def load(message: Any) -> Mapping[str, Any]:
+    """The map of a message.
+
+    Raises
+    ------
+    MalformedMessageError
+        It is not CBOR, or not a map.
+    """
+    try:
+        value = cbor2.loads(message)
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise MalformedMessageError(
+            f"a message of {len(message)} bytes is not CBOR ({type(error).__name__}: {shown(str(error))}); is "
+            "this another program's stream?"
+        ) from None
+    if isinstance(value, cbor2.CBORTag) and value.tag == SELF_DESCRIBED:
+        value = value.value
+    if not isinstance(value, Mapping):
+        raise MalformedMessageError(f"a STREAM V2 message must be a map, not {shown(value)}")
+    return value
+
+
+def parse(message: Any, channel: str) -> Message:
+    """Start, image or end; `channel` is the configured one, empty for the first.
+
+    Raises
+    ------
+    MalformedMessageError
+        The message is none of these, or lacks what is needed.
+    """
+    fields = load(message)
+    kind, series = fields.get("type"), _number(fields, "series_id")
+    unique = _text(fields.get("series_unique_id"))
+    if kind == "image":
+        number = _number(fields, "image_id")
+
+        def look() -> SeriesStart:
+            return _from_image(fields, series, unique, channel)
+
+        return SeriesImage(
+            series=series,
+            unique=unique,
+            number=number,
+            parts=(message,),
+            encoding=PieceEncoding.DECTRIS_V2,
+            look=look,
+        )
+    if kind == "start":
+        return _start(fields, series, unique, channel)
+    if kind == "end":
+        return SeriesEnd(series=series, unique=unique)
+    raise MalformedMessageError(f"a STREAM V2 message is a start, an image or an end, not {shown(kind)}")
+
+
+def fill_frame(message: Any, number: int, channel: str, out_frame: NDArray[Any]) -> None:
+    """Decode the pixels of one image.
+
+    Parameters
+    ----------
+    message : bytes-like
+        The whole message.
+    number : int
+        Which image it must be.
+    channel : str
+        Which channel; empty for the first.
+    out_frame : NDArray, shape (frame_rows, frame_cols)
+        Little-endian and contiguous; filled.
+
+    Raises
+    ------
+    MalformedMessageError
+        It is another image, or its pixels are not such a frame.
+    """
+    fields = load(message)
+    if fields.get("image_id") != number:
+        raise MalformedMessageError(f"image {shown(fields.get('image_id'))} came in the place of image {number}")
+    shape, dtype, data = _array(_channel(fields, channel)[1])
+    if shape != out_frame.shape or dtype.newbyteorder("<") != out_frame.dtype:
+        raise MalformedMessageError(
+            f"the image has {shape} pixels of {dtype.name}, its series {out_frame.shape} of {out_frame.dtype.name}"
+        )
+    _fill(data, out_frame.reshape(-1).view(np.uint8))
+    if dtype.byteorder == ">":
+        out_frame.byteswap(inplace=True)
+
+
+# -------------------------------------------------------------------------------------------- arrays
+def _fill(data: Any, out: NDArray[np.uint8]) -> None:
+    if isinstance(data, bytes):
+        return fill(out, data, "none", 0)
+    value = data.value if isinstance(data, cbor2.CBORTag) and data.tag == DECTRIS_COMPRESSION else None
+    match value:
+        case [str(algorithm), int(element_bytes), bytes(payload)]:
+            return fill(out, payload, algorithm, element_bytes)
+    raise MalformedMessageError(
+        f"an array's bytes must be a byte string, or tag 56500 of three, not {shown(data)}"
+    )
+
+
+def _array(value: Any) -> tuple[tuple[int, int], np.dtype[Any], Any]:
+    """Shape, type and (compressed) bytes of a two-dimensional array."""
+    match value:
+        case cbor2.CBORTag(tag=40, value=[[int(rows), int(cols)], cbor2.CBORTag(tag=int(tag), value=data)]):
+            dtype = PIXEL_TAGS.get(tag)
+            if dtype is None:
+                raise MalformedMessageError(f"pixels of CBOR tag {tag}; use one of {sorted(PIXEL_TAGS)}")
+            return (rows, cols), np.dtype(dtype), data
+    raise MalformedMessageError(f"a channel must be an array of tag 40 with two sides, not {shown(value)}")
+
+
+def _channel(fields: Mapping[str, Any], wanted: str) -> tuple[str, Any]:
+    data = fields.get("data")
+    if not isinstance(data, Mapping) or not data:
+        raise MalformedMessageError(f"an image must have a map of channels as data, not {shown(data)}")
+    if not wanted:
+        name, value = next(iter(data.items()))
+        return _text(name), value
+    if wanted not in data:
+        raise MalformedMessageError(
+            f"there is no channel {wanted!r} in the image, only {shown(list(data))}; set stream.channel to one of "
+            "them"
+        )
+    return wanted, data[wanted]
+
+
+def _whole_array(value: Any) -> NDArray[Any]:
+    shape, dtype, data = _array(value)
+    if not (0 < shape[0] <= 1 << 14 and 0 < shape[1] <= 1 << 14):
+        raise MalformedMessageError(f"an array of {shape} pixels is larger than a detector")
+    out = np.empty(shape, dtype)
+    _fill(data, out.reshape(-1).view(np.uint8))
+    return out
+
+
+# ---------------------------------------------------------------------------------------- the header
+def _from_image(fields: Mapping[str, Any], series: int, unique: str, channel: str) -> SeriesStart:
+    name, value = _channel(fields, channel)
+    shape, dtype, _ = _array(value)
+    return SeriesStart(
+        series=series,
+        unique=unique,
+        frame_shape=shape,
+        dtype=dtype.name,
+        channel=name,
+        hints=scan_hints(fields.get("user_data")),
+    )
+
+
+def _start(fields: Mapping[str, Any], series: int, unique: str, channel: str) -> SeriesStart:
+    rows, cols = positive_int(fields.get("image_size_y")), positive_int(fields.get("image_size_x"))
+    dtype = fields.get("image_dtype")
+    known = dtype if isinstance(dtype, str) and dtype in ("uint8", "uint16", "uint32") else None
+    channels = fields.get("channels")
+    names = [_text(name) for name in channels] if isinstance(channels, list | tuple) else []
+    return SeriesStart(
+        series=series,
+        unique=unique,
+        frame_shape=None if rows is None or cols is None else (rows, cols),
+        # Its name is taken from the images unless there is only one: there are senders whose list of channels has
+        # other names than their images.
+        dtype=known if channel or len(names) == 1 else None,
+        n_images=positive_int(fields.get("number_of_images")),
+        channel=channel,
+        highest_count=positive_int(fields.get("saturation_value")),
+        bad_pixels=_bad_pixels(fields, channel),
+        hints=scan_hints(fields.get("user_data")),
+        metadata=metadata_of(
+            energy_kev=beam_energy_kev(fields.get("incident_energy")),
+            frame_time_s=fields.get("frame_time"),
+            name=fields.get("detector_description"),
+        ),
+    )
+
+
+def _bad_pixels(fields: Mapping[str, Any], channel: str) -> bytes:
+    masks = fields.get("pixel_mask")
+    if not isinstance(masks, Mapping) or not masks:
+        return b""
+    return mask_bytes(_whole_array(masks.get(channel, next(iter(masks.values())))))
+
+
+# ------------------------------------------------------------------------------------------- scalars
+def _number(fields: Mapping[str, Any], key: str) -> int:
+    value = fields.get(key)
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise MalformedMessageError(f"{key} must be a whole number from 0, not {shown(value)}")
+    return value
+
+
+def _text(value: Any) -> str:
+    return value[:200] if isinstance(value, str) else ""

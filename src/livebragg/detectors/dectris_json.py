@@ -1,0 +1,179 @@
+"""DECTRIS STREAM V1 (format ``legacy``): multipart messages with parts in JSON.
+
+A header is ``dheader`` with the configuration as its second part (some senders make that a message of its own),
+and with detail ``all`` flat field, pixel mask and count-rate table behind it. An image is four parts, of which the
+second (shape, type, encoding) and the third (the pixels) are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.detectors.compression import fill
+from livebragg.detectors.facts import beam_energy_kev, mask_bytes, metadata_of, positive_int, scan_hints
+from livebragg.detectors.series import SeriesEnd, SeriesImage, SeriesStart
+from livebragg.errors import MalformedMessageError
+from livebragg.wire.messages import PieceEncoding
+from livebragg.wire.schema import shown
+
+MAX_JSON_BYTES = 1 << 20
+
+_ENCODING = re.compile(r"(?:bs(8|16|32|64)-?)?(lz4)?([<>])")
+_PIXEL_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32")
+_PARTS_OF_HEADER = {"none": 1, "basic": 2, "all": 8}
+"""Parts of a header before its appendix."""
+
+Message = SeriesStart | SeriesImage | SeriesEnd
+
+
+class JsonParser:
+    """Parses messages; remembers a header whose second part is still to come."""
+
+    def __init__(self) -> None:
+        self._header: dict[str, Any] | None = None
+
+    def parse(self, parts: Sequence[Any]) -> Message | None:
+        """Start, image or end; ``None`` for the first half of a header.
+
+        Raises
+        ------
+        MalformedMessageError
+            The message is none of these, or lacks what is needed.
+        """
+        first, header = _json(parts[0]), self._header
+        self._header = None
+        kind = first.get("htype")
+        if kind is None and header is not None:
+            return _start(header, first, [], parts[1:])
+        series = _number(first, "series")
+        if not isinstance(kind, str):
+            kind = shown(kind)
+        if kind.startswith("dimage-"):
+            return _image(first, series, parts)
+        if kind.startswith("dheader-"):
+            if len(parts) == 1 and first.get("header_detail") != "none":
+                self._header = first
+                return None
+            n_parts = _PARTS_OF_HEADER.get(str(first.get("header_detail")), 2)
+            config = _json(parts[1]) if n_parts > 1 and len(parts) > 1 else {}
+            return _start(first, config, parts[2:n_parts], parts[n_parts:])
+        if kind.startswith(("dseries_end-", "deseries_end-")):
+            return SeriesEnd(series=series)
+        raise MalformedMessageError(
+            f"a STREAM V1 message is a dheader, dimage or dseries_end, not {shown(first.get('htype'))}"
+        )
+
+
+def fill_frame(parts: Sequence[Any], out_frame: NDArray[Any]) -> None:
+    """Decode the pixels of one image from its second and third part; see `dectris_cbor.fill_frame`."""
+    shape, dtype, algorithm, element_bytes = _layout(_json(parts[0]))
+    if shape != out_frame.shape or dtype.newbyteorder("<") != out_frame.dtype:
+        raise MalformedMessageError(
+            f"the image has {shape} pixels of {dtype.name}, its series {out_frame.shape} of {out_frame.dtype.name}"
+        )
+    fill(out_frame.reshape(-1).view(np.uint8), parts[1], algorithm, element_bytes)
+    if dtype.byteorder == ">":
+        out_frame.byteswap(inplace=True)
+
+
+def _layout(image: dict[str, Any]) -> tuple[tuple[int, int], np.dtype[Any], str, int]:
+    """Shape, type, algorithm and bytes of a shuffled element."""
+    name, encoding = image.get("type"), image.get("encoding")
+    if name not in _PIXEL_TYPES:
+        raise MalformedMessageError(f"pixels of type {shown(name)}; use one of {', '.join(_PIXEL_TYPES)}")
+    match = _ENCODING.fullmatch(encoding) if isinstance(encoding, str) else None
+    if match is None or (match[1] and not match[2]):
+        raise MalformedMessageError(f"encoding {shown(encoding)} is not known; bs16-lz4<, lz4< and < are examples")
+    algorithm = "bslz4" if match[1] else "lz4-bare" if match[2] else "none"
+    dtype = np.dtype(name).newbyteorder("<" if match[3] == "<" else ">")
+    return _shape(image.get("shape")), dtype, algorithm, int(match[1] or 8) // 8
+
+
+def _shape(value: Any) -> tuple[int, int]:
+    """Rows and columns of a shape that is given the other way round."""
+    match value:
+        case [int(cols), int(rows)] | [int(cols), int(rows), 1]:
+            return rows, cols
+    raise MalformedMessageError(f"an image's shape must be [columns, rows], not {shown(value)}")
+
+
+def _image(first: dict[str, Any], series: int, parts: Sequence[Any]) -> SeriesImage:
+    if len(parts) < 3:
+        raise MalformedMessageError(f"an image of STREAM V1 has four parts, not {len(parts)}")
+
+    def look() -> SeriesStart:
+        shape, dtype, _, _ = _layout(_json(parts[1]))
+        return SeriesStart(series=series, frame_shape=shape, dtype=dtype.newbyteorder("=").name)
+
+    return SeriesImage(
+        series=series,
+        number=_number(first, "frame"),
+        parts=(parts[1], parts[2]),
+        encoding=PieceEncoding.DECTRIS_V1,
+        look=look,
+    )
+
+
+def _start(
+    header: dict[str, Any], config: dict[str, Any], tables: Sequence[Any], appendix: Sequence[Any]
+) -> SeriesStart:
+    rows, cols = (positive_int(config.get(f"{axis}_pixels_in_detector")) for axis in "yx")
+    bits = config.get("bit_depth_image")
+    return SeriesStart(
+        series=_number(header, "series"),
+        frame_shape=None if rows is None or cols is None else (rows, cols),
+        dtype=f"uint{bits}" if bits in (8, 16, 32) else None,
+        n_images=_n_images(config),
+        highest_count=positive_int(config.get("countrate_correction_count_cutoff")),
+        bad_pixels=_bad_pixels(tables),
+        hints=scan_hints(bytes(appendix[-1][:MAX_JSON_BYTES])) if appendix else scan_hints(None),
+        metadata=metadata_of(
+            energy_kev=beam_energy_kev(config.get("photon_energy")),
+            frame_time_s=config.get("frame_time"),
+            name=config.get("description"),
+        ),
+    )
+
+
+def _n_images(config: dict[str, Any]) -> int | None:
+    triggers, images = positive_int(config.get("ntrigger")), positive_int(config.get("nimages"))
+    if triggers is None or images is None:
+        return None
+    return triggers if config.get("trigger_mode") in ("exte", "inte") else positive_int(triggers * images)
+
+
+def _bad_pixels(tables: Sequence[Any]) -> bytes:
+    for about, data in zip(tables[::2], tables[1::2], strict=False):
+        facts = _json(about)
+        if str(facts.get("htype")).startswith("dpixelmask-"):
+            shape = _shape(facts.get("shape"))
+            mask = np.frombuffer(data, np.uint8)
+            if min(shape) < 1 or mask.size != 4 * shape[0] * shape[1]:
+                raise MalformedMessageError(f"a pixel mask of {shape} pixels has {mask.size} bytes")
+            return mask_bytes(mask.view("<u4").reshape(shape))
+    return b""
+
+
+def _json(part: Any) -> dict[str, Any]:
+    if len(part) > MAX_JSON_BYTES:
+        raise MalformedMessageError(f"a JSON part of {len(part)} bytes; at most {MAX_JSON_BYTES} are allowed")
+    try:
+        value = json.loads(bytes(part))
+    except (ValueError, RecursionError) as error:
+        raise MalformedMessageError(f"a part of {len(part)} bytes is not JSON ({type(error).__name__})") from None
+    if not isinstance(value, dict):
+        raise MalformedMessageError(f"a part of STREAM V1 must be a JSON object, not {shown(value)}")
+    return value
+
+
+def _number(fields: dict[str, Any], key: str) -> int:
+    value = fields.get(key)
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise MalformedMessageError(f"{key} must be a whole number from 0, not {shown(value)}")
+    return value

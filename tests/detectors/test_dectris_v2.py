@@ -1,0 +1,337 @@
+"""DECTRIS STREAM V2: every image bit by bit, every series followed, nothing that is wrong believed."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import dectris_messages as made
+from dectris_stream import Stream
+from livebragg.detectors import KeptFrames
+from livebragg.errors import MalformedMessageError, SequenceError, WireError
+from livebragg.model import ScanOrder, unpack_mask
+from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason
+
+
+def by_hdf5(folder: Path, payload: bytes, shape: tuple[int, int], dtype: str) -> NDArray[Any]:
+    """What the bitshuffle filter of HDF5 makes of a payload: an independent decoder."""
+    with h5py.File(folder / "independent.h5", "w") as file:
+        data = file.create_dataset("d", shape, dtype, chunks=shape, **hdf5plugin.Bitshuffle(cname="lz4"))
+        data.id.write_direct_chunk((0, 0), payload)
+        return np.asarray(data[()])
+
+
+# ------------------------------------------------------------------------------------------- good streams
+@pytest.mark.parametrize("channel", ["", "threshold_1", "threshold_2", "difference"])
+def test_recorded_images_of_an_eiger2_are_read_bit_by_bit(
+    channel: str, tmp_path: Path, shared_data: Callable[[str], Path]
+) -> None:
+    paths = sorted(shared_data("dectris_stream2_recorded").glob("*.cbor"))
+    stream = Stream(channel).take(*(path.read_bytes() for path in paths))
+    assert [type(m) for m in stream.out] == [AcquisitionStart, KeptFrames, AcquisitionEnd]
+    assert stream.acquisition.frame_shape == (514, 1030)
+    assert stream.acquisition.channel == (channel or "threshold_1")
+    frames, problems = stream.frames()
+    assert not problems
+    assert sorted(frames) == list(range(10))
+    for number in range(10):
+        value = cbor2.loads(paths[number].read_bytes())["data"][channel or "threshold_1"].value[1]
+        _, element, payload = value.value.value
+        assert np.array_equal(frames[number], by_hdf5(tmp_path, payload, (514, 1030), f"uint{8 * element}"))
+    assert stream.of(AcquisitionEnd)[0].frames_sent == 10
+    assert "start of series 1 was not seen" in stream.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "compression"),
+    [
+        *itertools.product(["uint8", "uint16", "uint32", "float32"], ["bslz4", "lz4", "none"]),
+        (">u2", "none"),
+        (">u4", "none"),
+    ],
+)
+def test_every_pixel_type_and_compression_is_read_bit_by_bit(dtype: str, compression: str) -> None:
+    frames = made.frames(5, dtype=dtype)
+    frames[2] = np.random.default_rng(1).integers(0, 200, frames[2].shape)  # LZ4 stores what does not compress
+    stream = Stream().take(*(made.image(k, f, compression=compression) for k, f in enumerate(frames))).flush()
+    read, problems = stream.frames()
+    assert not problems
+    for number, frame in enumerate(frames):
+        assert np.array_equal(read[number], frame)
+
+
+@pytest.mark.parametrize("block_elements", [64, 1024, 8192])
+def test_blocks_of_other_sizes_are_read(block_elements: int) -> None:
+    (frame,) = made.frames(1, 100, 101)
+    data = {"threshold_1": made.array(frame, block_elements=block_elements)}
+    read, _ = Stream().take(made.image(0, frame, data=data)).flush().frames()
+    assert np.array_equal(read[0], frame)
+
+
+def test_a_series_becomes_an_acquisition_with_what_its_header_says() -> None:
+    frames = made.frames(6)
+    mask = np.zeros((24, 31), np.uint32)
+    mask[3, 4], mask[7, 8] = 1, 1 << 31
+    hints = {"scan_shape": [2, 3], "flyback": 2, "scan_order": "snake"}
+    header = made.start(
+        24, 31, 6, pixel_mask={"threshold_1": made.array(mask, "none")}, user_data=hints, incident_energy=300_000
+    )
+    stream = Stream().take(header, *(made.image(k, f) for k, f in enumerate(frames)), made.end())
+    start, kept, end = stream.out
+    acquisition = stream.acquisition
+    assert acquisition.acquisition_id == "series-7"
+    assert (acquisition.frame_shape, acquisition.dtype) == ((24, 31), "uint16")
+    assert (acquisition.scan_shape, acquisition.flyback_frames) == ((2, 3), 2)
+    assert acquisition.scan_order is ScanOrder.SNAKE
+    assert acquisition.metadata.beam_energy_kev == 300.0
+    assert acquisition.metadata.dwell_time_s == 1e-3
+    assert acquisition.highest_count == 60_000
+    assert np.argwhere(unpack_mask(acquisition.bad_pixels, (24, 31))).tolist() == [[3, 4], [7, 8]]
+    assert start.n_frames == 6
+    assert (kept.first_frame, kept.n_frames) == (0, 6)
+    assert (end.frames_sent, end.reason) == (6, EndReason.FINISHED)
+    assert stream.notices == []
+
+
+def test_a_header_without_pixel_type_waits_for_the_first_image() -> None:
+    (frame,) = made.frames(1, dtype="uint32")
+    stream = Stream().take(made.start(24, 31, 4, image_dtype=None))
+    assert stream.out == []
+    stream.take(made.image(0, frame)).flush()
+    assert stream.acquisition.dtype == "uint32"
+    assert stream.acquisition.metadata.beam_energy_kev == 200.0
+    assert stream.of(AcquisitionStart)[0].n_frames == 4
+
+
+def test_one_of_several_thresholds_is_chosen_by_name() -> None:
+    low, high = made.frames(2)
+    data = {"threshold_1": made.array(low), "threshold_2": made.array(high)}
+    message = made.image(0, low, data=data)
+    for channel, frame in (("", low), ("threshold_1", low), ("threshold_2", high)):
+        stream = Stream(channel).take(made.start(24, 31, 1, channels=["1", "2"]), message).flush()
+        assert np.array_equal(stream.frames()[0][0], frame)
+        assert stream.acquisition.channel == (channel or "threshold_1")
+
+
+@pytest.mark.parametrize("magic", [made.MAGIC, b""], ids=["magic", "no magic"])
+def test_images_are_filed_together_up_to_the_limit_and_split_at_gaps(magic: bytes) -> None:
+    frame = made.frames(1)[0]
+    numbers = [0, 1, 2, 3, 4, 7, 8, 8, 6]
+    messages = [made.image(n, frame, magic=magic) for n in numbers]
+    stream = Stream(batch_frames=4).take(made.start(24, 31, 9), *messages).flush()
+    assert [(k.first_frame, k.n_frames) for k in stream.of(KeptFrames)] == [(0, 4), (4, 1), (7, 2), (8, 1), (6, 1)]
+
+
+def test_numbers_of_every_size_are_read_from_the_first_bytes() -> None:
+    frame = made.frames(1)[0]
+    stream = Stream()
+    for number in (0, 23, 24, 255, 256, 65_535, 65_536, 1 << 31, (1 << 32) + 5):
+        stream.take(made.image(number, frame)).flush()
+        assert stream.of(KeptFrames)[-1].first_frame == number
+    assert stream.frames()[1] == {}
+
+
+def test_attaching_in_the_middle_keeps_the_numbers() -> None:
+    frames = made.frames(3)
+    stream = Stream().take(*(made.image(100 + k, f) for k, f in enumerate(frames)), made.end())
+    assert [type(m) for m in stream.out] == [AcquisitionStart, KeptFrames, AcquisitionEnd]
+    assert stream.of(KeptFrames)[0].first_frame == 100
+    assert stream.acquisition.highest_count == 65_534  # masked pixels have the largest number
+
+
+# -------------------------------------------------------------------------------------------- odd series
+def test_stale_images_are_refused_and_the_series_goes_on() -> None:
+    frames = made.frames(3)
+    stream = Stream().take(made.start(24, 31, 3, series=8), made.image(0, frames[0], 8))
+    with pytest.raises(SequenceError, match="belongs to series 7, which is over"):
+        stream.take(made.image(1, frames[1], 7))
+    with pytest.raises(SequenceError, match="the end of series 7 came"):
+        stream.take(made.end(7))
+    stream.take(made.image(1, frames[1], 8)).flush()
+    assert sorted(stream.frames()[0]) == [0, 1]
+
+
+def test_a_later_series_whose_start_was_lost_is_taken_up() -> None:
+    frame = made.frames(1)[0]
+    stream = Stream().take(made.start(24, 31, 2), made.image(0, frame))
+    with pytest.raises(SequenceError, match="it is taken up when another one follows"):
+        stream.take(made.image(0, frame, 9))
+    stream.take(made.image(1, frame, 9)).flush()
+    names = [m.acquisition.acquisition_id for m in stream.of(AcquisitionStart)]
+    assert names == ["series-7", "series-9"]
+    assert [k.acquisition_id for k in stream.of(KeptFrames)] == names
+
+
+def test_an_early_end_is_told_and_what_comes_after_it_refused() -> None:
+    frame = made.frames(1)[0]
+    stream = Stream().take(made.start(24, 31, 5), made.image(0, frame), made.end())
+    assert stream.of(AcquisitionEnd)[0].reason is EndReason.STOPPED
+    with pytest.raises(SequenceError, match="after its end"):
+        stream.take(made.image(1, frame))
+    assert stream.decoder.decode([made.end()]) == []  # said twice is no harm
+
+
+def test_a_series_without_images_is_no_acquisition() -> None:
+    stream = Stream().take(made.start(24, 31, 5, image_dtype=None), made.end())
+    assert stream.out == []
+    assert stream.notices == ["series 7 ended without an image"]
+
+
+def test_a_detector_that_was_restarted_counts_from_one_again() -> None:
+    frame = made.frames(1)[0]
+    stream = Stream().take(made.start(24, 31, 1, series=90), made.start(24, 31, 1, series=1))
+    stream.take(made.image(0, frame, 1)).flush()
+    assert stream.of(KeptFrames)[0].acquisition_id == "series-1"
+
+
+# ------------------------------------------------------------------------------------------- bad messages
+FRAME = made.frames(1)[0]
+GOOD = made.image(5, FRAME)
+
+
+def _with(data: object) -> bytes:
+    return made.image(0, FRAME, data={"threshold_1": data})
+
+
+def _array(shape: object, tag: int, data: object) -> cbor2.CBORTag:
+    return cbor2.CBORTag(40, [shape, cbor2.CBORTag(tag, data)])
+
+
+NO_MESSAGE: dict[str, tuple[bytes, str]] = {
+    "nothing": (b"", "not CBOR"),
+    "JSON": (b'{"htype":"dheader-1.0"}', "series must be a whole number"),
+    "a truncated image": (GOOD[:-40], "not CBOR"),
+    "magic only": (made.MAGIC, "not CBOR"),
+    "a list": (cbor2.dumps([1, 2]), "must be a map"),
+    "a map without type": (cbor2.dumps({"series_id": 1}), "not None"),
+    "another type": (made.message("image2"), "start, an image or an end, not 'image2'"),
+    "a type that is a list": (made.message("start", type=["start"]), "a start, an image or an end"),
+    "an image without number": (made.message("image"), "image_id must be a whole number"),
+    "a negative number": (made.message("image", image_id=-1), "not -1"),
+    "a number of 2^63": (made.message("image", image_id=1 << 63), "9223372036854775808"),
+    "a number with a fraction": (made.message("image", image_id=1.5), "not 1.5"),
+    "a number beyond all series": (made.image(1 << 62, FRAME), "beyond"),
+    "a series that is text": (made.message("image", series="7", image_id=0), "series_id must be"),  # type: ignore[arg-type]
+    "no data": (made.message("image", image_id=0), "map of channels as data, not None"),
+    "empty data": (made.message("image", image_id=0, data={}), "map of channels"),
+    "data that is a list": (made.message("image", image_id=0, data=[1]), "map of channels"),
+    "an untagged array": (_with([1, 2, 3]), "array of tag 40"),
+    "an array of three sides": (_with(_array([1, 2, 3], 69, b"ab")), "array of tag 40"),
+    "complex pixels": (_with(_array([1, 1], 99, b"ab")), "CBOR tag 99"),
+    "64-bit pixels": (_with(_array([1, 1], 71, bytes(8))), "CBOR tag 71"),
+    "an image without pixels": (_with(_array([0, 31], 69, b"")), "within 1 and 16384"),
+    "an image of 2^40 pixels": (_with(_array([1 << 20, 1 << 20], 69, b"")), "16384"),
+    "an image with negative sides": (_with(_array([-5, -5], 69, b"")), "within 1"),
+    "nested beyond reason": (b"\x81" * 100_000, "not CBOR"),
+    "a string that says it has 2^63 bytes": (b"\x5b\x7f" + b"\xff" * 7, "not CBOR"),
+    "an array that says it has 2^40 items": (b"\x9b\x00\x00\x01" + bytes(5), "not CBOR"),
+    "a number of 65536 bytes": (b"\xc2\x5a\x00\x01\x00\x00" + b"\xff" * 65536, "not CBOR|must be a map"),
+    "a regular expression": (b"\xd8\x23\x61\x28", "not CBOR"),
+    "a list that holds itself": (b"\xd8\x1c\x81\xd8\x1d\x00", "must be a map"),
+    "a start with an absurd shape": (made.start(1 << 30, 31, 5), "within 1 and 16384"),
+}
+
+
+@pytest.mark.parametrize("name", NO_MESSAGE)
+def test_what_is_no_message_is_refused_with_its_reason(name: str) -> None:
+    message, text = NO_MESSAGE[name]
+    with pytest.raises(MalformedMessageError, match=text):
+        Stream().take(message)
+
+
+@pytest.mark.parametrize("name", NO_MESSAGE)
+def test_a_bad_message_in_between_does_not_disturb_the_series(name: str) -> None:
+    message, _ = NO_MESSAGE[name]
+    frames = made.frames(2)
+    stream = Stream().take(made.start(24, 31, 2), made.image(0, frames[0]))
+    with contextlib.suppress(WireError):
+        stream.take(message)
+    stream.take(made.image(1, frames[1]), made.end())
+    read, _ = stream.frames()
+    assert np.array_equal(read[0], frames[0])
+    assert np.array_equal(read[1], frames[1])
+
+
+def test_a_message_of_two_parts_is_refused() -> None:
+    with pytest.raises(MalformedMessageError, match="one part, not 2"):
+        Stream().decoder.decode([GOOD, GOOD])
+
+
+def _lying(uncompressed: int, block: int = 8192) -> cbor2.CBORTag:
+    payload = struct.pack(">QI", uncompressed, block) + made.bslz4(FRAME)[12:]
+    return _array([24, 31], 69, cbor2.CBORTag(56500, ["bslz4", 2, payload]))
+
+
+def _packed(algorithm: object, element: object, payload: object) -> cbor2.CBORTag:
+    return _array([24, 31], 69, cbor2.CBORTag(56500, [algorithm, element, payload]))
+
+
+BAD_PIXELS: dict[str, tuple[object, str]] = {
+    "another shape": (made.array(made.frames(1, 31, 24)[0]), "31, 24. pixels of uint16, its series"),
+    "another type": (made.array(made.frames(1, dtype="uint32")[0]), "pixels of uint32, its series"),
+    "a header that says more": (_lying(FRAME.nbytes + 2), "says it holds"),
+    "a header that says 2^63": (_lying(1 << 63), "9223372036854775808"),
+    "odd blocks": (_lying(FRAME.nbytes, 100), "block size 100"),
+    "blocks of 4 GB": (_lying(FRAME.nbytes, (1 << 32) - 16), "at most 16 MiB"),
+    "smaller blocks": (_lying(FRAME.nbytes, 64), "bslz4"),
+    "no compressed byte": (_packed("bslz4", 2, b""), "truncated: 0 bytes"),
+    "a cut payload": (_packed("bslz4", 2, made.bslz4(FRAME)[:-9]), "bslz4"),
+    "garbage": (_packed("bslz4", 2, bytes(range(256)) * 3), "says it holds"),
+    "elements of 3 bytes": (_packed("bslz4", 3, made.bslz4(FRAME)), "elements of 3 bytes"),
+    "elements of another size": (_packed("bslz4", 8, made.bslz4(FRAME)), "bslz4"),
+    "zstd": (_packed("zstd", 2, b"1234"), "compression 'zstd' is not known"),
+    "a compression that is a number": (_packed(2, 2, b"1234"), "tag 56500 of three"),
+    "a payload that is text": (_packed("bslz4", 2, "1234"), "tag 56500 of three"),
+    "lz4 without header": (_packed("lz4", 0, b"12"), "says it holds -1"),
+    "lz4 that says more": (_packed("lz4", 0, struct.pack(">QI", 99, 8192)), "says it holds 99"),
+    "lz4 garbage": (_packed("lz4", 0, made.lz4_framed(FRAME)[:16] + b"\xff" * 300), "lz4"),
+    "too few bytes": (_array([24, 31], 69, FRAME.tobytes()[:-1]), "1487 bytes came where 1488"),
+    "a number instead of bytes": (_array([24, 31], 69, 7), "must be a byte string"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PIXELS)
+def test_an_image_with_bad_pixels_is_lost_alone_with_its_reason(name: str) -> None:
+    value, text = BAD_PIXELS[name]
+    good = made.frames(3)
+    bad = made.image(1, FRAME, data={"threshold_1": value})
+    stream = Stream().take(made.start(24, 31, 3), made.image(0, good[0]), bad, made.image(2, good[2])).flush()
+    read, problems = stream.frames()
+    assert sorted(read) == [0, 2]
+    assert np.array_equal(read[2], good[2])
+    assert list(problems) == [1]
+    assert re.search(text, problems[1])
+
+
+@pytest.mark.parametrize("algorithm", ["lz4", "bslz4"])
+def test_a_few_bytes_that_claim_a_large_frame_are_refused(algorithm: str) -> None:
+    bomb = _array([4096, 4096], 69, cbor2.CBORTag(56500, [algorithm, 2, struct.pack(">QI", 1 << 25, 8192)]))
+    _, problems = Stream().take(_with(bomb)).flush().frames()
+    assert "cannot be in" in problems[0]
+
+
+def test_an_image_cut_in_the_middle_is_found_by_the_worker() -> None:
+    frames = made.frames(3)
+    messages = [made.image(k, f) for k, f in enumerate(frames)]
+    stream = Stream().take(made.start(24, 31, 3), messages[0], messages[1][:-100], messages[2]).flush()
+    read, problems = stream.frames()
+    assert sorted(read) == [0, 2]
+    assert "not CBOR" in problems[1]
+
+
+def test_a_channel_that_is_not_there_is_named_with_those_that_are() -> None:
+    stream = Stream("threshold_3").take(made.start(24, 31, 1), made.image(0, FRAME)).flush()
+    _, problems = stream.frames()
+    assert "there is no channel 'threshold_3' in the image, only ['threshold_1']" in problems[0]
