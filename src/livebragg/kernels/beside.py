@@ -16,7 +16,7 @@ from livebragg.kernels.fit import aperture_sums, gather, subtract
 from livebragg.kernels.modelled import corner_of, renew
 from livebragg.kernels.near import DEPENDENT, OVERLAPPED, list_candidate, nearest_disk
 from livebragg.kernels.patch import tile_of
-from livebragg.kernels.plan import COL, OWNER, ROW, SIGNIFICANCE, Plan, Scratch
+from livebragg.kernels.plan import COL, OWNER, ROW, SIGNIFICANCE, THRESHOLD, Plan, Scratch
 
 _GLOWING = 5.0
 """Light around a disk, in standard deviations, that asks for a look beside it."""
@@ -56,7 +56,7 @@ def _shoulder(
     plan: Plan, scratch: Scratch, fit: NDArray[np.float64], k: int
 ) -> bool:  # pragma: no cover - compiled
     """Make the place beside a disk where most light is left candidate `k`, if it is enough."""
-    best = plan.threshold
+    least = best = scratch.least[THRESHOLD]
     rows, cols = plan.clean.shape
     i, j = tile_of(plan, scratch, fit[ROW], fit[COL])
     level = scratch.level[i, j]
@@ -77,7 +77,7 @@ def _shoulder(
                 best = sure
                 scratch.place[k, 0], scratch.place[k, 1] = row, col
                 scratch.height[k], scratch.ground[k] = on - ground, ground
-    if best <= plan.threshold:
+    if best <= least:
         return False
     scratch.amount[k] = max(scratch.height[k] / plan.captured, 1.0)
     scratch.bin_row[k] = int(scratch.place[k, 0]) // plan.binning[0]

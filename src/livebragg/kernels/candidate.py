@@ -31,6 +31,7 @@ from livebragg.kernels.plan import (
     POSITION_VARIANCE,
     ROW,
     SIGNIFICANCE,
+    THRESHOLD,
     Plan,
     Scratch,
 )
@@ -167,7 +168,7 @@ def _try(
     weak = scratch.height[k] ** 2 < _STRONG**2 * (scratch.ground[k] + scratch.height[k])
     if weak:  # a look before the climb
         scratch.rating[k] = significance(plan, scratch, k, fit)
-        if scratch.rating[k] < _HOPELESS * plan.threshold:
+        if scratch.rating[k] < _HOPELESS * scratch.least[THRESHOLD]:
             return REFUSED
     if not _climb(plan, scratch, k, weak, fit):
         return REFUSED
@@ -175,7 +176,7 @@ def _try(
         return REFUSED
     fit[SIGNIFICANCE] = significance(plan, scratch, k, fit)
     scratch.rating[k] = fit[SIGNIFICANCE]
-    if fit[SIGNIFICANCE] < plan.threshold:
+    if fit[SIGNIFICANCE] < scratch.least[THRESHOLD]:
         return REFUSED
     return HOT if mend and was_hot_pixel(plan, scratch, fit) else TAKEN
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from livebragg.kernels.candidate import dismiss
 from livebragg.kernels.compiled import part
 from livebragg.kernels.maxima import sort_descending
-from livebragg.kernels.plan import OWNER, SIGNIFICANCE, Plan, Scratch
+from livebragg.kernels.plan import LIKELY, OWNER, SIGNIFICANCE, SURE, THRESHOLD, Plan, Scratch
 
 _EVIDENT = 2.0
 """Standard deviations by which weak disks must outnumber those that noise makes up, to look for weaker ones."""
@@ -18,6 +18,12 @@ _EVIDENT = 2.0
 _WHOLE = 0.25
 """Electrons of background under a disk at which noise makes up half as many disks as where there are many.
 Measured on empty frames with .03 to 1.6 electrons, radii 3, 5 and 8: within a factor of 1.4 from .1 on."""
+
+_LEAST_GRAIN = 0.03
+"""Least part of the disks that noise is taken to make up."""
+
+_LOWEST = 2.0
+"""Standard deviations below which nothing is a disk, unless more false ones are asked for."""
 
 _LEAST_FREE = 0.2
 """Least part of a frame that is free of disks."""
@@ -36,6 +42,19 @@ _BEYOND = 1.0
 
 
 @part()
+def set_levels(plan: Plan, scratch: Scratch) -> None:  # pragma: no cover - compiled
+    """Significances needed in this frame: lower than the plan's where noise makes up fewer disks.
+
+    What noise makes up falls as ``exp(-s**2 / 2)``, so a part `p` of it is let in by ``s**2 + 2 ln p``.
+    """
+    gain = -2.0 * math.log(max(_graininess(plan, scratch), _LEAST_GRAIN))
+    levels = scratch.least
+    levels[THRESHOLD], levels[LIKELY], levels[SURE] = plan.threshold, plan.likely, plan.sure
+    for i in range(3):
+        levels[i] = max(math.sqrt(max(levels[i] ** 2 - gain, 0.0)), min(_LOWEST, levels[i]))
+
+
+@part()
 def are_weak_ones(
     plan: Plan, scratch: Scratch, found: int, fit: NDArray[np.float64]
 ) -> bool:  # pragma: no cover - compiled
@@ -47,11 +66,11 @@ def are_weak_ones(
     evidence = 0.0
     for i in range(found):
         significance = fit[i, SIGNIFICANCE]
-        if plan.likely <= significance < plan.sure:
+        if scratch.least[LIKELY] <= significance < scratch.least[SURE]:
             evidence += 1.0
-        elif plan.sure <= significance < _JUST_ABOVE * plan.sure:
+        elif scratch.least[SURE] <= significance < _JUST_ABOVE * scratch.least[SURE]:
             evidence += _SUGGESTS
-    expected = _noise_share(plan, scratch, found) * _false_disks(plan, plan.likely)
+    expected = _noise_share(plan, scratch, found) * _false_disks(plan, scratch.least[LIKELY])
     return bool(evidence > expected + _EVIDENT * math.sqrt(expected))
 
 
@@ -63,7 +82,7 @@ def keep_likely(
 
     Without evidence of `weak` ones only what is sure stays.
     """
-    needed = _balanced(plan, scratch, found, out_fit) if weak else plan.sure
+    needed = _balanced(plan, scratch, found, out_fit) if weak else float(scratch.least[SURE])
     kept = 0
     for i in range(found):
         if out_fit[i, SIGNIFICANCE] >= needed:
@@ -91,29 +110,32 @@ def _balanced(
     share = _noise_share(plan, scratch, found)
     true, sure = 0.0, 0
     for n in range(found):
-        sure += keys[order[n]] >= plan.sure
+        sure += keys[order[n]] >= scratch.least[SURE]
         true = max(true, n + 1 - share * _false_disks(plan, keys[order[n]]))
-    needed, best = plan.sure, 0.0
+    needed, best = float(scratch.least[SURE]), 0.0
     for n in range(found):
         false = share * _false_disks(plan, keys[order[n]])
         score = (n + 1 - false) / (n + 1 + true)
         extra = n + 1 - sure
         stands_out = extra <= 0 or extra > false + _BEYOND * math.sqrt(false)
         if stands_out and false <= _IMPURE * (n + 1) and score >= best:
-            best, needed = score, min(fit[order[n], SIGNIFICANCE], plan.sure)
+            best, needed = score, min(float(fit[order[n], SIGNIFICANCE]), float(scratch.least[SURE]))
     return needed
 
 
 @part()
 def _noise_share(plan: Plan, scratch: Scratch, found: int) -> float:  # pragma: no cover - compiled
-    """Part of the disks expected of noise that it can make up in this frame.
-
-    Fewer where few electrons come in whole numbers (`_WHOLE`), and none where the `found` disks are.
-    """
+    """Part of the disks expected of noise on a bright empty frame that it can make up beside the `found` ones."""
     rows, cols = plan.clean.shape
-    electrons = float(scratch.level.mean()) * plan.whole_disk
     taken = found * math.pi * plan.edge**2 / (rows * cols)
-    return float(electrons / (electrons + _WHOLE) * max(1.0 - taken, _LEAST_FREE))
+    return float(_graininess(plan, scratch) * max(1.0 - taken, _LEAST_FREE))
+
+
+@part()
+def _graininess(plan: Plan, scratch: Scratch) -> float:  # pragma: no cover - compiled
+    """The same on an empty frame as bright as this one: fewer where few electrons come in whole numbers."""
+    electrons = float(scratch.level.mean()) * plan.whole_disk
+    return float(electrons / (electrons + _WHOLE))
 
 
 @part()

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from livebragg.kernels.beside import look_beside
 from livebragg.kernels.candidate import HOT, TAKEN, admit, admit_weak, dismiss, fit_candidate, refit
-from livebragg.kernels.choose import are_weak_ones, keep_likely
+from livebragg.kernels.choose import are_weak_ones, keep_likely, set_levels
 from livebragg.kernels.compiled import kernel, part
 from livebragg.kernels.modelled import wipe_model
 from livebragg.kernels.near import ALONE, NONE, OVERLAPPED, WAITS, nearest_disk
 from livebragg.kernels.patch import tile_of
 from livebragg.kernels.peel import LOWER, NEAR, lower_background
-from livebragg.kernels.plan import INTENSITY, INTENSITY_VARIANCE, OWNER, Plan, Scratch
+from livebragg.kernels.plan import INTENSITY, INTENSITY_VARIANCE, LIKELY, OWNER, THRESHOLD, Plan, Scratch
 from livebragg.kernels.spot import spot_candidates, sum_up
 
 _JOINT_ROUNDS = 4
@@ -59,8 +59,9 @@ def find_disks(
     found = zero
     for turn in range(_MAX_RESTARTS + 1):
         unit = sum_up(plan, scratch, top)
+        set_levels(plan, scratch)
         count = spot_candidates(plan, scratch, unit)
-        admit(plan, scratch, count, plan.likely)
+        admit(plan, scratch, count, scratch.least[LIKELY])
         found, hot, full = _take_candidates(plan, scratch, zero, count, zero, turn < _MAX_RESTARTS, out_fit)
         if hot == 0:
             break
@@ -82,7 +83,7 @@ def find_disks(
         found = keep_likely(plan, scratch, found, weak, out_fit)
     _fit_jointly(plan, scratch, found, out_fit)
     _forget(plan, scratch, more)
-    return _drop_faded(plan, found, out_fit)
+    return _drop_faded(scratch, found, out_fit)
 
 
 @kernel()
@@ -126,7 +127,7 @@ def _promises(plan: Plan, scratch: Scratch, k: int) -> bool:  # pragma: no cover
     """Whether a refused candidate came near, and less of its light is taken for background by now."""
     i, j = tile_of(plan, scratch, scratch.place[k, 0], scratch.place[k, 1])
     darker = scratch.level[i, j] < LOWER * scratch.old_level[i, j]
-    return bool(darker and scratch.rating[k] >= NEAR * plan.threshold)
+    return bool(darker and scratch.rating[k] >= NEAR * scratch.least[THRESHOLD])
 
 
 @part()
@@ -155,13 +156,13 @@ def _forget(plan: Plan, scratch: Scratch, count: int) -> None:  # pragma: no cov
 
 
 @part()
-def _drop_faded(plan: Plan, found: int, out_fit: NDArray[np.float64]) -> int:  # pragma: no cover - compiled
+def _drop_faded(scratch: Scratch, found: int, out_fit: NDArray[np.float64]) -> int:  # pragma: no cover - compiled
     """Close the gaps left by disks whose light turned out to be their neighbours'."""
     kept = 0
     for i in range(found):
         fit = out_fit[i]
         error = math.sqrt(fit[INTENSITY_VARIANCE])
-        if fit[INTENSITY] > 0.5 * plan.threshold * error:
+        if fit[INTENSITY] > 0.5 * scratch.least[THRESHOLD] * error:
             for j in range(fit.size):
                 out_fit[kept, j] = fit[j]
             kept += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from livebragg.kernels.background import tile_background
 from livebragg.kernels.compiled import part
 from livebragg.kernels.near import DISK, NONE
-from livebragg.kernels.plan import Plan, Scratch
+from livebragg.kernels.plan import THRESHOLD, Plan, Scratch
 
 _SCARCE = 2.0
 """Electrons of background in a disk above which its surroundings tell it well enough."""
@@ -25,14 +25,14 @@ def lower_background(plan: Plan, scratch: Scratch, count: int) -> bool:  # pragm
     the stronger ones stand out; without their light the next ones do.
     """
     rows, cols = scratch.free_area.shape
-    refused = False
+    near, refused = NEAR * scratch.least[THRESHOLD], False
     for i in range(rows):
         for j in range(cols):
             scratch.free_area[i, j] = plan.cell_area[i, j]
     tall, wide = plan.cell[0] * plan.binning[0], plan.cell[1] * plan.binning[1]
     for k in range(count):
         if scratch.state[k] != DISK:
-            refused = refused or (scratch.state[k] == NONE and scratch.rating[k] >= NEAR * plan.threshold)
+            refused = refused or (scratch.state[k] == NONE and scratch.rating[k] >= near)
             continue
         row, col = scratch.place[k, 0], scratch.place[k, 1]
         for i in range(max(int((row - plan.edge) / tall), 0), min(int((row + plan.edge) / tall) + 1, rows)):

@@ -30,6 +30,10 @@ _TILE = 6
 """Cells along the side of a tile of the coarse background."""
 
 
+THRESHOLD, LIKELY, SURE = 0, 1, 2
+"""Places in ``Scratch.least``."""
+
+
 class Plan(NamedTuple):
     """Everything that depends on probe, frame shape and settings, but not on a frame."""
 
@@ -170,6 +174,8 @@ class Scratch(NamedTuple):
     """What is near each candidate: `ALONE`, `TOUCHED`, `OVERLAPPED` or `DEPENDENT`."""
     where: NDArray[np.int64]
     """(3,): candidate whose surroundings are in `patch`, and the pixel about which they were taken."""
+    least: NDArray[np.float64]
+    """(3,): `threshold`, `likely` and `sure` of the plan for this frame, at `THRESHOLD`, `LIKELY` and `SURE`."""
     rating: NDArray[np.float64]
     """(candidates,): significance of each."""
     glow: NDArray[np.float64]
@@ -231,6 +237,7 @@ def allocate_scratch(plan: Plan, max_candidates: int) -> Scratch:
         ground=np.zeros(max_candidates),
         modelled=np.zeros(max_candidates, bool),
         crowded=np.zeros(max_candidates, np.int8),
+        least=np.zeros(3),
         rating=np.zeros(max_candidates),
         glow=np.zeros(max_candidates),
         where=np.full(3, -1, np.int64),

@@ -10,7 +10,7 @@ from livebragg.kernels.background import cell_sums, tile_background
 from livebragg.kernels.compiled import part
 from livebragg.kernels.maxima import find_maxima, sort_descending
 from livebragg.kernels.patch import tile_of
-from livebragg.kernels.plan import Plan, Scratch
+from livebragg.kernels.plan import THRESHOLD, Plan, Scratch
 from livebragg.kernels.score import FEW, excess_map, excess_variance
 from livebragg.kernels.sums import column_prefix, window_sums
 
@@ -59,7 +59,7 @@ def spot_candidates(plan: Plan, scratch: Scratch, unit: float) -> int:  # pragma
         scratch.level,
         scratch.trust,
         scratch.noise[1] * plan.whole_disk,
-        plan.loose,
+        plan.loose / plan.threshold * scratch.least[THRESHOLD],
         scratch.tile_lines,
         scratch.excess,
     )
