@@ -6,6 +6,7 @@
     ├── ConfigError          (ValueError)    a configuration key, value or file
     ├── FrameError           (ValueError)    a frame or array of the wrong shape, type or content
     ├── ProbeError           (ValueError)    the probe could not be measured, or makes no sense
+    ├── CalibrationError     (ValueError)    what was measured does not determine a calibration
     ├── WireError            (ValueError)    a message from outside
     │   ├── VersionError                     a protocol version this program does not speak
     │   ├── MalformedMessageError            undecodable, truncated, or with impossible sizes
@@ -36,6 +37,10 @@ class FrameError(LiveBraggError, ValueError):
 
 class ProbeError(LiveBraggError, ValueError):
     """The probe could not be measured, or its parameters make no sense."""
+
+
+class CalibrationError(LiveBraggError, ValueError):
+    """What was measured does not determine a calibration."""
 
 
 class WireError(LiveBraggError, ValueError):

@@ -22,6 +22,7 @@ def vector_map(
     origins: NDArray[np.float32],
     geometry: MapGeometry,
     weight: MapWeight = "count",
+    matrix: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Bragg vector map of any positions that have been seen.
 
@@ -31,8 +32,13 @@ def vector_map(
         Scan indices.
     origins : NDArray[np.float32], shape (n, 2)
         Their origins in detector pixels.
+    matrix : NDArray[np.float64], shape (2, 2), optional
+        Calibration: applied to every disk's offset from its origin.
     """
     out = np.zeros(geometry.shape)
+    if matrix is not None:
+        _bin_calibrated(vectors, positions, origins, geometry.sampling, weight, matrix, out)
+        return out
     _bin(vectors, positions, origins, geometry.sampling, weight, 1.0, out)
     return out
 
@@ -131,5 +137,32 @@ def _bin(
         np.ascontiguousarray(origins, np.float32),
         sampling,
         sign,
+        out,
+    )
+
+
+def _bin_calibrated(
+    vectors: VectorView,
+    positions: NDArray[np.int64],
+    origins: NDArray[np.float32],
+    sampling: float,
+    weight: MapWeight,
+    matrix: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> None:
+    count = vectors.count[positions].astype(np.int64)
+    start = np.cumsum(count) - count
+    disk = np.repeat(vectors.start[positions] - start, count) + np.arange(int(count.sum()))
+    offset = np.stack([vectors.qx[disk], vectors.qy[disk]], axis=1) - np.repeat(origins, count, axis=0)
+    calibrated = np.ascontiguousarray((offset @ matrix.T).T, np.float32)
+    bin_vectors(
+        calibrated[0],
+        calibrated[1],
+        _COUNTING if weight == "count" else vectors.intensity[disk],
+        start,
+        vectors.count[positions],
+        np.zeros((positions.size, 2), np.float32),
+        sampling,
+        1.0,
         out,
     )

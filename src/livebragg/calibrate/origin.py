@@ -144,6 +144,12 @@ class OriginTracker:
         noise = (1 - self._believed) * self._spread**2 - self._counting_error() ** 2
         self._systematic = float(np.sqrt(max(noise, 0.0)))
 
+    @property
+    def model_error(self) -> float:
+        """Standard deviation of the descan about the model, along one axis, in pixels."""
+        self._refit()
+        return self._model_error()
+
     def snapshot(self) -> OriginEstimate:
         """Copy of all estimates."""
         origin = np.full((self._seen.size, 2), np.nan, np.float32)

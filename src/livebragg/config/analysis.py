@@ -198,6 +198,52 @@ class FamiliesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationConfig:
+    """From detector pixels to reciprocal space; the classes do not depend on it."""
+
+    ellipse: Literal["measure", "crystal", "given", "none"] = "measure"
+    """Elliptical distortion: "measure" from several crystals or an amorphous halo; "crystal": equivalent
+    reflections of the crystals are known to be equally long, one orientation is enough; "given"; "none"."""
+    ellipse_ratio: float = 1.0
+    """Long over short axis of the rings, when it is given."""
+    ellipse_angle_deg: float = 0.0
+    """Direction of the long axis, in degrees from the row axis towards the column axis."""
+    q_pixel_size_inv_angstrom: float | None = None
+    """Reciprocal size of a pixel; ``None``: from the reference, or from the stream."""
+    reference_spacing_angstrom: float | None = None
+    """Lattice spacing of a ring, from which the pixel size is measured."""
+    reference_radius_px: float | None = None
+    """About where that ring is, in pixels."""
+    rotation_deg: float = 0.0
+    """Rotation from the scan to the detector axes, from rows towards columns."""
+    flip: bool = False
+    """The detector's columns run the other way."""
+    file: str = ""
+    """Calibration of an earlier scan, to be used instead of measuring; empty: none."""
+    save_to: str = ""
+    """File to keep the calibration in at the end of a scan (replaced if it exists); empty: nowhere."""
+
+    def __post_init__(self) -> None:
+        known = ("measure", "crystal", "given", "none")
+        _require(self.ellipse in known, "calibration.ellipse", self.ellipse, "one of " + ", ".join(known))
+        _require(1 <= self.ellipse_ratio <= 1.5, "calibration.ellipse_ratio", self.ellipse_ratio, "from 1 to 1.5")
+        for key in ("ellipse_angle_deg", "rotation_deg"):
+            _require(
+                abs(getattr(self, key)) <= 360, f"calibration.{key}", getattr(self, key), "within 360 degrees"
+            )
+        for key in ("q_pixel_size_inv_angstrom", "reference_spacing_angstrom", "reference_radius_px"):
+            value = getattr(self, key)
+            _require(value is None or 0 < value < 1e6, f"calibration.{key}", value, "above 0 and below 1e6")
+        both = (self.reference_spacing_angstrom is None) == (self.reference_radius_px is None)
+        _require(
+            both,
+            "calibration.reference_radius_px",
+            self.reference_radius_px,
+            "given together with calibration.reference_spacing_angstrom",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisConfig:
     """Everything the analysis of a scan can be told.
 
@@ -217,3 +263,5 @@ class AnalysisConfig:
     """Features, NMF, labels."""
     families: FamiliesConfig = field(default_factory=FamiliesConfig)
     """Amorphous phases, polycrystals, vacuum."""
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+    """Ellipse, pixel size, rotation."""

@@ -8,6 +8,7 @@ from livebragg.model.analysis import (
     MapGeometry,
     TrackedPeaks,
 )
+from livebragg.model.calibration import Calibration, EllipseEstimate
 from livebragg.model.detected import VIRTUAL_IMAGES, DetectedBatch
 from livebragg.model.forced import ForcedIntensities
 from livebragg.model.peaks import BraggPeaks
@@ -25,8 +26,10 @@ __all__ = [
     "AnalysisEvent",
     "AnalysisSnapshot",
     "BraggPeaks",
+    "Calibration",
     "ClassFamily",
     "DetectedBatch",
+    "EllipseEstimate",
     "ForcedIntensities",
     "MapGeometry",
     "ProbeShape",

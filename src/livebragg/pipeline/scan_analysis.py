@@ -164,6 +164,11 @@ class ScanAnalysis:
         """Light measured at one tracked peak in counts, shape scan_shape; NaN where it was not measured."""
         return self._on_scan(self._features.forced.intensity(peak_id), np.nan)
 
+    @property
+    def origin_error(self) -> float:
+        """Standard deviation of the descan about its model, along one axis, in pixels."""
+        return self._origin.model_error
+
     def add(self, batch: DetectedBatch) -> int:
         """Take the disks of some positions; returns how many were new.
 
@@ -193,6 +198,21 @@ class ScanAnalysis:
     def region_profile(self, scan_index: NDArray[np.int64]) -> RegionProfile:
         """Radial profile of a set of positions, flat and row-major; see `livebragg.accumulate.ProfileStore`."""
         return self._classes.region_profile(scan_index)
+
+    def region_map(
+        self, scan_index: NDArray[np.int64] | None = None, matrix: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.float32], MapGeometry, int]:
+        """Bragg vector map of a set of positions, flat (all by default), with a calibration applied to the disks.
+
+        Returns the map in disks per bin, its geometry, and the number of positions in it: those that have been
+        seen and refreshed.
+        """
+        origins = self._map.binned_origins
+        binned = np.flatnonzero(np.isfinite(origins[:, 0]))
+        positions = binned if scan_index is None else np.intersect1d(binned, scan_index)
+        vectors, geometry = self._vectors.snapshot(), self._map.geometry
+        counts = vector_map(vectors, positions, origins[positions], geometry, matrix=matrix)
+        return counts.astype(np.float32), geometry, int(positions.size)
 
     def refresh(self) -> None:
         """Bring map, peaks, features, classes and labels up to what has been added."""

@@ -14,9 +14,10 @@ import numpy as np
 from livebragg.config.render import to_table
 from livebragg.config.schema import Config
 from livebragg.detect import profile_radii
-from livebragg.errors import ResultsError
-from livebragg.model import AnalysisSnapshot, BraggPeaks, DetectedBatch, ProbeShape
+from livebragg.errors import ConfigError, ResultsError
+from livebragg.model import AnalysisSnapshot, BraggPeaks, Calibration, DetectedBatch, ProbeShape
 from livebragg.pipeline import feed_messages as feed
+from livebragg.pipeline.calibrator import Calibrator
 from livebragg.pipeline.class_patterns import DiskMask, MeanPatterns, PatternSampler, all_patterns
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices, RateMeter
@@ -98,6 +99,13 @@ class ScanRun:
         beam_radius = config.analysis.tracker.exclude_center * probe.radius
         self._mask = DiskMask(peaks_at=self.analysis.peaks_at, probe=probe, beam_radius=beam_radius)
         self._sampler = PatternSampler(lookup, acquisition.frame_shape, mask=self._mask)
+        self.calibrator = Calibrator(
+            config.analysis.calibration,
+            lookup,
+            self._mask,
+            acquisition.frame_shape,
+            acquisition.metadata.q_pixel_size_inv_angstrom,
+        )
         self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
         self.rate = RateMeter()
         self.lags: deque[float] = deque(maxlen=MAX_LAGS)
@@ -153,6 +161,7 @@ class ScanRun:
         """Bring everything up to date and make the feed's messages."""
         self.analysis.refresh()
         self.snapshot = self.analysis.snapshot()
+        self.calibrator.update(self.snapshot)
         patterns = self._sampler.update(
             self.snapshot.labels, self.snapshot.class_ids, PATTERN_BUDGET_S, self.snapshot.class_families
         )
@@ -202,6 +211,7 @@ class ScanRun:
         if self.snapshot is not None:
             numbers["n_peaks"] = float(len(self.snapshot.peaks))
             numbers["n_classes"] = float(self.snapshot.class_ids.size)
+            numbers |= _calibration_numbers(self.calibrator.calibration, self.analysis.origin_error)
             numbers["nmf_residual"] = float(self.snapshot.residual)
         return numbers
 
@@ -212,6 +222,7 @@ class ScanRun:
         """Refine to the batch solution, write the results file, and make the last messages."""
         self.analysis.finish()
         self.snapshot = self.analysis.snapshot()
+        self._finish_calibration()
         shape = self.opened.acquisition.frame_shape
         patterns = all_patterns(
             self.lookup,
@@ -227,6 +238,8 @@ class ScanRun:
                 self._writer.finalize(
                     self.snapshot,
                     probe=self.probe,
+                    calibration=self.calibrator.calibration,
+                    calibrated_map=self.analysis.region_map(None, self.calibrator.calibration.shape_matrix)[0],
                     patterns=patterns.patterns,
                     pattern_frames=patterns.n_frames,
                     features=self.analysis.features.sparse(self.snapshot.labels.size),
@@ -240,6 +253,14 @@ class ScanRun:
                 self._results_failed(error)
         self.complete, self.ended_as, self.end_reason = True, status, reason
         return messages
+
+    def _finish_calibration(self) -> None:
+        assert self.snapshot is not None
+        self.calibrator.update(self.snapshot, final=True)
+        try:
+            self.calibrator.save()
+        except ConfigError as error:
+            self._notices.add(str(error))
 
     def _final_health(self, health: dict[str, float]) -> dict[str, float]:
         # Frames fail in workers (damaged payloads) and at the dispatcher (lost workers).
@@ -309,3 +330,15 @@ class ScanRun:
         self.problem = str(error)
         self._notices.add(f"results are not written: {error}")
         self._writer = None
+
+
+def _calibration_numbers(calibration: Calibration, origin_error: float) -> dict[str, float]:
+    """What the status says of the calibration; what is not known is left out."""
+    numbers = {"origin_model_error_px": origin_error}
+    ellipse = calibration.ellipse
+    if ellipse is not None:
+        numbers["ellipse_ratio"], numbers["ellipse_angle_deg"] = ellipse.ratio, ellipse.angle_deg
+        numbers["ellipse_ratio_error"] = 2 * ellipse.error * ellipse.ratio
+    if calibration.q_pixel_size_inv_angstrom is not None:
+        numbers["q_pixel_size_inv_angstrom"] = calibration.q_pixel_size_inv_angstrom
+    return numbers

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.errors import ResultsError
-from livebragg.model import Acquisition, AnalysisSnapshot, DetectedBatch, ProbeShape
+from livebragg.model import Acquisition, AnalysisSnapshot, Calibration, DetectedBatch, ProbeShape
 from livebragg.storage.hdf5_output import check_room, discard, new_file
 from livebragg.storage.results_content import (
     FORMAT,
@@ -153,6 +153,8 @@ class ResultsWriter:
         features: SparseRows | None = None,
         health: Mapping[str, object] | None = None,
         notices: Sequence[str] = (),
+        calibration: Calibration | None = None,
+        calibrated_map: NDArray[np.float32] | None = None,
         status: str = "complete",
         reason: str = "",
     ) -> None:
@@ -162,7 +164,7 @@ class ResultsWriter:
         ----------
         snapshot : AnalysisSnapshot
             Maps, classes, peaks, events; its scan shape is the final one.
-        probe, patterns, pattern_frames, class_names, features, health, notices
+        probe, patterns, pattern_frames, class_names, features, health, notices, calibration, calibrated_map
             See `FinalResults`.
         status : FinalStatus
             How the scan ended.
@@ -185,6 +187,8 @@ class ResultsWriter:
             features=features,
             health=health,
             notices=notices,
+            calibration=calibration,
+            calibrated_map=calibrated_map,
         )
         try:
             self.flush()

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.model import Acquisition, AnalysisSnapshot, ProbeShape, unpack_mask
+from livebragg.model import Acquisition, AnalysisSnapshot, Calibration, ProbeShape, unpack_mask
 from livebragg.storage.stored_vectors import StoredVectors
 
 FORMAT = "livebragg-results"
@@ -57,6 +57,10 @@ class FinalResults:
         Counters and rates.
     notices : sequence of str
         Warnings in words, oldest first.
+    calibration : Calibration or None
+        Ellipse, pixel size, rotation.
+    calibrated_map : NDArray[np.float32] or None, shape snapshot.map_geometry.shape
+        Bragg vector map with the calibration's ellipse, flip and rotation applied to every disk.
     """
 
     snapshot: AnalysisSnapshot
@@ -67,6 +71,8 @@ class FinalResults:
     features: SparseRows | None = None
     health: Mapping[str, object] | None = None
     notices: Sequence[str] = ()
+    calibration: Calibration | None = None
+    calibrated_map: NDArray[np.float32] | None = None
 
 
 def finished_bytes(vectors: StoredVectors, results: FinalResults) -> int:
@@ -159,7 +165,7 @@ def write_final(top: h5py.Group, results: FinalResults) -> None:
     _write_peaks(top.create_group("peaks"), snapshot)
     _write_images(top.create_group("images"), snapshot)
     _write_vector_map(top.create_group("vector_map"), snapshot)
-    _write_calibration(top.create_group("calibration"), snapshot, results.probe)
+    _write_calibration(top.create_group("calibration"), results)
     _put(top, "sum_pattern", snapshot.sum_pattern, "counts")
     _write_events(top.create_group("events"), snapshot)
     if results.features is not None:
@@ -226,8 +232,9 @@ def _write_vector_map(group: h5py.Group, snapshot: AnalysisSnapshot) -> None:
     _put(group, "bragg_vector_map", snapshot.bragg_vector_map, compress=True)
 
 
-def _write_calibration(group: h5py.Group, snapshot: AnalysisSnapshot, probe: ProbeShape | None) -> None:
-    _put(group, "origin", snapshot.origin, "pixels")
+def _write_calibration(group: h5py.Group, results: FinalResults) -> None:
+    _put(group, "origin", results.snapshot.origin, "pixels")
+    probe, calibration = results.probe, results.calibration
     if probe is not None:
         group.attrs.update(
             probe_radius=probe.radius,
@@ -235,6 +242,24 @@ def _write_calibration(group: h5py.Group, snapshot: AnalysisSnapshot, probe: Pro
             probe_center=probe.center,
             probe_unit="pixels",
         )
+    if calibration is None:
+        return
+    group.attrs.update(rotation_deg=calibration.rotation_deg, flip=calibration.flip)
+    group.attrs["ellipse_note"] = plain(calibration.ellipse_note)
+    if calibration.ellipse is not None:
+        ellipse = calibration.ellipse
+        facts = {f.name: getattr(ellipse, f.name) for f in fields(ellipse)}
+        group.attrs.update({f"ellipse_{name}": plain(value) for name, value in facts.items()})
+        group.attrs.update(ellipse_ratio=ellipse.ratio, ellipse_angle_deg=ellipse.angle_deg)
+    if calibration.q_pixel_size_inv_angstrom is not None:
+        group.attrs["q_pixel_size_inv_angstrom"] = calibration.q_pixel_size_inv_angstrom
+        group.attrs["q_pixel_size_error"] = calibration.q_pixel_size_error
+    peaks = results.snapshot.peaks
+    unit = "pixels" if calibration.q_pixel_size_inv_angstrom is None else "1/angstrom"
+    offsets = np.stack([peaks.qx, peaks.qy], axis=1)
+    _put(group, "peaks", calibration.apply(offsets), unit)
+    if results.calibrated_map is not None:
+        _put(group, "vector_map", results.calibrated_map, "disks per bin", compress=True)
 
 
 def _write_events(group: h5py.Group, snapshot: AnalysisSnapshot) -> None:

@@ -18,6 +18,8 @@ from livebragg.model import (
     Acquisition,
     AnalysisEvent,
     AnalysisSnapshot,
+    Calibration,
+    EllipseEstimate,
     MapGeometry,
     ProbeShape,
     ScanMetadata,
@@ -156,6 +158,8 @@ def _final(top: h5py.Group) -> FinalResults:
         features=_features(top.get("features")),
         health={name: _python(value) for name, value in health.attrs.items()},
         notices=_texts(health["notices"]),
+        calibration=_calibration(dict(top["calibration"].attrs)),
+        calibrated_map=_optional(top["calibration"], "vector_map"),
     )
 
 
@@ -238,6 +242,23 @@ def _probe(facts: dict[str, Any]) -> ProbeShape | None:
     row, col = (float(v) for v in facts["probe_center"])
     return ProbeShape(
         radius=float(facts["probe_radius"]), edge_width=float(facts["probe_edge_width"]), center=(row, col)
+    )
+
+
+def _calibration(facts: dict[str, Any]) -> Calibration | None:
+    if "rotation_deg" not in facts:
+        return None
+    ellipse = None
+    if "ellipse_e1" in facts:
+        ellipse = EllipseEstimate(**{f.name: _python(facts[f"ellipse_{f.name}"]) for f in fields(EllipseEstimate)})
+    size = facts.get("q_pixel_size_inv_angstrom")
+    return Calibration(
+        ellipse=ellipse,
+        ellipse_note=facts["ellipse_note"],
+        q_pixel_size_inv_angstrom=None if size is None else float(size),
+        q_pixel_size_error=float(facts.get("q_pixel_size_error", 0.0)),
+        rotation_deg=float(facts["rotation_deg"]),
+        flip=bool(facts["flip"]),
     )
 
 

@@ -1,0 +1,166 @@
+"""Measures the calibration of a scan while it grows: ellipse from crystals or halos, pixel size from a ring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.calibrate import HaloPattern, combined, ellipse_of_halo, ellipse_of_rings, pixel_size
+from livebragg.config.analysis import CalibrationConfig
+from livebragg.detect.frame_profiles import without_hot_pixels
+from livebragg.errors import CalibrationError
+from livebragg.model import AnalysisSnapshot, Calibration, EllipseEstimate, ProbeShape
+from livebragg.pipeline.class_patterns import DiskMask
+from livebragg.pipeline.frame_lookup import FrameLookup
+from livebragg.storage.calibration_file import load_calibration, save_calibration
+
+_AGAIN = 1.4
+"""Growth of the scan after which the calibration is measured again."""
+_FRAMES_PER_HALO = 200
+_INNER = 1.6
+"""Probe radii about the origin that show the beam, not a halo."""
+
+
+class Calibrator:
+    """Keeps the calibration of one scan up to date.
+
+    Parameters
+    ----------
+    config : CalibrationConfig
+        What to measure, and what is known.
+    lookup : FrameLookup
+        Frames for halos.
+    mask : DiskMask
+        Tells which disks are in a frame.
+    frame_shape : tuple of int
+        ``(frame_rows, frame_cols)``.
+    announced_pixel_size : float, optional
+        Pixel size in 1/angstrom that the stream or file says.
+
+    Raises
+    ------
+    ConfigError
+        The calibration file cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: CalibrationConfig,
+        lookup: FrameLookup,
+        mask: DiskMask,
+        frame_shape: tuple[int, int],
+        announced_pixel_size: float | None = None,
+    ) -> None:
+        self._config = config
+        self._lookup = lookup
+        self._mask = mask
+        self._shape = frame_shape
+        self._loaded = load_calibration(Path(config.file)) if config.file else None
+        self._announced = announced_pixel_size
+        self._measured_at = 0
+        self.calibration = self._with_pixel_size(*self._known_ellipse(), np.zeros((0, 2)))
+
+    def update(self, snapshot: AnalysisSnapshot, *, final: bool = False) -> Calibration:
+        """The calibration that this snapshot supports; measured anew when the scan has grown, or at the end."""
+        seen = int(snapshot.seen.sum())
+        if not final and seen < _AGAIN * self._measured_at:
+            return self.calibration
+        self._measured_at = max(seen, 1)
+        ellipse, note = self._known_ellipse()
+        if ellipse is None and self._config.ellipse in ("measure", "crystal") and self._loaded is None:
+            ellipse, note = self._measure(snapshot)
+        peaks = np.stack([snapshot.peaks.qx, snapshot.peaks.qy], axis=1)
+        self.calibration = self._with_pixel_size(ellipse, note, peaks)
+        return self.calibration
+
+    def save(self) -> None:
+        """Keep the calibration for the next scan, if that is configured."""
+        if self._config.save_to:
+            save_calibration(self._config.save_to, self.calibration)
+
+    def _known_ellipse(self) -> tuple[EllipseEstimate | None, str]:
+        config = self._config
+        if self._loaded is not None:
+            return self._loaded.ellipse, self._loaded.ellipse_note
+        if config.ellipse == "given":
+            return EllipseEstimate.from_axes(config.ellipse_ratio, config.ellipse_angle_deg, "given"), ""
+        return None, "not asked for" if config.ellipse == "none" else "not measured yet"
+
+    def _measure(self, snapshot: AnalysisSnapshot) -> tuple[EllipseEstimate | None, str]:
+        """The best determined of what there is evidence for, or the reasons why there is none."""
+        found: list[EllipseEstimate] = []
+        reasons: list[str] = []
+        for evidence in (self._rings, self._halos):
+            try:
+                found.append(evidence(snapshot))
+            except CalibrationError as error:
+                reasons.append(str(error))
+        if found:
+            return min(found, key=lambda estimate: estimate.error), ""
+        return None, "; ".join(reasons)
+
+    def _rings(self, snapshot: AnalysisSnapshot) -> EllipseEstimate:
+        crystal = np.array([family == "crystal" for family in snapshot.class_families], np.bool_)
+        patterns = snapshot.class_patterns[crystal]
+        owner = np.full(len(snapshot.peaks), -1, np.int64)
+        if patterns.size:
+            owner = np.where(patterns.max(axis=0) > 0, patterns.argmax(axis=0), -1)
+        symmetric = self._config.ellipse == "crystal"
+        return ellipse_of_rings(snapshot.peaks.qx, snapshot.peaks.qy, owner, symmetric=symmetric)
+
+    def _halos(self, snapshot: AnalysisSnapshot) -> EllipseEstimate:
+        found, problem = [], CalibrationError("no amorphous class shows a halo")
+        for number, family in zip(snapshot.class_ids, snapshot.class_families, strict=True):
+            if family == "amorphous":
+                try:
+                    found.append(self._halo(snapshot, np.flatnonzero(snapshot.labels.reshape(-1) == number)))
+                except CalibrationError as error:
+                    problem = error
+        if not found:
+            raise problem
+        return combined(found)
+
+    def _halo(self, snapshot: AnalysisSnapshot, members: NDArray[np.int64]) -> EllipseEstimate:
+        probe = self._mask.probe
+        halo = HaloPattern(self._shape, probe.radius + probe.edge_width)
+        origin = snapshot.origin.reshape(-1, 2)
+        chosen = members[:: max(1, members.size // _FRAMES_PER_HALO)]
+        for index, frames in self._lookup.some(chosen):
+            for position, frame in zip(index, without_hot_pixels(frames), strict=True):
+                qx, qy, _ = self._mask.disks_of(np.array([position]))
+                halo.add(frame, origin[position], np.stack([qx, qy], axis=1))
+        if halo.n_frames == 0:
+            raise CalibrationError("the frames of the amorphous positions are gone")
+        mean, weight, center = halo.snapshot()
+        return ellipse_of_halo(mean, weight, center, _INNER * probe.radius, _reach(probe, self._shape))
+
+    def _with_pixel_size(
+        self, ellipse: EllipseEstimate | None, note: str, peaks: NDArray[np.floating]
+    ) -> Calibration:
+        config, known = self._config, self._loaded
+        size, error = config.q_pixel_size_inv_angstrom, 0.0
+        if size is None and known is not None:
+            size, error = known.q_pixel_size_inv_angstrom, known.q_pixel_size_error
+        if size is None and config.reference_spacing_angstrom is not None and len(peaks):
+            straight = peaks if ellipse is None else peaks @ ellipse.matrix.T
+            try:
+                size, error = pixel_size(
+                    straight, config.reference_spacing_angstrom, config.reference_radius_px or 0.0
+                )
+            except CalibrationError as problem:
+                note = f"{note}; {problem}" if note else str(problem)
+        return Calibration(
+            ellipse=ellipse,
+            ellipse_note=note,
+            q_pixel_size_inv_angstrom=self._announced if size is None else size,
+            q_pixel_size_error=error,
+            rotation_deg=known.rotation_deg if known is not None else config.rotation_deg,
+            flip=known.flip if known is not None else config.flip,
+        )
+
+
+def _reach(probe: ProbeShape, shape: tuple[int, int]) -> float:
+    """Largest radius that lies on the detector in all directions."""
+    return min(min(c, n - 1 - c) for c, n in zip(probe.center, shape, strict=True))
