@@ -114,7 +114,7 @@ def ellipse_of_halo(
         There is no halo whose flanks show where it lies.
     """
     row, col = np.indices(pattern.shape)
-    x, y = row - center[0], col - center[1]
+    x, y = np.asarray(row - center[0], np.float64), np.asarray(col - center[1], np.float64)
     radius = np.hypot(x, y)
     used = (radius > inner_radius) & (radius < outer_radius) & (weight > 0) & np.isfinite(pattern)
     if used.sum() < 500:

@@ -18,6 +18,7 @@ from livebragg.cli.options import add_config_options, build_config, parse_shape
 from livebragg.config.schema import Config
 from livebragg.errors import ConfigError, PipelineError, ResultsError
 from livebragg.pipeline.supervisor import Supervisor, worker_count
+from livebragg.storage.calibration_file import load_calibration
 from livebragg.wire import sockets
 from livebragg.wire.messages import PipelineStatus
 
@@ -88,6 +89,8 @@ def pipeline_config(args: argparse.Namespace, endpoint: str | None) -> Config:
     config = build_config(args, flags)
     _check_endpoints(config)
     _check_vacuum_file(config)
+    if config.analysis.calibration.file:
+        load_calibration(config.analysis.calibration.file)
     if config.results.write:
         _check_folder(Path(config.results.directory))
     return config

@@ -9,6 +9,7 @@ import numpy as np
 
 from livebragg.errors import WireError
 from livebragg.model import NOT_CLASSIFIED
+from livebragg.pipeline.region_requests import RegionRequest, answer_region
 from livebragg.pipeline.scan_run import ScanRun
 from livebragg.wire.codec import decode
 from livebragg.wire.messages import (
@@ -17,8 +18,6 @@ from livebragg.wire.messages import (
     FrameRequest,
     PipelineStatus,
     Refused,
-    RegionProfileReply,
-    RegionProfileRequest,
     StatusRequest,
     StopAll,
     StopRequest,
@@ -38,36 +37,11 @@ def answer(
         return status(), None
     if isinstance(request, FrameRequest):
         return _frame(request, run), None
-    if isinstance(request, RegionProfileRequest):
-        return _region_profile(request, run), None
+    if isinstance(request, RegionRequest):
+        return answer_region(request, run), None
     if isinstance(request, StopRequest):
         return Accepted(note="stopping"), StopAll(immediately=request.immediately)
     return Refused(reason=f"a {type(request).__name__} is not a request"), None
-
-
-def _region_profile(request: RegionProfileRequest, run: ScanRun | None) -> RegionProfileReply | Refused:
-    if run is None or request.serial not in (0, run.opened.serial):
-        return Refused(reason="that acquisition is no longer in memory")
-    rows, cols = run.analysis.scan_shape
-    if request.mask.ndim != 2 or not (
-        0 <= request.top <= rows - request.mask.shape[0] and 0 <= request.left <= cols - request.mask.shape[1]
-    ):
-        return Refused(
-            reason=f"a region of shape {request.mask.shape} at ({request.top}, {request.left}) is not within the "
-            f"{rows}x{cols} scan"
-        )
-    row, col = np.nonzero(request.mask)
-    profile = run.analysis.region_profile((row + request.top) * cols + col + request.left)
-    if profile.radii.size == 0:
-        return Refused(reason="radial profiles are not measured (profile.bins is 0), or nothing was scanned yet")
-    return RegionProfileReply(
-        serial=run.opened.serial,
-        n_positions=profile.n_positions,
-        radii=profile.radii,
-        mean=profile.mean,
-        variance=profile.variance,
-        pixels=profile.pixels,
-    )
 
 
 def _frame(request: FrameRequest, run: ScanRun | None) -> FrameReply | Refused:

@@ -36,6 +36,7 @@ from livebragg.model import (
     ForcedIntensities,
     MapGeometry,
     ProbeShape,
+    TrackedPeaks,
 )
 from livebragg.pipeline.composition import Composition
 
@@ -156,6 +157,11 @@ class ScanAnalysis:
         return self._features.view
 
     @property
+    def peaks(self) -> TrackedPeaks:
+        """The peaks that are tracked now."""
+        return self._tracker.snapshot()
+
+    @property
     def order(self) -> NDArray[np.float32]:
         """Order parameter of every position, 1 (ordered) to 0, shape scan_shape; NaN where no class fades."""
         return self._on_scan(self._order, np.nan)
@@ -191,6 +197,10 @@ class ScanAnalysis:
         self._finished = False
         return int(new.sum())
 
+    def was_seen(self, scan_index: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of some positions have arrived."""
+        return np.asarray(self._vectors.snapshot().count[scan_index] >= 0)
+
     def peaks_at(self, scan_index: int) -> BraggPeaks:
         """Disks found at one position; none where it was not seen."""
         return self._vectors.peaks_at(scan_index)
@@ -213,6 +223,22 @@ class ScanAnalysis:
         vectors, geometry = self._vectors.snapshot(), self._map.geometry
         counts = vector_map(vectors, positions, origins[positions], geometry, matrix=matrix)
         return counts.astype(np.float32), geometry, int(positions.size)
+
+    def bragg_image(self, place: tuple[float, float], radius: float) -> NDArray[np.float32]:
+        """Summed intensity of the disks within `radius` of a place relative to the origin, shape scan_shape.
+
+        All in detector pixels; NaN where a position was not seen, or not refreshed yet.
+        """
+        vectors, origins = self._vectors.snapshot(), self._map.binned_origins
+        count = np.maximum(vectors.count, 0)
+        order = np.argsort(vectors.start[vectors.count >= 0], kind="stable")
+        owner = np.repeat(np.flatnonzero(vectors.count >= 0)[order], count[vectors.count >= 0][order])
+        origins = _filled(origins.T, count.size, np.nan).T
+        distance = np.hypot(vectors.qx - origins[owner, 0] - place[0], vectors.qy - origins[owner, 1] - place[1])
+        near = distance <= radius
+        image = np.bincount(owner[near], vectors.intensity[near], count.size).astype(np.float32)
+        image[~np.isfinite(origins[:, 0])] = np.nan
+        return self._on_scan(image, np.nan)
 
     def refresh(self) -> None:
         """Bring map, peaks, features, classes and labels up to what has been added."""

@@ -74,6 +74,85 @@ class RegionProfileReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegionMapRequest:
+    """Answered with a `RegionMapReply`: the Bragg vector map of a box of positions, or of any part of it."""
+
+    serial: int
+    """Acquisition; 0 for the one under way."""
+    top: int
+    left: int
+    mask: NDArray[np.bool_]
+    """(box_rows, box_cols); as in `RegionProfileRequest`."""
+    calibrated: bool = False
+    """Take back the ellipse, flip and rotate as calibrated; bins stay parts of a pixel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionMapReply:
+    """Answer to a `RegionMapRequest`."""
+
+    serial: int
+    n_positions: int
+    """Positions of the region that are in the map: all that have been seen, but for the very newest."""
+    map: NDArray[np.float32]
+    """(map_rows, map_cols); disks per bin, ``qx`` along axis 0."""
+    bins_per_pixel: float
+    origin_row: float
+    """Row, in bins, of the direct beam."""
+    origin_col: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionPatternRequest:
+    """Answered with a `RegionPatternReply`: the mean frame of a box of positions, or of any part of it."""
+
+    serial: int
+    """Acquisition; 0 for the one under way."""
+    top: int
+    left: int
+    mask: NDArray[np.bool_]
+    """(box_rows, box_cols); as in `RegionProfileRequest`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionPatternReply:
+    """Answer to a `RegionPatternRequest`."""
+
+    serial: int
+    n_positions: int
+    """Positions of the region that have been seen."""
+    n_frames: int
+    """Positions behind the mean: of a large region a part, evenly spread, and only those whose frames are left."""
+    pattern: NDArray[np.float32]
+    """(frame_rows, frame_cols); counts per position."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DarkFieldRequest:
+    """Answered with a `DarkFieldReply`: a dark-field image of a tracked peak or of any reciprocal point."""
+
+    serial: int
+    """Acquisition; 0 for the one under way."""
+    peak_id: int = -1
+    """Tracked peak whose light is wanted, measured in the frames; negative: the place below."""
+    qx: float = 0.0
+    """Place relative to the origin, in detector pixels."""
+    qy: float = 0.0
+    radius: float = 2.0
+    """Disks whose centres lie within this distance of the place count, in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DarkFieldReply:
+    """Answer to a `DarkFieldRequest`."""
+
+    serial: int
+    image: NDArray[np.float32]
+    """(scan_rows, scan_cols); counts: light at the peak (NaN where it was not measured), or the summed intensity
+    of the disks at the place (0 where none was found, NaN where not seen)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequest:
     """Finish the acquisition under way, write the results, and end. Answered with `Accepted`."""
 
