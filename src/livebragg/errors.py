@@ -7,6 +7,7 @@
     ├── FrameError           (ValueError)    a frame or array of the wrong shape, type or content
     ├── ProbeError           (ValueError)    the probe could not be measured, or makes no sense
     ├── CalibrationError     (ValueError)    what was measured does not determine a calibration
+    ├── ClassRequestError    (ValueError)    something asked of the classes that cannot be done
     ├── WireError            (ValueError)    a message from outside
     │   ├── VersionError                     a protocol version this program does not speak
     │   ├── MalformedMessageError            undecodable, truncated, or with impossible sizes
@@ -41,6 +42,10 @@ class ProbeError(LiveBraggError, ValueError):
 
 class CalibrationError(LiveBraggError, ValueError):
     """What was measured does not determine a calibration."""
+
+
+class ClassRequestError(LiveBraggError, ValueError):
+    """Something was asked of the classes that cannot be done."""
 
 
 class WireError(LiveBraggError, ValueError):

@@ -42,7 +42,7 @@ class Frames:
 
 @pytest.fixture(scope="module")
 def run() -> Any:
-    """Five of six lines were seen; every position has a disk, 8 px down on the left half, 10 px right elsewhere."""
+    """Five of six lines were seen; every position has a disk, 8 px down in the left half, else 10 px right."""
     analysis = ScanAnalysis(SCAN, FRAME, ProbeShape(radius=2, edge_width=0.5, center=CENTER))
     column = np.arange(SEEN) % SCAN[1]
     left = column < SCAN[1] // 2

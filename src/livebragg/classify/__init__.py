@@ -5,6 +5,7 @@ from livebragg.classify.features import FeatureTable, FeatureView
 from livebragg.classify.labels import ClassLabeler, ClassMaps
 from livebragg.classify.nmf import Factors, GrowingNMF
 from livebragg.classify.scattering import Scattering
+from livebragg.classify.user_classes import UserClasses
 from livebragg.classify.variants import VariantFinder
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "FeatureView",
     "GrowingNMF",
     "Scattering",
+    "UserClasses",
     "VariantFinder",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -51,13 +53,17 @@ class Stamp:
         }
 
 
-def class_names(snapshot: AnalysisSnapshot) -> list[str]:
-    """A name for each class until the user gives one."""
+def class_names(snapshot: AnalysisSnapshot, given: Mapping[int, str] = MappingProxyType({})) -> list[str]:
+    """The name of each class: the one that the user gave, else family and id."""
     pairs = zip(snapshot.class_ids, snapshot.class_families, strict=True)
-    return [f"{FAMILY_NAMES.get(family, family)} {class_id}" for class_id, family in pairs]
+    return [
+        given.get(int(class_id)) or f"{FAMILY_NAMES.get(family, family)} {class_id}" for class_id, family in pairs
+    ]
 
 
-def class_maps(snapshot: AnalysisSnapshot, stamp: Stamp) -> ClassMaps:
+def class_maps(
+    snapshot: AnalysisSnapshot, stamp: Stamp, names: Mapping[int, str] = MappingProxyType({})
+) -> ClassMaps:
     """Labels, confidence, mixtures and the list of classes."""
     second, parts = mixtures(snapshot)
     return ClassMaps(
@@ -65,7 +71,7 @@ def class_maps(snapshot: AnalysisSnapshot, stamp: Stamp) -> ClassMaps:
         labels=snapshot.labels,
         confidence=np.nan_to_num(snapshot.confidence),
         class_ids=[int(c) for c in snapshot.class_ids],
-        class_names=class_names(snapshot),
+        class_names=class_names(snapshot, names),
         class_families=list(snapshot.class_families),
         class_counts=[int(n) for n in snapshot.class_positions],
         second=second,

@@ -9,6 +9,7 @@ import numpy as np
 
 from livebragg.errors import WireError
 from livebragg.model import NOT_CLASSIFIED
+from livebragg.pipeline.class_requests import ClassRequest, change_classes
 from livebragg.pipeline.region_requests import RegionRequest, answer_region
 from livebragg.pipeline.scan_run import ScanRun
 from livebragg.wire.codec import decode
@@ -39,6 +40,8 @@ def answer(
         return _frame(request, run), None
     if isinstance(request, RegionRequest):
         return answer_region(request, run), None
+    if isinstance(request, ClassRequest):
+        return change_classes(request, run), None
     if isinstance(request, StopRequest):
         return Accepted(note="stopping"), StopAll(immediately=request.immediately)
     return Refused(reason=f"a {type(request).__name__} is not a request"), None

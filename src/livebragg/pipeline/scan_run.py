@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from livebragg.classify import UserClasses
 from livebragg.config.render import to_table
 from livebragg.config.schema import Config
 from livebragg.detect import profile_radii
@@ -114,6 +115,8 @@ class ScanRun:
         self._jobs_seen: set[int] = set()
         self.newest_sent_at = 0.0
         self.snapshot: AnalysisSnapshot | None = None
+        self.user_classes = UserClasses()
+        self._user_news = False
         self.problem = ""
         self.complete = False
         self.ended_as = ""
@@ -154,13 +157,22 @@ class ScanRun:
     # ------------------------------------------------------------------------------------------- messages out
     @property
     def has_news(self) -> bool:
-        """Whether results came since the last publication."""
-        return bool(self._unpublished)
+        """Whether results came, or the user changed something, since the last publication."""
+        return bool(self._unpublished) or self._user_news
+
+    @property
+    def shown(self) -> AnalysisSnapshot:
+        """The newest maps with everything the user did to them, also since they were published."""
+        return self.user_classes.apply(self.analysis.snapshot())
+
+    def user_changed(self) -> None:
+        """The user did something to the classes: publish, even if no results come."""
+        self._user_news = True
 
     def publish(self, revision: int, now: float) -> list[FeedMessage]:
         """Bring everything up to date and make the feed's messages."""
         self.analysis.refresh()
-        self.snapshot = self.analysis.snapshot()
+        self.snapshot, self._user_news = self.shown, False
         self.calibrator.update(self.snapshot)
         patterns = self._sampler.update(
             self.snapshot.labels, self.snapshot.class_ids, PATTERN_BUDGET_S, self.snapshot.class_families
@@ -180,7 +192,7 @@ class ScanRun:
         self.lags.extend(published_at - sent for sent in self._unpublished)
         self._unpublished.clear()
         messages: list[FeedMessage] = [
-            feed.class_maps(snapshot, stamp),
+            feed.class_maps(snapshot, stamp, self.user_classes.names),
             feed.virtual_images(snapshot, stamp),
             feed.vector_map(snapshot, stamp),
             feed.class_patterns(patterns, stamp),
@@ -221,7 +233,7 @@ class ScanRun:
     ) -> list[FeedMessage]:
         """Refine to the batch solution, write the results file, and make the last messages."""
         self.analysis.finish()
-        self.snapshot = self.analysis.snapshot()
+        self.snapshot, self._user_news = self.shown, False
         self._finish_calibration()
         shape = self.opened.acquisition.frame_shape
         patterns = all_patterns(
@@ -243,7 +255,7 @@ class ScanRun:
                     patterns=patterns.patterns,
                     pattern_frames=patterns.n_frames,
                     features=self.analysis.features.sparse(self.snapshot.labels.size),
-                    class_names=feed.class_names(self.snapshot),
+                    class_names=feed.class_names(self.snapshot, self.user_classes.names),
                     health=self._final_health(health),
                     notices=[*notices, *self._notices.since(self._mark)],
                     status=status,

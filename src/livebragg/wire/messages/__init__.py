@@ -2,6 +2,9 @@
 
 from livebragg.wire.messages.control import (
     Accepted,
+    ClassMergeRequest,
+    ClassRenameRequest,
+    ClassSplitRequest,
     DarkFieldReply,
     DarkFieldRequest,
     FrameReply,
@@ -63,8 +66,11 @@ __all__ = [
     "AnalystFinished",
     "ChecksumKind",
     "ClassMaps",
+    "ClassMergeRequest",
     "ClassPatterns",
     "ClassProfiles",
+    "ClassRenameRequest",
+    "ClassSplitRequest",
     "DarkFieldReply",
     "DarkFieldRequest",
     "DetectJob",

@@ -153,6 +153,33 @@ class DarkFieldReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassMergeRequest:
+    """Join classes of one family; answered with `Accepted`. They keep the lowest id."""
+
+    serial: int
+    """Acquisition; 0 for the one under way. Only while it is not finished."""
+    class_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassSplitRequest:
+    """Take back what `ClassMergeRequest` did to a class; answered with `Accepted`."""
+
+    serial: int
+    class_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRenameRequest:
+    """Give a class a name; answered with `Accepted`."""
+
+    serial: int
+    class_id: int
+    name: str
+    """1 to 60 printable characters; no other class may have it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequest:
     """Finish the acquisition under way, write the results, and end. Answered with `Accepted`."""
 

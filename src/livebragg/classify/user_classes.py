@@ -1,0 +1,155 @@
+"""What the user did to the classes: laid over what the analysis finds, so that it outlives every refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.errors import ClassRequestError
+from livebragg.model import AnalysisEvent, AnalysisSnapshot
+
+_LONGEST_NAME = 60
+
+T = TypeVar("T", bound=np.generic)
+
+
+class UserClasses:
+    """Classes that the user joined or named.
+
+    The analysis below goes on as if nothing had happened; its classes keep their ids, and a join is laid over each
+    new snapshot. So nothing is lost: weights, shares and positions of joined classes add up exactly, and joins can
+    be taken back.
+    """
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._into: dict[int, int] = {}
+        self.names: dict[int, str] = {}
+        self._events: list[AnalysisEvent] = []
+
+    def merge(self, class_ids: Sequence[int], snapshot: AnalysisSnapshot) -> int:
+        """Join classes as shown in `snapshot` (the result of `apply`); returns the id that they keep, the lowest.
+
+        Raises
+        ------
+        ClassRequestError
+            Fewer than two classes, one that is not shown, or classes of different families.
+        """
+        ids = sorted(set(class_ids))
+        if len(ids) < 2:
+            raise ClassRequestError(f"it takes two classes to join, not {len(ids)}")
+        families = {_family(snapshot, number) for number in ids}
+        if len(families) > 1:
+            raise ClassRequestError(
+                f"classes of the families {' and '.join(sorted(families))} cannot be joined: their weights have "
+                "different units"
+            )
+        keeps = ids[0]
+        self._into = {old: keeps if new in ids else new for old, new in self._into.items()}
+        self._into |= dict.fromkeys(ids[1:], keeps)
+        self._note(snapshot, "class_joined_by_user", keeps, f"with {', '.join(map(str, ids[1:]))}")
+        return keeps
+
+    def split(self, class_id: int, snapshot: AnalysisSnapshot) -> list[int]:
+        """Take the joins of a class back; returns the ids that come back.
+
+        Raises
+        ------
+        ClassRequestError
+            The class is not shown, or was not joined by the user.
+        """
+        _family(snapshot, class_id)
+        back = sorted(old for old, new in self._into.items() if new == class_id)
+        if not back:
+            raise ClassRequestError(
+                f"class {class_id} was not joined with any other; only joins can be taken back"
+            )
+        for number in back:
+            del self._into[number]
+        self._note(snapshot, "class_divided_by_user", class_id, f"{', '.join(map(str, back))} come back")
+        return back
+
+    def rename(self, class_id: int, name: str, snapshot: AnalysisSnapshot) -> None:
+        """Give a class a name.
+
+        Raises
+        ------
+        ClassRequestError
+            The class is not shown, or the name is empty, too long, unprintable or taken.
+        """
+        _family(snapshot, class_id)
+        name = name.strip()
+        if not (1 <= len(name) <= _LONGEST_NAME and name.isprintable()):
+            raise ClassRequestError(f"a name has 1 to {_LONGEST_NAME} printable characters, not {name[:80]!r}")
+        if any(other == name and number != class_id for number, other in self.names.items()):
+            raise ClassRequestError(f"another class is called {name!r} already")
+        self.names[class_id] = name
+        self._note(snapshot, "class_renamed_by_user", class_id, name)
+
+    def apply(self, snapshot: AnalysisSnapshot) -> AnalysisSnapshot:
+        """The snapshot as the user wants to see it; the given one is not changed."""
+        events = tuple(sorted([*snapshot.events, *self._events], key=lambda event: event.positions_seen))
+        ids = [int(c) for c in snapshot.class_ids]
+        shown = [self._into.get(number, number) for number in ids]
+        if shown == ids:
+            return replace(snapshot, events=events)
+        kept = np.array(sorted(set(shown)), np.int16)
+        rows = [np.flatnonzero(np.array(shown) == number) for number in kept]
+        labels = snapshot.labels.copy()
+        for old, new in zip(ids, shown, strict=True):
+            labels[snapshot.labels == old] = new
+        strength = np.nansum(snapshot.weights, axis=(1, 2))
+        return replace(
+            snapshot,
+            events=events,
+            labels=labels,
+            class_ids=kept,
+            class_families=tuple(snapshot.class_families[r[0]] for r in rows),
+            class_positions=_added(snapshot.class_positions, rows),
+            class_fractions=_added(snapshot.class_fractions, rows),
+            weights=_added(snapshot.weights, rows),
+            shares=_added(snapshot.shares, rows),
+            class_vector_maps=_added(snapshot.class_vector_maps, rows),
+            class_patterns=np.stack([_direction(snapshot.class_patterns[r], strength[r]) for r in rows]),
+            class_profiles=np.stack(
+                [_mean(snapshot.class_profiles[r], snapshot.class_positions[r]) for r in rows]
+            ),
+        )
+
+    def _note(self, snapshot: AnalysisSnapshot, kind: str, subject: int, detail: str) -> None:
+        seen = int(snapshot.seen.sum())
+        self._events.append(AnalysisEvent(positions_seen=seen, kind=kind, subject=subject, detail=detail))
+
+
+def _family(snapshot: AnalysisSnapshot, class_id: int) -> str:
+    for number, family in zip(snapshot.class_ids, snapshot.class_families, strict=True):
+        if number == class_id:
+            return family
+    known = ", ".join(map(str, snapshot.class_ids))
+    raise ClassRequestError(f"there is no class {class_id} now; there are {known or 'none yet'}")
+
+
+def _added(values: NDArray[T], rows: list[NDArray[np.int64]]) -> NDArray[T]:
+    return np.stack([values[r].sum(axis=0, dtype=values.dtype) for r in rows])
+
+
+def _direction(patterns: NDArray[np.float32], strength: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit vector of the sum of what the classes explain."""
+    total = (patterns * strength[:, None]).sum(axis=0)
+    length = float(np.sqrt((total**2).sum()))
+    return np.asarray(total / length if length else total, np.float32)
+
+
+def _mean(profiles: NDArray[np.float32], positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Mean over positions of the profiles that are known, shape (2, bins)."""
+    weight = np.where(np.isfinite(profiles), positions[:, None, None], 0)
+    total = weight.sum(axis=0)
+    summed = (np.nan_to_num(profiles) * weight).sum(axis=0)
+    return np.asarray(np.where(total > 0, summed / np.maximum(total, 1), np.nan), np.float32)
