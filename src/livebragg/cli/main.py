@@ -21,6 +21,7 @@ first steps:
   livebragg attach tcp://127.0.0.1:7550           ... analysed while it arrives ...
   livebragg-dashboard                             ... and shown at http://127.0.0.1:7553
   livebragg process scan.h5 -o results.h5         the same analysis of a file, without a stream
+  livebragg reclassify results.h5 -o new.h5       other classes from the disks it holds
 
 Every command explains itself: livebragg COMMAND --help
 """
@@ -48,7 +49,7 @@ def _run(argv: list[str] | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from livebragg.cli import attach, check_config, demo, process, status
+    from livebragg.cli import attach, check_config, demo, process, reclassify, status
 
     parser = argparse.ArgumentParser(
         prog="livebragg",
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"livebragg {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more of what happens")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (attach, demo, status, process, check_config):
+    for module in (attach, demo, status, process, reclassify, check_config):
         module.add_parser(commands)
     return parser
 

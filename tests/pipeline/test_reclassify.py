@@ -1,0 +1,136 @@
+"""Live, offline and reclassified scans have the same classes; nothing that exists is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livebragg.cli.main import main
+from livebragg.config.loader import from_table
+from livebragg.config.schema import Config
+from livebragg.detect import FrameAnalyzer
+from livebragg.model import Acquisition, ProbeShape, ScanGeometry
+from livebragg.pipeline.frame_lookup import RecordingLookup
+from livebragg.pipeline.health import Notices
+from livebragg.pipeline.offline import process_recording
+from livebragg.pipeline.scan_run import ScanRun
+from livebragg.storage.recordings import open_recording
+from livebragg.storage.results_reader import read_results
+from livebragg.wire.messages import AcquisitionOpened
+
+SCAN, SIZE = (15, 20), 48
+CONFIG = from_table(
+    Config,
+    {
+        "probe": {"radius": 3.0, "edge_width": 0.5, "center": [24.0, 24.0]},
+        "dispatch": {"workers": 1, "batch_frames": 20},
+        "analysis": {"classify": {"forced_photometry": False}},
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three crystals and a hole."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    means = np.full((4, SIZE, SIZE), 0.05)
+    for grain, angle in enumerate((0.0, 0.35, 0.7)):
+        for k in range(6):
+            for radius in (10, 19):
+                row, col = radius * np.cos(angle + k * np.pi / 3), radius * np.sin(angle + k * np.pi / 3)
+                means[grain][np.hypot(y - 24 - row, x - 24 - col) <= 3] = 10
+    means[:, np.hypot(y - 24, x - 24) <= 3] = 60
+    row, col = np.indices(SCAN)
+    grain = np.where(row < 3, 3, np.where(col < 8, 0, np.where(row < 9, 1, 2)))
+    path = tmp_path_factory.mktemp("scan") / "scan.npy"
+    np.save(path, np.random.default_rng(3).poisson(means[grain]).astype(np.float32))
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(scan: Path) -> Path:
+    path = scan.with_name("results.h5")
+    with open_recording(scan) as recording:
+        process_recording(recording, CONFIG, path, lambda *_: None)
+    return path
+
+
+def live(scan: Path, out: Path, batch: int, every: int) -> np.ndarray:
+    """Labels of the same stream through the analyst's object, published after every so many batches."""
+    probe = ProbeShape(radius=3.0, edge_width=0.5, center=(24.0, 24.0))
+    opened = AcquisitionOpened(
+        acquisition=Acquisition(acquisition_id="a", scan_shape=SCAN, frame_shape=(SIZE, SIZE), dtype="float32"),
+        serial=1, geometry=ScanGeometry(scan_shape=SCAN), n_frames_expected=300, opened_at=0.0,
+    )  # fmt: skip
+    frames = np.load(scan).reshape(-1, SIZE, SIZE)
+    with open_recording(scan) as recording:
+        run = ScanRun(opened, probe, CONFIG, RecordingLookup(recording), Notices(), results_path=out)
+        analyzer = FrameAnalyzer(probe, (SIZE, SIZE), CONFIG.detection, CONFIG.virtual, profile=CONFIG.profile)
+        for number, first in enumerate(range(0, len(frames), batch)):
+            part = frames[first : first + batch]
+            run.add_batch(analyzer.analyze(part, np.arange(first, first + len(part))))
+            if number % every == every - 1:
+                run.publish(number, 0.0)
+        run.finish(99, "complete", "", {})
+        run.close()
+        assert run.snapshot is not None
+        return run.snapshot.labels
+
+
+def same_classes(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether the maps are equal up to the numbers of the classes."""
+    pairs = set(zip(one.ravel().tolist(), other.ravel().tolist(), strict=True))
+    return len(pairs) == len(np.unique(one)) == len(np.unique(other))
+
+
+def test_a_live_run_in_the_same_steps_has_the_very_same_labels(scan: Path, results: Path, tmp_path: Path) -> None:
+    final = read_results(results).final
+    assert final is not None and final.snapshot.class_ids.size == 4
+    np.testing.assert_array_equal(live(scan, tmp_path / "r.h5", 20, 1), final.snapshot.labels)
+
+
+@pytest.mark.parametrize(("batch", "every"), [(7, 1), (13, 5), (300, 1)])
+def test_the_classes_do_not_depend_on_how_often_a_live_run_looked(
+    scan: Path, results: Path, tmp_path: Path, batch: int, every: int
+) -> None:
+    final = read_results(results).final
+    assert final is not None
+    assert same_classes(live(scan, tmp_path / "r.h5", batch, every), final.snapshot.labels)
+
+
+def test_the_same_parameters_give_the_same_labels_again(results: Path, tmp_path: Path) -> None:
+    before = results.read_bytes()
+    disks_only = ["--set", "analysis.classify.forced_photometry=false"]
+    assert main(["reclassify", str(results), "-o", str(tmp_path / "new.h5"), *disks_only]) == 0
+    assert results.read_bytes() == before
+    old, new = read_results(results), read_results(tmp_path / "new.h5")
+    assert old.final is not None and new.final is not None
+    np.testing.assert_array_equal(new.final.snapshot.labels, old.final.snapshot.labels)
+    np.testing.assert_array_equal(new.vectors.peaks.qx, old.vectors.peaks.qx)
+    np.testing.assert_allclose(new.final.snapshot.sum_pattern, old.final.snapshot.sum_pattern, rtol=1e-6)
+    assert new.parameters["probe"] == old.parameters["probe"]
+    assert new.final.snapshot.events[-1].kind == "classified_again"
+    assert "classified again from results.h5" in new.reason
+
+
+def test_other_parameters_give_other_classes(results: Path, tmp_path: Path) -> None:
+    assert main(["reclassify", str(results), "-o", str(tmp_path / "n.h5"),
+                 "--set", "analysis.classify.max_classes=1"]) == 0  # fmt: skip
+    new = read_results(tmp_path / "n.h5")
+    assert new.final is not None
+    assert new.final.snapshot.class_families.count("crystal") == 1
+    assert new.parameters["analysis"]["classify"]["max_classes"] == 1
+
+
+def test_what_exists_is_never_replaced(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = results.read_bytes()
+    assert main(["reclassify", str(results), "-o", str(results)]) == 1
+    (tmp_path / "there.h5").write_bytes(b"precious")
+    assert main(["reclassify", str(results), "-o", str(tmp_path / "there.h5")]) == 1
+    assert main(["reclassify", str(tmp_path / "none.h5"), "-o", str(tmp_path / "x.h5")]) == 1
+    assert "does not exist" in capsys.readouterr().err
+    assert results.read_bytes() == before
+    assert (tmp_path / "there.h5").read_bytes() == b"precious"
+    assert not (tmp_path / "x.h5").exists()
