@@ -22,7 +22,7 @@ check: $(STAMP)  ## formatting, lint, types, import contracts, configuration
 	for file in config/*.toml; do $(BIN)/livebragg check-config $$file || exit 1; done
 
 bench: $(STAMP)  ## every benchmark, as ratios against a yardstick in the same run
-	for name in detection photometry radial classification classification_families simulator ingest pipeline; do \
+	for name in detection photometry radial classification classification_families calibration simulator ingest pipeline; do \
 		echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 soak: $(STAMP)  ## a long run with worker deaths; memory must stay flat; mutated messages of every detector

@@ -79,6 +79,8 @@ def _write_vector_map(root: h5py.Group, snapshot: AnalysisSnapshot) -> None:
 
 def _calibration(metadata: ScanMetadata, results: FinalResults) -> dict[str, object]:
     q_size, q_unit = _pixel_size(metadata)
+    if results.calibration is not None and results.calibration.q_pixel_size_inv_angstrom is not None:
+        q_size, q_unit = results.calibration.q_pixel_size_inv_angstrom, "A^-1"
     r_size, r_unit = _scan_step(metadata)
     items: dict[str, object] = {
         "Q_pixel_size": q_size,
