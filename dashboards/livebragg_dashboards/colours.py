@@ -4,7 +4,7 @@ A class keeps its colour for as long as it exists: it follows from its id and fa
 have 24 colours, chosen one after the other as far as possible from all before (OKLab distance, the smallest of
 normal vision, deuteranopia and protanopia as simulated by Machado, Oliveira and Fernandes 2009), beginning with
 those of Okabe and Ito; so few classes are very distinct, and many still are. Amorphous phases are muted greys of
-different hues, polycrystals sands, and vacuum is nearly black, so that the crystals stand out.
+different hues, polycrystals sands, and vacuum is a dark blue, so that the crystals stand out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CRYSTAL = (
     "#7840c8", "#78d870", "#f880d0", "#6860f8", "#f86848", "#f83868", "#507898", "#d82848",
 )  # fmt: skip
 AMORPHOUS = ("#7d858f", "#c3c9d0", "#8fa58c", "#b39aa3", "#5f7891", "#a9a0c4", "#5d646d")
-VACUUM = ("#30363e",)
+VACUUM = ("#1d3a60",)
 POLYCRYSTAL = ("#cbb894", "#a59373", "#e2d6bd", "#877655")
 SLOTS = (*CRYSTAL, *AMORPHOUS, *POLYCRYSTAL, *VACUUM)
 

@@ -20,7 +20,6 @@ from livebragg.wire.messages import (
     VirtualImageSet,
 )
 from livebragg_dashboards.control import FrameAnswer
-from livebragg_dashboards.mosaic import Mosaic, arrange
 from livebragg_dashboards.orientation import Axes, q_axes
 from livebragg_dashboards.pictures import (
     Picture,
@@ -30,8 +29,8 @@ from livebragg_dashboards.pictures import (
     seen_positions,
     vector_picture,
     virtual_picture,
-    with_profiles,
 )
+from livebragg_dashboards.plate import NO_CURVES, NO_TILES, Curves, Tiles, curves, on_plate, tiles
 from livebragg_dashboards.state import Snapshot
 from livebragg_dashboards.viewer import Viewer
 
@@ -46,7 +45,10 @@ class Scene:
 
     pictures: dict[str, Picture]
     """By panel; panels without data are left out."""
-    mosaic: Mosaic
+    tiles: Tiles
+    """Class patterns."""
+    curves: Curves
+    """Radial profiles of classes."""
     disks: Points
     """``x``, ``y`` in the frame's axes and ``radius`` in their unit."""
     peaks: Points
@@ -87,7 +89,6 @@ class Composer:
         snapshot: Snapshot,
         viewer: Viewer,
         answer: FrameAnswer | None,
-        mosaic_size: tuple[int, int] = (430, 330),
     ) -> Scene:
         """Scene of now.
 
@@ -97,8 +98,6 @@ class Composer:
         viewer : Viewer
         answer : FrameAnswer or None
             Answer to the viewer's selection.
-        mosaic_size : tuple of int
-            Width and height of the panel of class patterns, in pixels.
         """
         pictures = {
             "classes": self._classes(snapshot),
@@ -112,7 +111,8 @@ class Composer:
         images = snapshot.get(VirtualImageSet)
         return Scene(
             pictures=present,
-            mosaic=self._mosaic(snapshot, mosaic_size),
+            tiles=self._tiles(snapshot),
+            curves=self._curves(snapshot),
             disks=_disks(shown, present, snapshot.status),
             peaks=_peaks(snapshot.get(VectorMap), present),
             marks=_marks(snapshot, viewer, present),
@@ -166,23 +166,23 @@ class Composer:
         )
         return made[1]
 
-    def _mosaic(self, snapshot: Snapshot, size: tuple[int, int]) -> Mosaic:
+    def _tiles(self, snapshot: Snapshot) -> Tiles:
         patterns, maps = snapshot.get(ClassPatterns), snapshot.get(ClassMaps)
         if patterns is None or maps is None:
-            return Mosaic.empty()
+            return NO_TILES
         # Means change slowly, and many tiles are much work for the browser: once a second is enough.
-        second = int(snapshot.slots[ClassPatterns].received_at)
-        key = (snapshot.epoch, second, size, patterns.class_ids)
-        made: Mosaic = self._keep(
-            "mosaic",
-            key,
-            lambda: arrange(
-                maps,
-                with_profiles(pattern_pictures(patterns), maps, snapshot.get(ClassProfiles)),
-                patterns.patterns.shape[1:],
-                size,
-            ),
-        )
+        key = (snapshot.epoch, int(snapshot.slots[ClassPatterns].received_at), patterns.class_ids, on_plate(maps))
+        made: Tiles = self._keep("tiles", key, lambda: tiles(maps, pattern_pictures(patterns)))
+        return made
+
+    def _curves(self, snapshot: Snapshot) -> Curves:
+        profiles, maps, status = snapshot.get(ClassProfiles), snapshot.get(ClassMaps), snapshot.status
+        if profiles is None or maps is None:
+            return NO_CURVES
+        size, radius = q_pixel_size(status), status.probe.radius if status and status.probe else 0.0
+        second = int(snapshot.slots[ClassProfiles].received_at)
+        key = (snapshot.epoch, second, size, radius, on_plate(maps), maps.class_families)
+        made: Curves = self._keep("curves", key, lambda: curves(maps, profiles, size, radius))
         return made
 
 

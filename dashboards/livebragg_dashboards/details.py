@@ -15,45 +15,28 @@ from livebragg.wire.messages import (
     VirtualImageSet,
 )
 from livebragg_dashboards.catalogue import kind_of
-from livebragg_dashboards.colours import SLOTS, slot_of
 from livebragg_dashboards.compose import Scene, q_pixel_size, scan_step_nm
 from livebragg_dashboards.control import FrameAnswer
-from livebragg_dashboards.mosaic import by_area
+from livebragg_dashboards.plate import MAX_CLASSES, families
 from livebragg_dashboards.state import Snapshot
 from livebragg_dashboards.viewer import Hover, Viewer
 from livebragg_dashboards.words import clean, count, digits_for, number, percent
 
-MAX_LEGEND = 24
-
-FAMILIES = {
-    "crystal": "crystal",
-    "amorphous": "amorphous",
-    "polycrystal": "polycrystal",
-    "vacuum": "vacuum",
-    "no_bragg": "no Bragg peaks",
-}
-
 
 def legend(snapshot: Snapshot) -> dict[str, Any]:
-    """Classes with colour, name, family and part of the scanned area, the largest first."""
+    """Families with their classes: colour, name and part of the scanned area."""
     maps = snapshot.get(ClassMaps)
     if maps is None or snapshot.status is None:
-        return {"classes": [], "more": "", "total": ""}
-    order = by_area(maps)
-    total = max(1, snapshot.status.positions_seen, sum(maps.class_counts))
-    rows = [
-        {
-            "id": maps.class_ids[i],
-            "colour": SLOTS[slot_of(maps.class_ids[i], maps.class_families[i])],
-            "name": clean(maps.class_names[i], 40) or f"Class {maps.class_ids[i]}",
-            "family": FAMILIES.get(maps.class_families[i], clean(maps.class_families[i], 20)),
-            "fraction": min(1.0, max(0.0, maps.class_counts[i] / total)),
-            "area": percent(maps.class_counts[i] / total),
-        }
-        for i in order[:MAX_LEGEND]
-    ]
-    more = f"and {len(order) - MAX_LEGEND} smaller ones" if len(order) > MAX_LEGEND else ""
-    return {"classes": rows, "more": more, "total": f"{len(order)} class{'es' if len(order) != 1 else ''}"}
+        return {"families": [], "more": "", "total": ""}
+    present, classified = sum(n > 0 for n in maps.class_counts), sum(max(0, n) for n in maps.class_counts)
+    positions = max(snapshot.status.positions_seen, classified)
+    without = percent((positions - classified) / positions) if positions > classified else ""
+    total = [f"{present} class{'es' if present != 1 else ''}", *([f"{without} not classified"] if without else [])]
+    return {
+        "families": families(maps, positions),
+        "more": f"and {present - MAX_CLASSES} smaller ones" if present > MAX_CLASSES else "",
+        "total": " · ".join(total),
+    }
 
 
 def headers(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswer | None) -> dict[str, Any]:
@@ -75,7 +58,7 @@ def headers(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswe
         "scales": viewer.scales,
         "q_unit": "1/Å" if size else "px",
         "step_nm": scan_step_nm(snapshot.status),
-        "peaks": f"{scene.peaks['x'].size} tracked peaks",
+        "peaks": f"{scene.peaks['x'].size} peaks",
         "frame": _frame_header(snapshot, scene, viewer, answer),
     }
 

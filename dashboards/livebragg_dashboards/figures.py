@@ -67,6 +67,15 @@ def trend_figure(name: str, theme: Theme) -> Any:
     return plot
 
 
+def profile_figure(name: str, theme: Theme) -> Any:
+    """An empty plot of radial profiles, whose heights are relative."""
+    plot = figure(name=name, tools=[], x_range=DataRange1d(range_padding=0), y_range=Range1d(start=0, end=1.15))
+    _bare(plot, theme)
+    _quiet_axis(plot.xaxis[0], theme)
+    plot.yaxis[0].visible = False
+    return plot
+
+
 def _bare(plot: Any, theme: Theme) -> None:
     plot.toolbar_location = None
     plot.sizing_mode = "stretch_both"

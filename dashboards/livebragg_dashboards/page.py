@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import numpy as np
-from bokeh.core.properties import value
-from bokeh.core.property.descriptors import UnsetValueError
 from bokeh.document import Document
 from bokeh.events import MouseLeave, MouseMove, Tap
 from bokeh.models import ColumnDataSource, CrosshairTool, CustomJS
@@ -16,10 +14,10 @@ from bokeh.models.annotations import Span
 from livebragg_dashboards.catalogue import kind_of
 from livebragg_dashboards.colours import class_palette, picture_palette
 from livebragg_dashboards.compose import PICTURES, Points, Scene
-from livebragg_dashboards.figures import FONT, add_picture, picture_figure, trend_figure
+from livebragg_dashboards.figures import add_picture, picture_figure, profile_figure, trend_figure
 from livebragg_dashboards.link import Link
-from livebragg_dashboards.mosaic import Mosaic
 from livebragg_dashboards.pictures import Picture
+from livebragg_dashboards.plate import NO_CURVES, NO_TILES, Curves, Tiles
 from livebragg_dashboards.theme import Theme
 from livebragg_dashboards.trends import KEYS
 
@@ -46,7 +44,8 @@ class Page:
         self.disks = ColumnDataSource(name="disks", data={"x": [], "y": [], "radius": []})
         self.peaks = ColumnDataSource(name="peaks", data={"x": [], "y": []})
         self.marks = ColumnDataSource(name="marks", data={"x": [], "y": [], "size": [], "colour": []})
-        self.tiles = ColumnDataSource(name="tiles", data=_tile_columns(Mosaic.empty()))
+        self.tiles = ColumnDataSource(name="tiles", data=_tile_columns(NO_TILES))
+        self.curves = ColumnDataSource(name="curves", data=_curve_columns(NO_CURVES))
         self.trends = ColumnDataSource(name="trends", data={key: [] for key in ("age", *KEYS)})
         self._drawn: dict[str, Any] = {}
         self._image_palette = "gray"
@@ -55,15 +54,6 @@ class Page:
         with doc.models.freeze():  # Bokeh collects all models anew for every root that is added one by one
             for plot in self.plots.values():
                 doc.add_root(plot)
-
-    @property
-    def mosaic_size(self) -> tuple[int, int]:
-        """Width and height in pixels of the panel of class patterns, as the browser has laid it out."""
-        plot = self.plots["mosaic"]
-        try:
-            return max(100, int(plot.inner_width)), max(100, int(plot.inner_height))
-        except UnsetValueError:  # the browser has not laid it out yet
-            return 430, 330
 
     # ----------------------------------------------------------------------------------------- building
     def _real_space(self) -> dict[str, Any]:
@@ -92,27 +82,18 @@ class Page:
     def _diffraction(self) -> dict[str, Any]:
         theme = self._theme
         vectors, frame = picture_figure("vectors", theme, axes=True), picture_figure("frame", theme, axes=True)
-        mosaic = picture_figure("mosaic", theme)
         add_picture(vectors, self.pictures, "vectors", picture_palette(VECTOR_PALETTE, theme.hole))
         vectors.scatter(
-            "x", "y", source=self.peaks, size=10, fill_color=None, line_color=theme.peaks, line_width=1.3,
+            "x", "y", source=self.peaks, size=8, fill_color=None, line_color=theme.peaks, line_width=1.2,
             line_alpha=0.9,
         )  # fmt: skip
         add_picture(frame, self.pictures, "frame", picture_palette(FRAME_PALETTE, theme.hole))
         frame.circle(
             "x", "y", radius="radius", source=self.disks, fill_color=None, line_color=theme.peaks, line_width=1.4
         )
-        add_picture(mosaic, self.tiles, "tile", picture_palette(PATTERN_PALETTE, theme.hole))
-        mosaic.block(
-            "tile_x", "tile_y", width="tile_w", height="tile_h", source=self.tiles, fill_color=None,
-            line_color="colour", line_width=3,
-        )  # fmt: skip
-        mosaic.text(
-            "tile_x", "tile_y", text="label", source=self.tiles, x_offset=2, y_offset=2, text_color="white",
-            text_baseline="top", text_font=value(FONT), text_font_size="11px", background_fill_color="black",
-            background_fill_alpha=0.6, padding=3,
-        )  # fmt: skip
-        return {"vectors": vectors, "frame": frame, "mosaic": mosaic}
+        profiles = profile_figure("profiles", theme)
+        profiles.multi_line("x", "y", source=self.curves, line_color="colour", line_width=2)
+        return {"vectors": vectors, "frame": frame, "profiles": profiles}
 
     def _curves(self) -> dict[str, Any]:
         theme = self._theme
@@ -141,8 +122,12 @@ class Page:
             plot.js_on_event(MouseLeave, CustomJS(args=args, code="livebragg.leave()"))
             if name in ("classes", "virtual"):
                 plot.js_on_event(Tap, CustomJS(args=args, code=f"livebragg.act('select', {where})"))
-        self.link.js_on_change("news", CustomJS(args={"link": self.link}, code="livebragg.update(link)"))
-        ready = CustomJS(args={"link": self.link, "plots": self.plots}, code="livebragg.start(link, plots)")
+        # The tiles are named here because only what hangs on a root follows its changes.
+        news = {"link": self.link, "tiles": self.tiles}
+        self.link.js_on_change("news", CustomJS(args=news, code="livebragg.update(link)"))
+        args = {"link": self.link, "plots": self.plots, "tiles": self.tiles,
+                "palette": list(picture_palette(PATTERN_PALETTE, self._theme.hole))}  # fmt: skip
+        ready = CustomJS(args=args, code="livebragg.start(link, plots, tiles, palette)")
         doc.js_on_event("document_ready", ready)
 
     # ------------------------------------------------------------------------------------------ drawing
@@ -150,13 +135,15 @@ class Page:
         """Send what has changed; the texts go last, and with them the number to acknowledge."""
         self._choose_palette(kind_of(scene.image_name).palette)
         self._draw_pictures(scene.pictures)
-        if self._changed("mosaic", scene.mosaic):
-            self.tiles.data = _tile_columns(scene.mosaic)
+        if self._changed("tiles", scene.tiles):
+            self.tiles.data = _tile_columns(scene.tiles)
+        if self._changed("curves", scene.curves):
+            self.curves.data = _curve_columns(scene.curves)
         self._draw_points("disks", self.disks, scene.disks)
         self._draw_points("peaks", self.peaks, scene.peaks)
         self._draw_points("marks", self.marks, _mark_columns(scene.marks, self._theme))
+        texts["profiles"] = len(scene.curves.x)
         texts["extents"] = {name: picture.axes.extent for name, picture in scene.pictures.items()}
-        texts["extents"]["mosaic"] = scene.mosaic.extent
         self.link.news = json.dumps(texts, allow_nan=False)
 
     def draw_trends(self, columns: Points) -> None:
@@ -202,12 +189,12 @@ def _picture_columns(pictures: dict[str, Picture]) -> dict[str, list[Any]]:
     return columns
 
 
-def _tile_columns(mosaic: Mosaic) -> dict[str, list[Any]]:
-    n = len(mosaic.pixels)
-    return {
-        "tile": list(mosaic.pixels), "tile_x": mosaic.x, "tile_y": mosaic.y, "tile_w": [1.0] * n,
-        "tile_h": [mosaic.height] * n, "colour": mosaic.colours, "label": mosaic.labels,
-    }  # fmt: skip
+def _tile_columns(tiles: Tiles) -> dict[str, list[Any]]:
+    return {"id": tiles.ids, "tile": list(tiles.pixels)}
+
+
+def _curve_columns(curves: Curves) -> dict[str, list[Any]]:
+    return {"x": curves.x, "y": curves.y, "colour": curves.colours}
 
 
 def _mark_columns(marks: Points, theme: Theme) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.wire.messages import ClassMaps, ClassPatterns, ClassProfiles, VectorMap, VirtualImageSet
+from livebragg.wire.messages import ClassMaps, ClassPatterns, VectorMap, VirtualImageSet
 from livebragg_dashboards.colours import FIRST_CLASS, LEVELS, NOT_CLASSIFIED, NOT_SEEN, slot_of
 from livebragg_dashboards.orientation import Axes, Extent
 from livebragg_dashboards.scaling import (
@@ -23,9 +23,6 @@ from livebragg_dashboards.scaling import (
 MAX_CLASS_SIDE = 1024
 MAX_SIDE = 512
 MAX_PATTERN_SIDE = 128
-
-_CURVE_HEIGHT = 0.3
-"""Part of a tile's height that a radial profile takes."""
 
 SCALES = ("log", "sqrt", "linear")
 
@@ -108,35 +105,3 @@ def pattern_pictures(message: ClassPatterns) -> dict[int, NDArray[np.uint8]]:
         limits = robust_range(reduced, 2.0, 99.3)
         pictures[class_id] = to_bytes(reduced, limits)
     return pictures
-
-
-def with_profiles(
-    pictures: dict[int, NDArray[np.uint8]], maps: ClassMaps, message: ClassProfiles | None
-) -> dict[int, NDArray[np.uint8]]:
-    """Patterns of classes without Bragg peaks with their radial profile along the bottom.
-
-    Counts times radius, from the beam to the edge, each to its own height: the halos that tell phases apart.
-    """
-    if message is None or message.radii.size < 2:
-        return pictures
-    families = dict(zip(maps.class_ids, maps.class_families, strict=True))
-    drawn = dict(pictures)
-    for class_id, (mean, _) in zip(message.class_ids, message.profiles, strict=True):
-        if class_id in drawn and families.get(class_id) in ("amorphous", "polycrystal"):
-            drawn[class_id] = _with_curve(drawn[class_id], mean * message.radii)
-    return drawn
-
-
-def _with_curve(pixels: NDArray[np.uint8], values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    known = np.flatnonzero(np.isfinite(values))
-    if known.size < 2 or not values[known].max() > 0:
-        return pixels
-    rows, cols = pixels.shape
-    curve = np.interp(np.linspace(0, values.size - 1, cols), known, values[known] / values[known].max())
-    height = np.clip(np.rint(curve * _CURVE_HEIGHT * rows), 0, rows - 1).astype(np.int64)
-    top = rows - 1 - height
-    previous = np.concatenate([top[:1], top[:-1]])
-    row = np.arange(rows)[:, None]
-    line = (row >= np.minimum(top, previous)) & (row <= np.maximum(top, previous))
-    shaded = np.where(row > top, pixels // 2, pixels)
-    return np.where(line, np.uint8(255), shaded).astype(np.uint8)

@@ -91,7 +91,7 @@ class Session:
         return details.frame_reply_matches(self._hub.answer(self._owner), index)
 
     def _send(self, snapshot: Snapshot, answer: FrameAnswer | None, now: float, news: tuple[Any, ...]) -> None:
-        scene = self._composer.scene(snapshot, self._viewer, answer, self._page.mosaic_size)
+        scene = self._composer.scene(snapshot, self._viewer, answer)
         self._axes = scene.axes
         texts: dict[str, Any] = {
             "strip": strip(snapshot, now, self._hub.feed, self._hub.problem),

@@ -15,6 +15,7 @@ SLOW_AGE_S = 2.0
 """Age of data from which it is shown as a warning while frames come in."""
 
 PHASES = {
+    "starting": "Starting",
     "waiting": "Waiting",
     "measuring": "Measuring the probe",
     "running": "Live",
@@ -65,7 +66,7 @@ def strip(snapshot: Snapshot, now: float, feed: str, problem: str = "") -> dict[
         "progress": _progress(status) if status else {"fraction": 0.0, "rows": "", "left": ""},
         "numbers": _numbers(snapshot, now),
         "banner": _banner(state, snapshot, now, feed),
-        "start": _start(state, feed),
+        "start": _start(state, feed, starting=status is not None and not status.workers),
         "notices": [clean(n, 160) for n in status.notices[-MAX_NOTICES:]][::-1] if status else [],
         "results": clean(status.results_path, 300) if status else "",
     }
@@ -164,12 +165,17 @@ def _banner(state: str, snapshot: Snapshot, now: float, feed: str) -> dict[str, 
     }
 
 
-def _start(state: str, feed: str) -> dict[str, str] | None:
+def _start(state: str, feed: str, *, starting: bool) -> dict[str, str] | None:
     """What fills the page before the first acquisition."""
     if state == "never":
         return {
             "title": f"Waiting for a pipeline at {feed}",
             "text": "Start one with:  livebragg attach tcp://DETECTOR:PORT",
+        }
+    if state == "waiting" and starting:
+        return {
+            "title": "The pipeline is starting",
+            "text": "No worker is ready yet. The first start after an installation takes about a minute.",
         }
     if state == "waiting":
         return {

@@ -24,6 +24,7 @@ from livebragg.wire.codec import decode, encode, topic_of
 from livebragg.wire.messages import (
     ClassMaps,
     ClassPatterns,
+    ClassProfiles,
     FrameReply,
     FrameRequest,
     LatestFrame,
@@ -34,6 +35,10 @@ from livebragg.wire.messages import (
 )
 
 ANY_PORT = "tcp://127.0.0.1:*"
+
+
+EMPTY = 99
+"""Id of a class that has lost all its positions."""
 
 
 class FakePipeline:
@@ -79,6 +84,7 @@ class FakePipeline:
         self._extra: list[list[bytes]] = []
         self._images = self.scene.images()
         self._patterns = np.stack([self.scene.mean_frame(i) for i in range(len(self.scene.classes))])
+        self._radii, self._profiles = self.scene.profiles(self._patterns)
         self._ctx: Any = sockets.Context()
         self._feed = sockets.open_socket(self._ctx, sockets.XPUB, bind=feed, send_high_water=12)
         self._control = sockets.open_socket(self._ctx, sockets.ROUTER, bind=control)
@@ -181,20 +187,20 @@ class FakePipeline:
         scene, seen = self.scene, int(self.seen)
         hidden = np.arange(scene.labels.size).reshape(scene.scan_shape) >= seen
         labels = np.where(hidden, -1, scene.labels).astype(np.int16)
-        ids, counts = np.unique(labels[labels >= 0], return_counts=True)
+        counts = np.bincount(labels[labels >= 0], minlength=len(scene.classes))
+        ids = np.flatnonzero(counts)
         images = {k: np.where(hidden, np.nan, v).astype(np.float32) for k, v in self._images.items()}
         peaks = np.concatenate([k.disks[1:] for k in scene.classes if k.family == "crystal"])
         peaks = peaks[peaks[:, 2] > 18][: 20 + seen // 40]
-        all_counts = np.zeros(len(scene.classes), np.int64)
-        all_counts[ids] = counts
-        vectors = scene.vector_map(all_counts)
+        vectors = scene.vector_map(counts)
         stamp, newest = self._stamp(), seen - 1
         qx, qy, intensity = scene.disks(newest)
         return [
             ClassMaps(
                 **stamp, labels=labels, confidence=np.where(hidden, 0, scene.confidence).astype(np.float32),
-                class_ids=[int(i) for i in ids], class_names=[self.class_names[i] for i in ids],
-                class_families=[scene.classes[i].family for i in ids], class_counts=[int(n) for n in counts],
+                class_ids=[*range(len(counts)), EMPTY], class_names=[*self.class_names, "Emptied"],
+                class_families=[*(kind.family for kind in scene.classes), "crystal"],
+                class_counts=[*(int(n) for n in counts), 0],
                 second=np.full(labels.shape, -1, np.int16), parts=np.zeros((2, *labels.shape), np.uint8),
             ),
             VirtualImageSet(**stamp, names=list(images), images=np.stack(list(images.values()))),
@@ -206,7 +212,10 @@ class FakePipeline:
             ),
             ClassPatterns(
                 **stamp, class_ids=[int(i) for i in ids], patterns=self._patterns[ids],
-                n_frames=[int(n) for n in counts],
+                n_frames=[int(counts[i]) for i in ids],
+            ),
+            ClassProfiles(
+                **stamp, class_ids=[int(i) for i in ids], radii=self._radii, profiles=self._profiles[ids]
             ),
             LatestFrame(
                 **stamp, scan_index=newest, frame=scene.frame(newest), qx=qx, qy=qy, intensity=intensity

@@ -59,7 +59,7 @@ class Scene:
                        _lattice(15 + 2.3 * i, 18 + 1.4 * ((3 * i) % 5), 23 * i + 8, reach), 1.2)
             for i in range(n_grains)
         ] + [
-            SceneClass(f"No Bragg peaks {n_grains}", "amorphous", beam, 3.0),
+            SceneClass(f"Amorphous {n_grains}", "amorphous", beam, 3.0),
             SceneClass(f"Polycrystal {n_grains + 1}", "polycrystal", np.concatenate([beam, ring]), 1.6),
         ]  # fmt: skip
         self.labels, self.confidence = self._grains(rng, n_grains)
@@ -96,6 +96,18 @@ class Scene:
             distance = np.hypot(r - self.center[0] - qx, c - self.center[1] - qy)
             image += strength / (1 + np.exp(np.clip((distance - DISK_RADIUS) / 0.5, -30, 30)))
         return image.astype(np.float32)
+
+    def profiles(self, patterns: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Middles of the bins, and mean and variance of each pattern over each ring of one pixel."""
+        r, c = np.mgrid[: self.frame_shape[0], : self.frame_shape[1]]
+        ring = np.hypot(r - self.center[0], c - self.center[1]).astype(int)
+        pixels = np.bincount(ring.ravel())
+        mean, square = (
+            np.stack([np.bincount(ring.ravel(), (p.astype(float) ** k).ravel()) / pixels for p in patterns])
+            for k in (1, 2)
+        )
+        radii = np.arange(len(pixels), dtype=np.float32) + 0.5
+        return radii, np.stack([mean, square - mean**2], axis=1).astype(np.float32)
 
     def frame(self, scan_index: int) -> NDArray[np.float32]:
         """Counts of one position; the same each time."""

@@ -93,5 +93,5 @@ def class_patterns(**changes: Any) -> ClassPatterns:
 def class_profiles(**changes: Any) -> ClassProfiles:
     """A profile of four bins for each of the three classes."""
     profiles = np.arange(3 * 2 * 4, dtype=np.float32).reshape(3, 2, 4)
-    values: dict[str, Any] = {"class_ids": [0, 1, 2], "radii": np.arange(4, dtype=np.float32) + 0.5}
+    values: dict[str, Any] = {"class_ids": [0, 1, 2], "radii": 2 * np.arange(4, dtype=np.float32) + 1}
     return ClassProfiles(**(stamp() | values | {"profiles": profiles} | changes))

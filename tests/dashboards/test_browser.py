@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import ARGUMENTS, CHROMIUM, Viewer, dashboard, require_chromium
-from fake_pipeline import FakePipeline
+from fake_pipeline import EMPTY, FakePipeline
 from fake_scene import Scene
 
 import livebragg_dashboards
-from livebragg_dashboards.colours import FIRST_CLASS, LEVELS, slot_of
+from livebragg_dashboards.colours import FIRST_CLASS, LEVELS, SLOTS, rgb, slot_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -76,6 +76,57 @@ def test_the_class_map_on_the_page_is_that_of_the_feed(
     np.testing.assert_array_equal(drawn[scanned], expected_slots(steady.scene)[scanned])
     assert (pixels[-2:] == 0).all()
     assert viewer.complaints == []
+
+
+def lit(viewer: Viewer, selector: str) -> int:
+    """Pixels of a canvas that are not nearly black."""
+    return int(viewer.evaluate(
+        f"""() => {{
+            const canvas = document.querySelector({selector!r});
+            const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            let n = 0;
+            for (let i = 0; i < data.length; i += 4) n += data[i] + data[i + 1] + data[i + 2] > 150;
+            return n;
+        }}"""
+    ))  # fmt: skip
+
+
+def test_the_plate_shows_each_family_with_the_pattern_of_each_class_that_has_positions(
+    viewer: Viewer, steady_url: str, steady: FakePipeline
+) -> None:
+    viewer.open(steady_url)
+    viewer.wait("[...document.querySelectorAll('.card canvas')].every((c) => c.width === 64 && c.height === 48)")
+    present = {str(i) for i in np.unique(steady.scene.labels.reshape(-1)[:240]) if i >= 0}
+    assert str(EMPTY) not in present
+    cards = viewer.evaluate("[...document.querySelectorAll('.card')].map((c) => c.dataset.id)")
+    assert set(cards) == present and len(cards) == len(present)
+    titles = viewer.evaluate("[...document.querySelectorAll('#families .family')].map((h) => h.textContent)")
+    assert titles == ["Crystals", "Polycrystals", "Amorphous"]
+    for card in present:
+        canvas = f'.card[data-id="{card}"] canvas'
+        colour = rgb(SLOTS[slot_of(int(card), steady.scene.classes[int(card)].family)])
+        border = viewer.evaluate(f"getComputedStyle(document.querySelector({canvas!r})).borderColor")
+        assert border == f"rgb{tuple(round(255 * v) for v in colour)}"
+        assert lit(viewer, canvas) > 20
+    assert viewer.evaluate("livebragg.plots().profiles.renderers[0].data_source.data.x.length") == 2
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+def test_all_cards_are_in_view_without_scrolling_and_names_are_whole(
+    viewer: Viewer, steady_url: str, width: int, height: int
+) -> None:
+    viewer.page.set_viewport_size({"width": width, "height": height})
+    viewer.open(steady_url)
+    viewer.wait("document.querySelectorAll('.card').length > 4")
+    plate, names = "document.querySelector('#families')", "[...document.querySelectorAll('.card .class')]"
+    viewer.wait(f"{plate}.scrollHeight <= {plate}.clientHeight")
+    assert viewer.evaluate(f"Math.max(...{names}.map((n) => n.scrollWidth - n.clientWidth))") <= 0
+    assert viewer.evaluate("[document.documentElement.scrollHeight, document.documentElement.scrollWidth]") == [
+        height,
+        width,
+    ]
+    side = viewer.evaluate("document.querySelector('.card canvas').clientWidth")
+    assert side >= 60
 
 
 def test_row_0_is_drawn_at_the_top_and_pixels_are_square(viewer: Viewer, steady_url: str) -> None:
@@ -182,7 +233,7 @@ def test_hostile_names_and_notices_stay_text(viewer: Viewer, url: str, pipeline:
     pipeline.class_names = [attack] * len(pipeline.class_names)
     pipeline.notices = pipeline.reasons = [attack]
     viewer.open(url)
-    for selector in ("#name", "#legend .class", "#notices li", "#reasons"):
+    for selector in ("#name", ".card .class", "#notices li", "#reasons"):
         viewer.wait(f"document.querySelector({selector!r})?.textContent.includes('<img')")
     assert viewer.evaluate("[window.pwned, document.images.length]") == [None, 0]
 
@@ -229,11 +280,13 @@ def test_a_page_that_is_opened_before_the_pipeline_waits_and_then_fills(
         viewer.open(address)
         assert viewer.page.is_visible("#start")
         assert pipeline.feed in viewer.text("#start strong")
-        with FakePipeline(scene, feed=pipeline.feed, control=pipeline.control, serial=0) as fake:
+        with FakePipeline(scene, feed=pipeline.feed, control=pipeline.control, serial=0, rate_hz=40.0) as fake:
             viewer.wait_text("#start strong", "Waiting for a stream")
             fake.new_acquisition("first")
             viewer.wait("document.querySelector('#page').dataset.state === 'live'")
             viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
+            viewer.wait("document.querySelector('.card canvas')?.width === 64")
+            assert lit(viewer, ".card canvas") > 100
 
 
 def test_a_dashboard_that_is_started_again_is_found_by_the_open_page(

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from makers import acquisition, class_maps, class_patterns, latest_frame, status, vector_map, virtual_images
+from makers import (
+    acquisition,
+    class_maps,
+    class_patterns,
+    class_profiles,
+    latest_frame,
+    status,
+    vector_map,
+    virtual_images,
+)
 
 from livebragg.wire.messages import FrameReply
 from livebragg_dashboards.compose import Composer, q_pixel_size, scan_step_nm
@@ -12,7 +21,7 @@ from livebragg_dashboards.control import FrameAnswer
 from livebragg_dashboards.state import FeedState, Snapshot
 from livebragg_dashboards.viewer import Viewer
 
-MESSAGES = (class_maps(), virtual_images(), vector_map(), latest_frame(), class_patterns())
+MESSAGES = (class_maps(), virtual_images(), vector_map(), latest_frame(), class_patterns(), class_profiles())
 ONE = np.ones(1, np.float32)
 
 
@@ -33,13 +42,13 @@ def reply(**changes: object) -> FrameReply:
 def test_everything_the_feed_has_is_drawn() -> None:
     scene = Composer().scene(snapshot_of(*MESSAGES, status()), Viewer(), None)
     assert set(scene.pictures) == {"classes", "virtual", "vectors", "frame"}
-    assert len(scene.mosaic.pixels) == 3
+    assert scene.tiles.ids == ["0", "1", "2"] and len(scene.curves.x) == 2
     assert scene.image_name == "bright_field"
 
 
 def test_before_the_first_map_there_is_nothing_to_draw() -> None:
     scene = Composer().scene(snapshot_of(status()), Viewer(), None)
-    assert not scene.pictures and not scene.mosaic.pixels
+    assert not scene.pictures and not scene.tiles.pixels and not scene.curves.x
     assert not len(scene.disks["x"]) and not len(scene.marks["x"])
 
 
@@ -47,7 +56,7 @@ def test_pictures_are_made_again_only_when_their_data_or_the_choice_changes() ->
     composer, viewer, snapshot = Composer(), Viewer(), snapshot_of(*MESSAGES, status())
     first, second = (composer.scene(snapshot, viewer, None) for _ in range(2))
     assert all(first.pictures[name] is second.pictures[name] for name in first.pictures)
-    assert first.mosaic is second.mosaic
+    assert first.tiles is second.tiles and first.curves is second.curves
     viewer.image, viewer.scales["vectors"] = "com_qx", "linear"
     third = composer.scene(snapshot, viewer, None)
     assert [n for n in first.pictures if third.pictures[n] is not first.pictures[n]] == ["virtual", "vectors"]

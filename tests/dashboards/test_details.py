@@ -13,6 +13,7 @@ from test_compose import reply, snapshot_of
 from livebragg_dashboards import details
 from livebragg_dashboards.compose import Composer
 from livebragg_dashboards.control import FrameAnswer
+from livebragg_dashboards.plate import MAX_CLASSES
 from livebragg_dashboards.viewer import Hover, Viewer
 
 MESSAGES = (class_maps(), virtual_images(), vector_map(), latest_frame(), class_patterns())
@@ -29,32 +30,43 @@ def headers(viewer: Viewer, answer: FrameAnswer | None = None) -> dict[str, Any]
     return details.headers(snapshot, Composer().scene(snapshot, viewer, answer), viewer, answer)
 
 
-def test_the_legend_names_classes_by_area_of_what_was_scanned() -> None:
-    legend = details.legend(snapshot_of(*MESSAGES, STATUS))
-    assert [(row["name"], row["family"], row["area"]) for row in legend["classes"]] == [
-        ("Alpha", "crystal", "43 %"), ("Glass", "amorphous", "29 %"), ("Poly", "polycrystal", "29 %"),
-    ]  # fmt: skip
-    assert legend["total"] == "3 classes"
+def test_the_legend_names_families_and_classes_with_their_part_of_what_was_scanned() -> None:
+    maps = class_maps(class_counts=[3, 2, 1])
+    legend = details.legend(snapshot_of(maps, STATUS))
+    assert [(f["title"], [(c["name"], c["area"]) for c in f["classes"]]) for f in legend["families"]] == [
+        ("Crystals", [("Alpha", "43 %")]),
+        ("Polycrystals", [("Poly", "14 %")]),
+        ("Amorphous", [("Glass", "29 %")]),
+    ]
+    assert legend["total"] == "3 classes · 14 % not classified"
+
+
+def test_a_class_without_positions_is_not_shown() -> None:
+    legend = details.legend(snapshot_of(class_maps(class_counts=[7, 0, 0]), STATUS))
+    assert [[c["name"] for c in f["classes"]] for f in legend["families"]] == [["Alpha"]]
+    assert legend["total"] == "1 class"
 
 
 def test_hostile_classes_stay_text_of_limited_length() -> None:
     maps = class_maps(
         class_ids=[-5, 10**40, 2], class_names=["<img src=x onerror=alert(1)>" * 50, "\u202e\x00", ""],
-        class_families=["<b>", "x" * 5000, "crystal"], class_counts=[-7, 10**30, 0],
+        class_families=["<b>", "x" * 5000, "crystal"], class_counts=[4, 10**30, -7],
     )  # fmt: skip
     legend = details.legend(snapshot_of(maps, STATUS))
-    assert all(len(row["name"]) <= 40 and 0 <= row["fraction"] <= 1 for row in legend["classes"][1:2])
-    assert legend["classes"][1]["name"] == "Class 2"
+    rows = [row for family in legend["families"] for row in family["classes"]]
+    assert [row["id"] for row in rows] == ["-5", str(10**40)]
+    assert all(0 < len(row["name"]) <= 40 and 0 <= row["fraction"] <= 1 for row in rows)
+    assert all(len(family["title"]) <= 20 for family in legend["families"])
     json.dumps(legend, allow_nan=False)
 
 
 def test_more_classes_than_fit_are_counted() -> None:
-    n = details.MAX_LEGEND + 3
+    n = MAX_CLASSES + 3
     maps = class_maps(
         class_ids=list(range(n)), class_names=["x"] * n, class_families=["crystal"] * n, class_counts=[1] * n
     )
     legend = details.legend(snapshot_of(maps, STATUS))
-    assert (len(legend["classes"]), legend["more"]) == (details.MAX_LEGEND, "and 3 smaller ones")
+    assert (len(legend["families"][0]["classes"]), legend["more"]) == (MAX_CLASSES, "and 3 smaller ones")
 
 
 def test_the_pointer_reads_exact_values_of_both_real_space_images() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from makers import class_maps, class_patterns, class_profiles, vector_map, virtual_images
+from makers import class_maps, class_patterns, vector_map, virtual_images
 
 from livebragg_dashboards.colours import FIRST_CLASS, LEVELS, NOT_CLASSIFIED, NOT_SEEN, slot_of
 from livebragg_dashboards.orientation import Axes
@@ -15,7 +15,6 @@ from livebragg_dashboards.pictures import (
     pattern_pictures,
     seen_positions,
     virtual_picture,
-    with_profiles,
 )
 
 
@@ -80,17 +79,3 @@ def test_patterns_are_small_and_frames_that_are_gone_leave_holes() -> None:
     pictures = pattern_pictures(class_patterns(class_ids=[4, 9], patterns=patterns, n_frames=[1, 0]))
     assert pictures[4].shape == (100, 67) and max(pictures[4].shape) <= MAX_PATTERN_SIDE
     assert (pictures[9] == 0).all()
-
-
-def test_classes_without_bragg_peaks_show_their_radial_profile() -> None:
-    dark = {k: np.full((20, 16), 10, np.uint8) for k in (0, 1, 2)}
-    profiles = np.zeros((3, 2, 4), np.float32)
-    profiles[:, 0] = [np.nan, 3, 1, 0]
-    drawn = with_profiles(dark, class_maps(), class_profiles(profiles=profiles))
-    assert drawn[0] is dark[0], "a crystal is shown as it is"
-    for k in (1, 2):
-        top = (drawn[k] == 255).argmax(axis=0)
-        assert (drawn[k] == 255).any(axis=0).all()
-        assert top.min() == 13 and drawn[k][19, -1] == 255, "highest where counts times radius are"
-    assert with_profiles(dark, class_maps(), None) is dark
-    assert (dark[1] == 10).all()

@@ -33,6 +33,12 @@ def test_without_an_acquisition_the_page_waits_for_a_stream() -> None:
     assert "detector" in shown["start"]["text"]
 
 
+def test_a_pipeline_without_workers_is_said_to_be_starting() -> None:
+    message = status(serial=0, acquisition=None, scan_shape=None, phase="starting", workers=[])
+    shown = strip(snapshot_of(message), 0.1, FEED)
+    assert (shown["phase"], shown["start"]["title"]) == ("Starting", "The pipeline is starting")
+
+
 def test_a_silent_pipeline_is_red_with_its_silence_in_words() -> None:
     shown = strip(snapshot_of(status()), 14.0, FEED)
     assert (shown["state"], shown["light"], shown["phase"]) == ("stale", "red", "No data")

@@ -11,6 +11,7 @@ window.livebragg = (() => {
   const SILENT_MS = 5000, HOVER_MS = 80;
   let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now();
   let actions = 0, canvases = {}, hoverTimer = null, hoverNext = null, drawn = 0;
+  let tiles = null, tilesDrawn = null, lut = null, kept = {};
   const $ = (id) => document.getElementById(id);
   const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
   const hide = (node, hidden) => { if (node.hidden !== hidden) node.hidden = hidden; };
@@ -99,20 +100,73 @@ window.livebragg = (() => {
   function element(tag, name, text = "") {
     const node = document.createElement(tag); node.className = name; node.textContent = text; return node;
   }
+  // Cards are made anew only when a class comes, goes, or is renamed; their numbers change in place.
   function showLegend(legend) {
     put($("class-total"), legend.total);
     put(document.querySelector("#legend .more"), legend.more);
-    const dense = legend.classes.length > 14;
-    list(document.querySelector("#legend ul"), legend.classes, (row) => {
-      const item = element("li", dense ? "dense" : ""), swatch = element("span", "swatch");
-      swatch.style.background = row.colour;
-      const name = element("span", "class", row.name), family = element("span", "family", row.family);
-      name.title = row.name;
-      const bar = document.createElement("i"), fill = document.createElement("b");
-      fill.style.width = `${100 * row.fraction}%`; fill.style.background = row.colour;
-      bar.append(fill); family.append(bar);
-      item.append(swatch, name, element("span", "area", row.area), family);
-      return item;
+    const fixed = legend.families.map((f) => [f.title, f.classes.map((c) => [c.id, c.name, c.colour])]);
+    if (!same("plate", fixed)) { $("families").replaceChildren(...legend.families.map(section)); tilesDrawn = null; fitPlate(); }
+    legend.families.forEach((family, i) => {
+      const node = $("families").children[i];
+      put(node.querySelector("h3 b"), family.classes.length > 1 ? family.area : "");
+      family.classes.forEach((row, k) => {
+        const made = node.lastChild.children[k];
+        put(made.querySelector(".area"), row.area);
+        made.querySelector("i b").style.width = `${100 * row.fraction}%`;
+      });
+    });
+    drawTiles();
+  }
+  function same(key, value) {
+    const text = JSON.stringify(value), before = kept[key];
+    kept[key] = text;
+    return before === text;
+  }
+  function section(family) {
+    const node = element("section", ""), title = element("h3", ""), cards = element("div", "");
+    node.style.setProperty("--n", family.classes.length);
+    title.append(element("span", "family", family.title), element("b", ""));
+    cards.append(...family.classes.map(card));
+    node.append(title, cards);
+    return node;
+  }
+  function card(row) {
+    const node = element("div", "card"), canvas = element("canvas", ""), line = element("div", "line");
+    const share = element("i", ""), part = element("b", "");
+    node.dataset.id = row.id; node.title = row.name;
+    canvas.style.borderColor = part.style.background = row.colour;
+    share.append(part);
+    line.append(share, element("span", "area"));
+    node.append(canvas, element("span", "class", row.name), line);
+    return node;
+  }
+  // The fewest columns, so the largest patterns, with which all classes are in view.
+  function fitPlate() {
+    const plate = $("families"), width = plate.clientWidth;
+    if (!width) return;
+    const gap = parseFloat(getComputedStyle(plate).columnGap);
+    for (let columns = Math.ceil(width / 210); columns <= 8; columns++) {
+      plate.style.setProperty("--columns", columns);
+      plate.style.setProperty("--card", `${Math.floor((width - (columns - 1) * gap) / columns)}px`);
+      if (plate.scrollHeight <= plate.clientHeight) return;
+    }
+  }
+  function drawTiles() {
+    const data = tiles.data;
+    if (tilesDrawn === data) return;
+    tilesDrawn = data;
+    [...data.id].forEach((id, k) => {
+      const canvas = document.querySelector(`.card[data-id="${id}"] canvas`), tile = data.tile[k];
+      if (!canvas) return;
+      const [rows, cols] = tile.shape;
+      if (canvas.width !== cols || canvas.height !== rows) {
+        canvas.width = cols; canvas.height = rows;
+        if (!same("frame", cols / rows)) { $("families").style.setProperty("--frame", cols / rows); fitPlate(); }
+      }
+      const context = canvas.getContext("2d"), image = context.createImageData(cols, rows);
+      const pixels = new Uint32Array(image.data.buffer);
+      for (let i = 0; i < pixels.length; i++) pixels[i] = lut[tile[i]];
+      context.putImageData(image, 0, 0);
     });
   }
   function showHeaders(h) {
@@ -147,10 +201,15 @@ window.livebragg = (() => {
     hide($("lost"), true);
     showStrip(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout);
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
-    put($("pace"), `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95}) · skipped ${u.pace.skipped}`);
+    const idle = u.strip.phase === "Complete" || u.strip.phase === "Stopped";
+    put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}`);
     for (const name of Object.keys(plots)) {
       const canvas = canvases[name];
-      if (canvas && !name.startsWith("trend_")) canvas.classList.toggle("empty", !u.extents[name]);
+      if (canvas && !name.startsWith("trend_")) canvas.classList.toggle("empty", name === "profiles" ? !u.profiles : !u.extents[name]);
+    }
+    if (u.extents.classes) {
+      const [left, right, top, bottom] = u.extents.classes;
+      document.querySelector(".hero").style.setProperty("--aspect", (right - left) / (bottom - top));
     }
     refit(u.extents);
     // After the next frame is painted: only then is it drawn.
@@ -161,8 +220,11 @@ window.livebragg = (() => {
     $("page").dataset.state = "lost"; hide($("lost"), false); hide($("banner"), true);
     try { if ((await fetch(location.href, { cache: "no-store" })).ok) location.reload(); } catch { /* still away */ }
   }
-  function start(model, figures) {
-    link = model;
+  // ABGR, as the bytes of a canvas lie in memory.
+  const abgr = (hex) => (0xff000000 | (parseInt(hex.slice(5, 7), 16) << 16) | (parseInt(hex.slice(3, 5), 16) << 8) | parseInt(hex.slice(1, 3), 16)) >>> 0;
+  function start(model, figures, patterns, palette) {
+    link = model; tiles = patterns; lut = Uint32Array.from(palette, abgr);
+    new ResizeObserver(fitPlate).observe($("legend"));
     plots = figures instanceof Map ? Object.fromEntries(figures) : figures;
     canvases = Object.fromEntries([...document.querySelectorAll(".canvas")].map((node) => [node.dataset.plot, node]));
     $("live").onclick = () => act("live");
