@@ -69,7 +69,7 @@ def trend_figure(name: str, theme: Theme) -> Any:
 
 def profile_figure(name: str, theme: Theme) -> Any:
     """An empty plot of radial profiles, whose heights are relative."""
-    plot = figure(name=name, tools=[], x_range=DataRange1d(range_padding=0), y_range=Range1d(start=0, end=1.15))
+    plot = figure(name=name, tools=[], x_range=Range1d(start=0, end=1), y_range=Range1d(start=0, end=1.15))
     _bare(plot, theme)
     _quiet_axis(plot.xaxis[0], theme)
     plot.yaxis[0].visible = False

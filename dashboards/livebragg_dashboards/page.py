@@ -139,6 +139,9 @@ class Page:
             self.tiles.data = _tile_columns(scene.tiles)
         if self._changed("curves", scene.curves):
             self.curves.data = _curve_columns(scene.curves)
+            if scene.curves.x:
+                ends = [(x[0], x[-1]) for x in scene.curves.x]
+                self.plots["profiles"].x_range.update(start=min(ends)[0], end=max(e for _, e in ends))
         self._draw_points("disks", self.disks, scene.disks)
         self._draw_points("peaks", self.peaks, scene.peaks)
         self._draw_points("marks", self.marks, _mark_columns(scene.marks, self._theme))

@@ -24,6 +24,9 @@ MAX_CLASS_SIDE = 1024
 MAX_SIDE = 512
 MAX_PATTERN_SIDE = 128
 
+_FAINT = 0.5
+"""Brightness of a class pattern, as a part of the usual one, below which it is not made brighter."""
+
 SCALES = ("log", "sqrt", "linear")
 
 
@@ -96,12 +99,18 @@ def vector_picture(message: VectorMap, axes: Axes, scale: str) -> Picture:
 
 
 def pattern_pictures(message: ClassPatterns) -> dict[int, NDArray[np.uint8]]:
-    """Mean pattern of each class by id, square-rooted, each to its own brightness."""
-    pictures = {}
+    """Mean pattern of each class by id, square-rooted, each to its own brightness.
+
+    Only what is much fainter than the other classes stays dark: noise in vacuum must not look like a halo.
+    """
+    scaled: dict[int, tuple[NDArray[np.float32], Range]] = {}
     for class_id, pattern in zip(message.class_ids, message.patterns, strict=True):
         block = block_size(pattern.shape, MAX_PATTERN_SIDE)
         compressed = np.where(np.isfinite(pattern), compress(np.nan_to_num(pattern), "sqrt"), np.nan)
         reduced = reduce_mean(compressed.astype(np.float32), block)
-        limits = robust_range(reduced, 2.0, 99.3)
-        pictures[class_id] = to_bytes(reduced, limits)
-    return pictures
+        scaled[class_id] = (reduced, robust_range(reduced, 2.0, 99.3))
+    floor = _FAINT * float(np.median([limits.high for _, limits in scaled.values()])) if scaled else 0.0
+    return {
+        class_id: to_bytes(reduced, Range(limits.low, max(limits.high, floor)))
+        for class_id, (reduced, limits) in scaled.items()
+    }

@@ -66,6 +66,7 @@ def strip(snapshot: Snapshot, now: float, feed: str, problem: str = "") -> dict[
         "progress": _progress(status) if status else {"fraction": 0.0, "rows": "", "left": ""},
         "numbers": _numbers(snapshot, now),
         "banner": _banner(state, snapshot, now, feed),
+        "trouble": _trouble(state, snapshot, now),
         "start": _start(state, feed, starting=status is not None and not status.workers),
         "notices": [clean(n, 160) for n in status.notices[-MAX_NOTICES:]][::-1] if status else [],
         "results": clean(status.results_path, 300) if status else "",
@@ -163,6 +164,22 @@ def _banner(state: str, snapshot: Snapshot, now: float, feed: str) -> dict[str, 
         "text": f"The pipeline at {feed} fell silent. The pictures below are the last that came; "
         "they are no longer live. The page goes on by itself when the pipeline does.",
     }
+
+
+def _trouble(state: str, snapshot: Snapshot, now: float) -> dict[str, str] | None:
+    """What the ribbon says while nothing new comes, and how it is spoken of when it is over."""
+    if state == "stale":
+        quiet = seconds(snapshot.silence_s(now))
+        return {"kind": "stale", "text": "", "over": f"Live again after {quiet} without the pipeline"}
+    if state == "live" and snapshot.status is not None and snapshot.status.phase == "stalled":
+        age = snapshot.data_age_s(now)
+        since = "" if age is None else f" for {seconds(age)}"
+        return {
+            "kind": "stalled",
+            "text": f"Stalled: no new frame{since}; waiting for the detector",
+            "over": f"Live again after{since.removeprefix(' for') or ' a while'} without frames",
+        }
+    return None
 
 
 def _start(state: str, feed: str, *, starting: bool) -> dict[str, str] | None:

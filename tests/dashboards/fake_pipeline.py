@@ -80,6 +80,8 @@ class FakePipeline:
         self.seen = float(start)
         self.requests: list[int] = []
         self.answering = True
+        self.stalled = False
+        self._newest_at = time.time()
         self._revision = 0
         self._extra: list[list[bytes]] = []
         self._images = self.scene.images()
@@ -124,7 +126,9 @@ class FakePipeline:
             now = time.monotonic()
             if now >= due:
                 total = self.scene.labels.size
-                self.seen = min(total, self.seen + self.rate_hz * (now - last)) if self.serial else 0.0
+                if not self.stalled:
+                    self.seen = min(total, self.seen + self.rate_hz * (now - last)) if self.serial else 0.0
+                    self._newest_at = time.time() - 0.08
                 last, due = now, max(now, due + self.interval_s)
                 self._publish()
 
@@ -147,7 +151,7 @@ class FakePipeline:
             "serial": self.serial,
             "revision": self._revision,
             "published_at": now,
-            "newest_sent_at": now - 0.08,
+            "newest_sent_at": self._newest_at,
         }
 
     def _status(self) -> PipelineStatus:
@@ -174,13 +178,15 @@ class FakePipeline:
             reasons=self.reasons, serial=self.serial, acquisition=acquisition if self.serial else None,
             scan_shape=scene.scan_shape if self.serial else None,
             probe=ProbeShape(radius=DISK_RADIUS, edge_width=0.7, center=scene.center) if self.serial else None,
-            positions_seen=seen, newest_sent_at=time.time() - 0.08,
+            positions_seen=seen, newest_sent_at=self._newest_at,
             counters=(counters if self.serial else {}) | self.counters,
             workers=[{"name": "worker-0", "state": "busy"}, {"name": "worker-1", "state": "busy"}],
             notices=self.notices, results_path="/data/2026-11-23/oxide_particle_017.h5",
         )  # fmt: skip
 
     def _phase(self, done: bool) -> str:
+        if self.stalled:
+            return "stalled"
         return "waiting" if not self.serial else ("complete" if done else "running")
 
     def _maps(self) -> list[Any]:

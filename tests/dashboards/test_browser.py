@@ -255,8 +255,28 @@ def test_a_pipeline_that_stops_is_unmistakable_and_one_that_comes_back_goes_on(
         viewer.wait("document.querySelector('#page').dataset.state === 'live'")
         viewer.wait_text("#name", "second")
         viewer.wait("!document.querySelector('#banner').checkVisibility()")
+        assert "without the pipeline" in viewer.text("#ribbon") and viewer.page.is_visible("#ribbon")
         viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
         assert (np.array(viewer.pixels("classes"))[12:] == 0).all()
+    assert viewer.complaints == []
+
+
+def test_a_detector_that_stalls_is_said_with_its_age_and_so_is_its_coming_back(
+    viewer: Viewer, url: str, pipeline: FakePipeline
+) -> None:
+    viewer.open(url)
+    viewer.wait("livebragg.plots().classes.y_range.start >= 18")
+    assert not viewer.page.is_visible("#ribbon")
+    pipeline.stalled = True
+    viewer.wait("/no new frame for [3-9][.0-9]* s/.test(document.querySelector('#ribbon').textContent)")
+    assert viewer.page.is_visible("#ribbon")
+    assert viewer.text("#phase") == "Stalled"
+    assert viewer.evaluate("document.querySelector('#n-age').dataset.tone") == "warn"
+    pipeline.stalled = False
+    viewer.wait_text("#ribbon", "Live again after")
+    assert viewer.evaluate("document.querySelector('#ribbon').dataset.kind") == "recovered"
+    viewer.wait("document.querySelector('#n-age').dataset.tone === ''")
+    viewer.wait("!document.querySelector('#ribbon').checkVisibility()")
     assert viewer.complaints == []
 
 
@@ -287,6 +307,7 @@ def test_a_page_that_is_opened_before_the_pipeline_waits_and_then_fills(
             viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
             viewer.wait("document.querySelector('.card canvas')?.width === 64")
             assert lit(viewer, ".card canvas") > 100
+            assert viewer.complaints == []
 
 
 def test_a_dashboard_that_is_started_again_is_found_by_the_open_page(
@@ -296,9 +317,11 @@ def test_a_dashboard_that_is_started_again_is_found_by_the_open_page(
         viewer.open(address)
         port = int(address.rstrip("/").rsplit(":", 1)[1])
     viewer.wait("document.querySelector('#lost').checkVisibility()")
+    viewer.wait("/lost for [0-9]+ s/.test(document.querySelector('#lost').textContent)")
     with dashboard(pipeline.feed, pipeline.control, port=port):
         viewer.wait("document.querySelector('#page').dataset.state === 'live'")
         viewer.wait("Bokeh.documents[0].get_model_by_name('link').ack > 3")
+        viewer.wait("/Connected again after [0-9]+ s/.test(document.querySelector('#ribbon').textContent)")
 
 
 def test_both_themes_can_be_chosen(viewer: Viewer, steady_url: str) -> None:

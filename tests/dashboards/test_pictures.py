@@ -79,3 +79,11 @@ def test_patterns_are_small_and_frames_that_are_gone_leave_holes() -> None:
     pictures = pattern_pictures(class_patterns(class_ids=[4, 9], patterns=patterns, n_frames=[1, 0]))
     assert pictures[4].shape == (100, 67) and max(pictures[4].shape) <= MAX_PATTERN_SIDE
     assert (pictures[9] == 0).all()
+
+
+def test_noise_of_a_class_without_scattering_stays_dark_beside_the_others() -> None:
+    patterns = np.random.default_rng(1).poisson(100.0, (3, 40, 40)).astype(np.float32)
+    patterns[2] = patterns[2] > 100
+    pictures = pattern_pictures(class_patterns(patterns=patterns))
+    assert pictures[0].max() == 255
+    assert pictures[2].max() < 80

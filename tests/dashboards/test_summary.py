@@ -39,6 +39,14 @@ def test_a_pipeline_without_workers_is_said_to_be_starting() -> None:
     assert (shown["phase"], shown["start"]["title"]) == ("Starting", "The pipeline is starting")
 
 
+def test_a_stalled_detector_is_spoken_of_with_the_age_of_the_newest_frame() -> None:
+    snapshot = snapshot_of(class_maps(), status(phase="stalled"))
+    trouble = strip(snapshot, 2.5, FEED)["trouble"]
+    assert trouble["text"].startswith("Stalled: no new frame for 3.0 s")
+    assert trouble["over"] == "Live again after 3.0 s without frames"
+    assert strip(snapshot_of(class_maps(), status()), 2.5, FEED)["trouble"] is None
+
+
 def test_a_silent_pipeline_is_red_with_its_silence_in_words() -> None:
     shown = strip(snapshot_of(status()), 14.0, FEED)
     assert (shown["state"], shown["light"], shown["phase"]) == ("stale", "red", "No data")

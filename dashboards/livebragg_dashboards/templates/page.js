@@ -8,10 +8,10 @@ window.livebragg = (() => {
     cividis: "#00204c,#414d6b,#7b7b78,#bcad6c,#ffe945",
     magma: "#000003,#3b0f6f,#8c2980,#dd4968,#fd9f6c,#fbfcbf",
   };
-  const SILENT_MS = 5000, HOVER_MS = 80;
+  const SILENT_MS = 5000, HOVER_MS = 80, RECOVERED_MS = 8000;
   let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now();
   let actions = 0, canvases = {}, hoverTimer = null, hoverNext = null, drawn = 0;
-  let tiles = null, tilesDrawn = null, lut = null, kept = {};
+  let tiles = null, tilesDrawn = null, lut = null, kept = {}, over = "", recovered = null;
   const $ = (id) => document.getElementById(id);
   const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
   const hide = (node, hidden) => { if (node.hidden !== hidden) node.hidden = hidden; };
@@ -90,6 +90,19 @@ window.livebragg = (() => {
       const item = document.createElement("li"); item.textContent = item.title = text; return item;
     });
     document.title = s.state === "stale" ? "⚠ no data – livebragg" : `${s.name} – livebragg`;
+  }
+  // Trouble is said while it lasts, and for a while that it is over.
+  function showRibbon(s) {
+    const lost = Number(sessionStorage.getItem("lostAt"));
+    if (s.trouble) over = s.trouble.over;
+    else if (s.state === "live" && (over || lost)) {
+      const away = Math.round((Date.now() - lost) / 1000);
+      recovered = { text: over || `Connected again after ${away} s without the dashboard server`, until: Date.now() + RECOVERED_MS };
+      over = ""; sessionStorage.removeItem("lostAt");
+    }
+    const shown = s.trouble ? s.trouble : recovered && Date.now() < recovered.until ? { kind: "recovered", text: recovered.text } : null;
+    hide($("ribbon"), !shown?.text);
+    if (shown) { put($("ribbon"), shown.text); $("ribbon").dataset.kind = shown.kind; }
   }
   function list(node, rows, make) {
     const key = JSON.stringify(rows);
@@ -199,7 +212,7 @@ window.livebragg = (() => {
     const u = JSON.parse(model.news);
     heard = performance.now();
     hide($("lost"), true);
-    showStrip(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout);
+    showStrip(u.strip); showRibbon(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout);
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
     const idle = u.strip.phase === "Complete" || u.strip.phase === "Stopped";
     put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}`);
@@ -217,7 +230,10 @@ window.livebragg = (() => {
   }
   async function watch() {
     if (performance.now() - heard < SILENT_MS || document.hidden) return;
-    $("page").dataset.state = "lost"; hide($("lost"), false); hide($("banner"), true);
+    $("page").dataset.state = "lost"; hide($("lost"), false); hide($("banner"), true); hide($("ribbon"), true);
+    const since = performance.now() - heard;
+    put($("lost").querySelector("strong"), `Connection to the dashboard server lost for ${Math.round(since / 1000)} s`);
+    if (!sessionStorage.getItem("lostAt")) sessionStorage.setItem("lostAt", String(Date.now() - since));
     try { if ((await fetch(location.href, { cache: "no-store" })).ok) location.reload(); } catch { /* still away */ }
   }
   // ABGR, as the bytes of a canvas lie in memory.
