@@ -88,7 +88,7 @@ class FakePipeline:
         self._patterns = np.stack([self.scene.mean_frame(i) for i in range(len(self.scene.classes))])
         self._radii, self._profiles = self.scene.profiles(self._patterns)
         self._ctx: Any = sockets.Context()
-        self._feed = sockets.open_socket(self._ctx, sockets.XPUB, bind=feed, send_high_water=12)
+        self._feed = sockets.open_socket(self._ctx, sockets.XPUB, bind=feed, send_high_water=24)
         self._control = sockets.open_socket(self._ctx, sockets.ROUTER, bind=control)
         self.feed, self.control = sockets.bound_endpoint(self._feed), sockets.bound_endpoint(self._control)
         self._stop = threading.Event()

@@ -35,7 +35,7 @@ def wait_for(hub: Hub, wanted: Callable[[Snapshot], bool], limit_s: float = 10.0
 
 
 def test_it_has_all_the_pipeline_says_soon_after_it_started(hub: Hub, pipeline: FakePipeline) -> None:
-    snapshot = wait_for(hub, lambda s: len(s.slots) == 5)
+    snapshot = wait_for(hub, lambda s: len(s.slots) == 6)
     maps = snapshot.get(ClassMaps)
     assert maps is not None
     np.testing.assert_array_equal(maps.labels[:8], pipeline.scene.labels[:8])
