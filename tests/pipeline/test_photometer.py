@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from livebragg.config.detection import DetectionConfig
-from livebragg.model import ProbeShape
+from livebragg.model import Acquisition, ProbeShape, pack_mask
 from livebragg.pipeline.photometer import FramePhotometer
+from livebragg.pipeline.pixel_health import PixelHealth
 
 PROBE = ProbeShape(radius=4.0, edge_width=0.5, center=(31.0, 31.0))
 PLACES = np.array([[15.0, 0.0], [0.0, -15.0]], np.float32)
@@ -48,3 +49,28 @@ def test_without_peaks_no_frame_is_read():
     photometer = FramePhotometer(None, PROBE, (64, 64), DetectionConfig())
     assert list(photometer.measure(np.arange(4), PLACES[:0], np.zeros((4, 2), np.float32))) == []
     photometer.close()
+
+
+@pytest.mark.parametrize("mask_is_sent", [True, False])
+def test_light_is_not_measured_through_pixels_that_the_detector_says_have_none(mask_is_sent):
+    """Half of the disk lies on dead pixels, which read 65535; announced, or seen in every frame."""
+    lookup, index = Frames(33), np.arange(18, 33)
+    dead = np.zeros((64, 64), bool)
+    dead[44:50, 31:33] = True
+    lookup.frames[:, dead] = 65535
+    acquisition = Acquisition(
+        acquisition_id="a",
+        scan_shape=None,
+        frame_shape=(64, 64),
+        dtype="uint16",
+        highest_count=65534,
+        bad_pixels=pack_mask(dead) if mask_is_sent else b"",
+    )
+    photometer = FramePhotometer(lookup, PROBE, (64, 64), DetectionConfig(), pixels=PixelHealth(acquisition))
+    origins = np.stack([31.0 + np.arange(33) % 3, np.full(33, 31.0)], axis=1).astype(np.float32)
+    list(photometer.measure(index, PLACES, origins))  # the first frames may have to show which pixels are dead
+    parts = list(photometer.measure(index, PLACES, origins))
+    photometer.close()
+    found = {int(i): v for part, values in parts for i, v in zip(part, values.intensity[:, 0], strict=True)}
+    area = (np.hypot(*np.mgrid[-5:6, -5:6]) < 4).sum()
+    np.testing.assert_allclose([found[i] / i for i in index.tolist()], area, rtol=0.25)

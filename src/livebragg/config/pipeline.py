@@ -144,7 +144,8 @@ class PublishConfig:
     control: str = "tcp://127.0.0.1:7552"
     """Endpoint on which requests are answered."""
     interval_s: float = 0.25
-    """Seconds between two publications of the maps."""
+    """Seconds between two publications of the maps while frames wait for workers; when none do, results are
+    published as they come."""
 
     def __post_init__(self) -> None:
         within("publish.interval_s", self.interval_s, 0.02, 60.0)

@@ -142,7 +142,7 @@ def build_detector(
     bad_pixels: NDArray[np.bool_] | None = None,
 ) -> DiskDetector:
     """Detector of a probe, as configured; `template` instead of the one that follows from the probe's shape,
-    `bad_pixels` instead of the configured ones.
+    `bad_pixels` besides the configured ones.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def build_detector(
         gain=config.gain,
         offset=config.offset,
         read_noise=config.read_noise,
-        bad_pixels=bad_pixel_mask(config.bad_pixels, frame_shape) if bad_pixels is None else bad_pixels,
+        bad_pixels=_either(bad_pixel_mask(config.bad_pixels, frame_shape), bad_pixels),
     )
 
 

@@ -39,7 +39,11 @@ logger = logging.getLogger(__name__)
 IDLE_WAIT_S = 0.05
 MESSAGES_PER_TURN = 200
 PUBLISH_SHARE = 0.35
-"""Largest part of the analyst's time that bringing the maps up to date may take."""
+"""Largest part of the analyst's time that bringing the maps up to date may take while frames wait for workers."""
+PROMPT_SHARE = 0.75
+"""The same when none wait: results are shown as they come."""
+PROMPT_GAP_S = 0.03
+"""Results that come this soon after others are shown together with them."""
 
 _STATUS_OF = {EndReason.FINISHED: "complete", EndReason.STOPPED: "stopped", EndReason.ABORTED: "aborted"}
 
@@ -96,14 +100,14 @@ class Analyst:
                 return
             if self._warm_up.is_alive():
                 self._warm_up.join(IDLE_WAIT_S)
-            ready = self._poller.wait(min(IDLE_WAIT_S, max(0.0, self._next_publish - time.time())))
+            ready = self._poller.wait(min(IDLE_WAIT_S, max(0.0, self._due() - time.time())))
             if self._publisher.socket in ready:
                 self._publisher.greet()
             if self._results in ready and not self._warm_up.is_alive():
                 self._take_results()
             if self._control in ready:
                 self._answer_requests()
-            if time.time() >= self._next_publish:
+            if time.time() >= self._due():
                 self._publish()
 
     def close(self) -> None:
@@ -187,6 +191,19 @@ class Analyst:
     def _current(self) -> ScanRun | None:
         return self._runs[max(self._runs)] if self._runs else None
 
+    def _due(self) -> float:
+        """When to publish next: at the interval, sooner when there is news and no work waits."""
+        run = self._current()
+        if run is None or run.complete or not run.has_news or self._behind:
+            return self._next_publish
+        return min(self._next_publish, self._next_maps)
+
+    @property
+    def _behind(self) -> bool:
+        """Whether frames wait for workers, whom a busy analyst may hold up: more than the job being filled."""
+        waiting = 0.0 if self._report is None else self._report.counters.get("backlog_frames", 0.0)
+        return waiting > self._config.dispatch.batch_frames
+
     def _publish(self) -> None:
         started = time.time()
         run = self._current()
@@ -197,7 +214,8 @@ class Analyst:
                 for message in run.publish(self._revision, started):
                     self._publisher.publish(message)
                 now = time.time()
-                self._next_maps = now + (now - started) * (1 / PUBLISH_SHARE - 1)
+                share = PUBLISH_SHARE if self._behind else PROMPT_SHARE
+                self._next_maps = now + max(PROMPT_GAP_S, (now - started) * (1 / share - 1))
             run.flush()
         self._publisher.publish(self._status())
         self._next_publish = max(started + self._config.publish.interval_s, time.time())

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from livebragg.config.detection import DetectionConfig
 from livebragg.detect import DiskDetector, ProbeTemplate, build_detector
 from livebragg.model import ForcedIntensities, ProbeShape
+from livebragg.pipeline.pixel_health import PixelHealth
 
 _PART = 16
 """Frames that a thread measures at a time."""
@@ -40,6 +41,8 @@ class FramePhotometer:
         ``(frame_rows, frame_cols)``.
     config : DetectionConfig
         Gain, offset and bad pixels, as for detection.
+    pixels : PixelHealth, optional
+        Pixels not to be used besides the configured ones, as in detection.
     template : ProbeTemplate, optional
         Instead of the one that follows from `probe`.
     threads : int
@@ -53,11 +56,13 @@ class FramePhotometer:
         frame_shape: tuple[int, int],
         config: DetectionConfig,
         *,
+        pixels: PixelHealth | None = None,
         template: ProbeTemplate | None = None,
         threads: int = 1,
     ) -> None:
         self._lookup = lookup
         self._what = probe, frame_shape, config, template
+        self._pixels = pixels
         self._mine = local()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="photometry")
 
@@ -68,6 +73,8 @@ class FramePhotometer:
         if len(places) == 0:
             return
         for index, frames in self._lookup.some(scan_index):
+            if self._pixels is not None:
+                frames = self._pixels.clean(frames)
             parts = [slice(first, first + _PART) for first in range(0, index.size, _PART)]
             tasks = [
                 self._pool.submit(self._measure, frames[part], places, origins[index[part]]) for part in parts
@@ -82,10 +89,7 @@ class FramePhotometer:
     def _measure(
         self, frames: NDArray[np.generic], places: NDArray[np.float32], origins: NDArray[np.float32]
     ) -> ForcedIntensities:
-        if not hasattr(self._mine, "detector"):
-            probe, frame_shape, config, template = self._what
-            self._mine.detector = build_detector(probe, frame_shape, config, template)
-        detector: DiskDetector = self._mine.detector
+        detector = self._detector()
         with_beam = np.concatenate([np.zeros((1, 2), places.dtype), places])  # it lights its surroundings
         all_of_them = detector.measure_at(frames, with_beam, origins=origins)
         return ForcedIntensities(
@@ -93,3 +97,13 @@ class FramePhotometer:
             error=all_of_them.error[:, 1:],
             usable=all_of_them.usable[:, 1:],
         )
+
+    def _detector(self) -> DiskDetector:
+        """This thread's own, made anew when more pixels turn out to be bad."""
+        revision = -1 if self._pixels is None else self._pixels.revision
+        if getattr(self._mine, "revision", None) != revision:
+            bad = None if self._pixels is None else self._pixels.bad
+            self._mine.detector = build_detector(*self._what, bad_pixels=bad)
+            self._mine.revision = revision
+        detector: DiskDetector = self._mine.detector
+        return detector

@@ -45,9 +45,10 @@ class PixelHealth:
         Parameters
         ----------
         frames : NDArray, shape (n, frame_rows, frame_cols)
-            Of the acquisition's pixel type; not used again by the caller.
+            Of the acquisition's pixel type, and not used again by the caller. Sums of frames (floating point) are
+            returned as they are: the largest count is one of single frames.
         """
-        if self._highest is None or frames.shape[0] == 0:
+        if self._highest is None or frames.shape[0] == 0 or frames.dtype.kind == "f":
             return frames
         if self._seen < SURE_FRAMES:
             self._learn(frames, self._highest)

@@ -24,6 +24,7 @@ from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices, RateMeter
 from livebragg.pipeline.payloads import batch_of
 from livebragg.pipeline.photometer import FramePhotometer
+from livebragg.pipeline.pixel_health import PixelHealth
 from livebragg.pipeline.scan_analysis import ScanAnalysis
 from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.results import ResultsWriter, unique_path
@@ -85,6 +86,7 @@ class ScanRun:
             probe,
             acquisition.frame_shape,
             config.detection,
+            pixels=PixelHealth(acquisition),
             template=vacuum_template(config),
             threads=config.dispatch.workers or len(os.sched_getaffinity(0)),
         )
