@@ -118,7 +118,7 @@ class FamilyClassifier:
         new_id: NewId,
     ) -> None:
         rest = seen & ~vacuum & (crystals.labels == NOT_CLASSIFIED)
-        self._pure_crystals = crystal_patterns(channels(view, seen.size), crystals, seen)
+        self._pure_crystals = crystal_patterns(view, crystals, seen)
         known = {phase.number: phase.family for phase in self._phases}
         self._phases = self._finder.find(view, rest, self._labels, known, new_id)
         for number in sorted(set(known) - {phase.number for phase in self._phases}):
@@ -131,7 +131,7 @@ class FamilyClassifier:
         if not self._phases or positions.size == 0:
             return
         owner, ids = self._leading_crystals(crystals, positions)
-        signal = channels(view, self._labels.size)[positions]
+        signal = channels(view, positions)
         error = errors(signal.mean(axis=0), view)
         own = np.array([self._pure_crystals[c] for c in ids], np.float32).reshape(len(ids), signal.shape[1])
         patterns = np.array([phase.pattern for phase in self._phases], np.float32)

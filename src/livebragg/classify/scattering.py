@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from livebragg.classify.forced import Vectors
+from livebragg.kernels.scattered_disks import sort_disks
 from livebragg.model import RadialBatch
 
 RadialReader = Callable[[NDArray[np.int64]], RadialBatch]
@@ -179,28 +180,26 @@ class Scattering:
 
         `column` is the tracked peak of each disk, below 0 for none.
         """
-        owner, disk = _disks_of(positions, vectors)
-        q = np.stack([vectors.qx[disk], vectors.qy[disk]], axis=1) - origins[owner]
-        radius = np.hypot(*q.T)
-        bragg = np.isfinite(radius) & (radius > self._center_radius)
-        owner, disk, radius, q = owner[bragg], disk[bragg], radius[bragg], q[bragg]
-        total = np.maximum(self._total[positions], 1.0)
-        part = vectors.intensity[disk] / total[owner]
-        nearest = np.abs(self._radii[None, :] - radius[:, None]).argmin(axis=1) if radius.size else owner
-        below = self._smooth[positions[owner], nearest] * np.pi * self._probe_radius**2 + 1.0 / total[owner]
-        tracked = column[disk] >= 0
-        bright = part > _CONTRAST * below
-        n = positions.size
-        other = np.bincount(owner, bright & ~tracked, n)
-        known = np.bincount(owner, tracked, n)
-        granular = (other >= self._granular_disks) & (other > known)
-        # Disks of tiny crystals hit tracked peaks by chance.
-        loose = bright & (~tracked | granular[owner])
-        on_peaks = tracked & ~granular[owner]
-        self._own[positions, 0] = np.bincount(owner, part * on_peaks, n)
-        self._own[positions, 1] = np.bincount(owner, part * loose, n)
-        self._granular[positions] = granular
-        self._rings[positions] = self._by_radius(owner[loose], part[loose], q[loose], n)
+        sort_disks(
+            vectors.qx,
+            vectors.qy,
+            vectors.intensity,
+            column,
+            positions,
+            vectors.start[positions],
+            np.maximum(vectors.count[positions], 0),
+            np.ascontiguousarray(origins, np.float32),
+            self._total,
+            self._smooth,
+            self._radii,
+            self._center_radius,
+            _CONTRAST,
+            np.pi * self._probe_radius**2,
+            self._granular_disks,
+            self._own,
+            self._granular,
+            self._rings,
+        )
 
     def average_disks(self, lines: NDArray[np.int64]) -> None:
         """Average what lies in disks over the neighbours of some lines."""
@@ -212,18 +211,6 @@ class Scattering:
             number = self._over_neighbours(seen)
             keep = slice((first - low) * self._cols, (last - low + 1) * self._cols)
             self._disks[first * self._cols : (last + 1) * self._cols] = sums[keep] / np.maximum(number[keep], 1e-6)
-
-    def _by_radius(
-        self, owner: NDArray[np.int64], part: NDArray[np.float32], q: NDArray[np.float32], n: int
-    ) -> NDArray[np.float32]:
-        width = (self._radii[-1] - self._radii[0]) / _RING_BINS
-        radius = np.hypot(*q.T)
-        ring = np.clip((radius - self._radii[0]) / max(width, 1e-6), 0, _RING_BINS - 1).astype(np.int64)
-        rings = np.bincount(owner * _RING_BINS + ring, part, n * _RING_BINS).reshape(n, _RING_BINS)
-        # A disk and its Friedel mate point the same way at twice their angle.
-        angle = 2.0 * np.arctan2(q[:, 1], q[:, 0])
-        along = np.hypot(np.bincount(owner, part * np.cos(angle), n), np.bincount(owner, part * np.sin(angle), n))
-        return np.column_stack([rings, along]).astype(np.float32)
 
     def _over_neighbours(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         grid = values.reshape(-1, self._cols, values.shape[1])
@@ -267,10 +254,3 @@ def _runs(lines: NDArray[np.int64]) -> list[tuple[int, int]]:
     lasts = lines[np.concatenate([breaks, [lines.size - 1]])]
     return [(int(a), int(b)) for a, b in zip(firsts, lasts, strict=True)]
 
-
-def _disks_of(positions: NDArray[np.int64], vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Place in `positions` and number of each of their disks."""
-    counts = np.maximum(vectors.count[positions], 0)
-    owner = np.repeat(np.arange(positions.size), counts)
-    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return owner, np.repeat(vectors.start[positions], counts) + within

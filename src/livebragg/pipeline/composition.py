@@ -103,9 +103,10 @@ class Composition:
         self._maps = self.labeler.snapshot()
         if not self.has_profiles:
             return
-        new = np.concatenate([*self._new, changed, np.zeros(0, np.int64)])
+        new = np.concatenate([*self._new, np.zeros(0, np.int64)])
         self._new.clear()
-        positions = np.flatnonzero(seen) if final else np.unique(new)
+        self._scattering.average(self._scattering.lines_of(new), self._profiles.at)
+        positions = np.flatnonzero(seen) if final else np.union1d(new, changed)
         positions = self._follow(positions, vectors, features, origins)
         self._crystals = _on_lines(self._maps, self._scattering.n_positions)
         whole = np.zeros(self._scattering.n_positions, np.bool_)
@@ -150,7 +151,6 @@ class Composition:
     ) -> NDArray[np.int64]:
         """Bring the signals up to date; returns all positions whose signal may have changed."""
         scattering = self._scattering
-        scattering.average(scattering.lines_of(positions), self._profiles.at)
         scattering.look_at_disks(positions, vectors, features.matched, origins[positions])
         lines = scattering.lines_of(positions)
         scattering.average_disks(lines)
