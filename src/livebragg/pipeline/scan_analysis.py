@@ -299,7 +299,8 @@ class ScanAnalysis:
             self._features.track(self._tracker.snapshot())
             self._behind = self._vectors.n_seen
         affected = due if self._behind > 0 else moved
-        self._behind -= due.size
+        whole = due.size == self._vectors.n_seen
+        self._behind = 0 if whole else self._behind - due.size // 2  # half of them are those whose turn it is
         changed = self._features.update(
             vectors, affected, self._map.binned_origins[affected], changing=self._about_to_change
         )
@@ -358,7 +359,7 @@ class ScanAnalysis:
         self._learned_at = self._vectors.n_seen
 
     def _relabel(self, changed: NDArray[np.int64], final: bool = False) -> None:
-        vectors, factors = self._vectors.view, self._nmf.snapshot()
+        vectors, factors = self._vectors.view, self._nmf.view
         origins = _filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
         self._order = self._variants.update(self._features, factors, self._tracker.snapshot(), changed, final)
         self._classes.update(
