@@ -66,14 +66,16 @@ class FeatureView:
     shown: NDArray[np.bool_]
     n_columns: int
 
-    def crystalline(self, min_peaks: int) -> NDArray[np.bool_]:
-        """Positions with at least so many disks on tracked peaks, or with the light of a class, and not more
+    def crystalline(self, min_peaks: int, rows: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+        """Positions (or those of `rows`) with at least so many disks on tracked peaks, or with the light of a class, and not more
         disks elsewhere.
 
         Disks at random azimuths hit tracked peaks of the crystals by chance; that makes no crystal of them.
         """
-        found = (self.tracked >= min_peaks) | (self.shown & (self.count >= min_peaks))
-        return found & ((self.loose <= self.tracked) | (self.loose < 2 * min_peaks))
+        which = slice(None) if rows is None else rows
+        tracked, loose = self.tracked[which], self.loose[which]
+        found = (tracked >= min_peaks) | (self.shown[which] & (self.count[which] >= min_peaks))
+        return np.asarray(found & ((loose <= tracked) | (loose < 2 * min_peaks)))
 
     def dense(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows as a dense matrix, shape (n, n_columns)."""

@@ -132,7 +132,7 @@ class GrowingNMF:
         """
         self._state.make_room(features)
         self._state.forget(features, changed)
-        rows = changed[features.crystalline(self._config.min_peaks)[changed]]
+        rows = changed[features.crystalline(self._config.min_peaks, changed)]
         self._state.recode(features, rows)
         self._sample_coded()
         self._remember(features, rows)
