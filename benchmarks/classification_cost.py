@@ -8,7 +8,7 @@ The scene: 12 crystalline grains with 38 of 250 reflections each, two amorphous 
 are found, five false disks per frame, about 40 disks in all; radial profiles of 48 bins with the noise of 8,000
 electrons; the origin drifts. Positions come 1024 at a time, and the maps are brought up to date and copied after each.
 
-Per size: microseconds per position of each stage of the live maps, of the copy for publication, and of the final
+Per size: microseconds of processor time per position of each stage of the live maps, of the copy for publication, and of the final
 pass; peak memory of the process (each size runs in one of its own); the adjusted Rand index of the live maps at
 25/50/75/100 % of the scan and of the final one; labels of the first half that the second half changed.
 """
@@ -149,19 +149,19 @@ def measure(size: int, seed: int, at_once: int, show: int) -> dict[str, Any]:
     warm_up()
     scene = make_scene(size, seed)
     analysis = ScanAnalysis((size, size), FRAME_SHAPE, ProbeShape(radius=3.0, edge_width=0.5, center=CENTER))
-    profile, seconds = cProfile.Profile(), dict.fromkeys(("add", "refresh", "copy", "finish"), 0.0)
+    profile, seconds = cProfile.Profile(time.process_time), dict.fromkeys(("add", "refresh", "copy", "finish"), 0.0)
     total, seen, scores = scene.label.size, 0, []
     half = np.zeros(0, np.int16)
     quarters = [total * q // 4 for q in (1, 2, 3, 4)]
     live = half
 
     def timed(name: str, action: Any, *args: Any) -> Any:
-        start = time.perf_counter()
+        start = time.process_time()
         if name == "refresh":
             profile.enable()
         result = action(*args)
         profile.disable()
-        seconds[name] += time.perf_counter() - start
+        seconds[name] += time.process_time() - start
         return result
 
     for batch in batches(scene, at_once):

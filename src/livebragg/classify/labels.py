@@ -148,7 +148,7 @@ class ClassLabeler:
                 rows.append((variant, "crystal", weight * (1 - part), faded))
                 weight = weight * part
             rows.append((number, "crystal", weight, pattern))
-        self._store(rows, positions, labels, confidence)
+        self._store(rows, positions, labels, confidence, features.n_columns)
         return whole
 
     @property
@@ -191,6 +191,7 @@ class ClassLabeler:
         positions: NDArray[np.int64],
         labels: NDArray[np.int16],
         confidence: NDArray[np.float32],
+        n_columns: int,
     ) -> None:
         """Put what was found at some positions into the maps."""
         rows = sorted(rows, key=lambda row: row[0])
@@ -203,7 +204,7 @@ class ClassLabeler:
             self._ids, self._families, self._weights = ids, [row[1] for row in rows], weights
         for k, row in enumerate(rows):
             self._weights[k, positions] = row[2]
-        self._patterns = np.array([row[3] for row in rows], np.float32).reshape(len(rows), -1)
+        self._patterns = np.array([row[3] for row in rows], np.float32).reshape(len(rows), n_columns)
         self._labels[positions], self._confidence[positions] = labels, confidence
 
     def _make_room(self, n: int) -> None:

@@ -31,6 +31,8 @@ _CONTRAST = 6.0
 """A disk this many times brighter than the smooth scattering under it is no speckle: speckle is exponentially
 distributed, and one in 400 reaches 6 times its mean."""
 _RING_BINS = 24
+_BEAM_AGAIN = 1.05
+"""Growth of the scan after which the typical counts of a frame are determined again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,8 @@ class Scattering:
         self._radii = np.zeros(0)
         self._area = np.zeros(0, np.float32)
         n = self._rows * self._cols
+        self._n_known = self._beam_of = 0
+        self._beam = 1.0
         self._total = np.zeros(n, np.float32)
         self._smooth = np.zeros((n, 0), np.float32)
         self._own = np.zeros((n, 2), np.float32)
@@ -117,7 +121,6 @@ class Scattering:
     @property
     def view(self) -> ScatteringView:
         """The present signals without a copy."""
-        seen = self._total > 0
         return ScatteringView(
             smooth=self._smooth,
             disks=self._disks,
@@ -125,7 +128,7 @@ class Scattering:
             granular=self._granular,
             rings=self._rings,
             area=self._area,
-            beam=float(np.median(self._total[seen])) if seen.any() else 1.0,
+            beam=self._beam,
         )
 
     def lines_of(self, positions: NDArray[np.int64], reach: int = _REACH) -> NDArray[np.int64]:
@@ -152,10 +155,15 @@ class Scattering:
         mean = np.nan_to_num(profiles.mean[:, self._bins])
         scattered = np.maximum(mean, 0.0) @ self._area
         self._share[positions] = scattered / np.maximum(total, 1.0)
+        self._n_known += positions.size
+        if self._n_known >= _BEAM_AGAIN * self._beam_of:
+            self._beam_of = self._n_known
+            known = self._total[self._total > 0]
+            self._beam = float(np.median(known)) if known.size else 1.0
 
     def average(self, lines: NDArray[np.int64], read: RadialReader) -> None:
         """Average the profiles of some lines over their neighbours; `read` gives the profiles of positions."""
-        for first, last in _runs(lines):
+        for first, last in runs_of(lines):
             low, high = max(first - _REACH, 0), min(last + _REACH, len(self._total) // self._cols - 1)
             positions = np.arange(low * self._cols, (high + 1) * self._cols)
             profiles = read(positions)
@@ -203,7 +211,7 @@ class Scattering:
 
     def average_disks(self, lines: NDArray[np.int64]) -> None:
         """Average what lies in disks over the neighbours of some lines."""
-        for first, last in _runs(lines):
+        for first, last in runs_of(lines):
             low, high = max(first - _REACH, 0), min(last + _REACH, len(self._total) // self._cols - 1)
             part = slice(low * self._cols, (high + 1) * self._cols)
             seen = (self._total[part] > 0).astype(np.float32)[:, None]
@@ -245,11 +253,11 @@ class Scattering:
 _FILL = {"_total": 0, "_smooth": 0, "_own": 0, "_disks": 0, "_share": np.nan, "_granular": False, "_rings": 0}
 
 
-def _runs(lines: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """First and last of each run of consecutive, rising numbers."""
+def runs_of(lines: NDArray[np.int64], gap: int = 1) -> list[tuple[int, int]]:
+    """First and last of each run of rising numbers of which none is further than `gap` from the one before."""
     if lines.size == 0:
         return []
-    breaks = np.flatnonzero(np.diff(lines) > 1)
+    breaks = np.flatnonzero(np.diff(lines) > gap)
     firsts = lines[np.concatenate([[0], breaks + 1])]
     lasts = lines[np.concatenate([breaks, [lines.size - 1]])]
     return [(int(a), int(b)) for a, b in zip(firsts, lasts, strict=True)]

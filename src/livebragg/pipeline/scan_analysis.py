@@ -216,8 +216,9 @@ class ScanAnalysis:
             self._learn_origins()
         features = self._features.view
         self._nmf.update(features, changed)
-        self._nmf.refine(features)
-        self._relabel(changed)
+        again = self._nmf.refine(features)
+        whole = due.size == self._vectors.n_seen
+        self._relabel(changed, None if whole else np.union1d(np.union1d(due, again), changed))
 
     def finish(self) -> None:
         """Refine until nothing moves: all origins, a map binned afresh, all weights."""
@@ -242,7 +243,7 @@ class ScanAnalysis:
 
     def snapshot(self) -> AnalysisSnapshot:
         """Immutable copy of all maps."""
-        vectors, classes = self._vectors.view, self._classes.snapshot()
+        vectors, classes = self._vectors.view, self._classes.maps
         stack, peaks = self._images.snapshot(), self._tracker.snapshot()
         seen = vectors.count >= 0
         radii, profiles = self._classes.class_profiles()
@@ -358,10 +359,15 @@ class ScanAnalysis:
         self._origin.learn_from_patterns(*pattern_origins(place, column, owner, self._tracker.snapshot()))
         self._learned_at = self._vectors.n_seen
 
-    def _relabel(self, changed: NDArray[np.int64], final: bool = False) -> None:
+    def _relabel(
+        self, changed: NDArray[np.int64], positions: NDArray[np.int64] | None = None, *, final: bool = False
+    ) -> None:
+        """Label some positions anew, by default all."""
         vectors, factors = self._vectors.view, self._nmf.view
         origins = _filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
-        self._order = self._variants.update(self._features, factors, self._tracker.snapshot(), changed, final)
+        self._order = self._variants.update(
+            self._features, factors, self._tracker.snapshot(), changed, final, positions
+        )
         self._classes.update(
             self._features,
             factors,
@@ -371,6 +377,7 @@ class ScanAnalysis:
             order=self._order,
             fadings=self._variants.fadings,
             final=final,
+            positions=positions,
         )
         self._version += 1
 
