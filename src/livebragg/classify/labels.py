@@ -20,7 +20,7 @@ from livebragg.model import NOT_CLASSIFIED, AnalysisEvent, ClassFamily
 _SPREADS = 5.0
 """Standard deviations below the typical intensity of a class that still belong to it: thickness varies."""
 
-_SAMPLE = 8192
+_SAMPLE = 4096
 """Positions from which the typical intensity and direction of each class are learned."""
 
 _UNEXPLAINED = 0.85

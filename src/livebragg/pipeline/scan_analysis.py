@@ -46,7 +46,7 @@ _FINAL_PASSES = 3
 _FINAL_LABELLINGS = 10
 _LEARN_AGAIN = 1.3
 """Growth of the scan after which the patterns are asked again how far measured origins can be believed."""
-_LEARNED_FROM = 50_000
+_LEARNED_FROM = 10_000
 """Positions from which that is learned."""
 _SMALL = 8192
 """Positions seen up to which every refresh looks at all of them."""
