@@ -153,7 +153,8 @@ class VectorStore:
         needed = self._n_disks + extra
         if needed > self._columns["qx"].size:
             room = max(needed, 2 * self._columns["qx"].size)
-            self._columns = {name: _grown(values, room) for name, values in self._columns.items()}
+            for name in _COLUMNS:  # one after the other: both sizes of only one are in memory at a time
+                self._columns[name] = _grown(self._columns[name], room)
         for name, values in columns.items():
             self._columns[name][self._n_disks : needed] = values
         self._n_disks = needed

@@ -129,10 +129,11 @@ class FamilyClassifier:
         new_id: NewId,
         afresh: bool,
     ) -> None:
-        rest = seen & ~self._empty[: seen.size] & (crystals.labels == NOT_CLASSIFIED)
+        stop = (int(np.flatnonzero(seen).max(initial=-1)) // self._cols + 1) * self._cols
+        rest = (seen & ~self._empty[: seen.size] & (crystals.labels == NOT_CLASSIFIED))[:stop]
         self._pure_crystals = crystal_patterns(view, crystals, seen)
         known = {phase.number: phase.family for phase in self._phases}
-        self._phases = self._finder.find(view, rest, self._labels, known, new_id)
+        self._phases = self._finder.find(view, rest, self._labels[:stop], known, new_id)
         for number in sorted(set(known) - {phase.number for phase in self._phases}):
             gone = AnalysisEvent(positions_seen=int(seen.sum()), kind="class_died", subject=number)
             self.events.append(gone)
@@ -200,7 +201,7 @@ class FamilyClassifier:
             families[self._vacuum_id] = "vacuum"
         ids = sorted(families)
         n_lines = seen.size // self._cols
-        lines = np.unique(where // self._cols)
+        lines = np.flatnonzero(np.bincount(where // self._cols))
         if ids != self._ids:
             self._ids, self._weights = ids, np.zeros((len(ids), self._labels.size), np.float32)
             lines = np.arange(n_lines)

@@ -139,8 +139,15 @@ class GrowingNMF:
         self._state.improve()
         self._restructure(features)
 
-    def refine(self, features: FeatureView) -> NDArray[np.int64]:
-        """Bring the weights of the next few old rows up to date, in turn; returns which."""
+    def refine(self, features: FeatureView, rows: NDArray[np.int64] | None = None) -> None:
+        """Bring the weights of some old rows up to date: the coded among `rows`, by default the next few in turn."""
+        rows = self._next_rows() if rows is None else rows[self._state.coded[rows]]
+        if rows.size:
+            self._state.recode(features, rows)
+            self._remember(features, rows)
+            self._state.improve()
+
+    def _next_rows(self) -> NDArray[np.int64]:
         coded = np.flatnonzero(self._state.coded)
         if coded.size == 0:
             return coded
@@ -148,9 +155,6 @@ class GrowingNMF:
         first = int(np.searchsorted(coded, self._cursor)) % coded.size
         rows = np.sort(np.take(coded, np.arange(first, first + take), mode="wrap"))
         self._cursor = int(coded[(first + take) % coded.size])
-        self._state.recode(features, rows)
-        self._remember(features, rows)
-        self._state.improve()
         return rows
 
     def finish(self, features: FeatureView) -> None:

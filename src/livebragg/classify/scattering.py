@@ -133,9 +133,10 @@ class Scattering:
 
     def lines_of(self, positions: NDArray[np.int64], reach: int = _REACH) -> NDArray[np.int64]:
         """Scan lines whose averages depend on some positions."""
-        lines = np.unique(positions // self._cols)
-        near = np.unique(lines[:, None] + np.arange(-reach, reach + 1))
-        return near[(near >= 0) & (near < len(self._total) // self._cols)]
+        lines = np.flatnonzero(np.bincount(positions // self._cols))
+        near = (lines[:, None] + np.arange(reach + 1 + reach)).ravel()  # `reach` more, so that none is below 0
+        found = np.flatnonzero(np.bincount(near)) - reach
+        return found[(found >= 0) & (found < self.n_lines)]
 
     def add(self, positions: NDArray[np.int64], profiles: RadialBatch, total: NDArray[np.float32]) -> None:
         """Take note of new positions, before `update`.

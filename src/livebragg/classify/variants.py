@@ -73,8 +73,9 @@ class VariantFinder:
         """
         weights = factors.weights
         more = len(weights) - self._order.size
-        self._order = np.pad(self._order, (0, more), constant_values=np.nan)
-        self._leader = np.pad(self._leader, (0, more), constant_values=-1)
+        if more > 0:
+            self._order = np.pad(self._order, (0, more), constant_values=np.nan)
+            self._leader = np.pad(self._leader, (0, more), constant_values=-1)
         ids = [int(number) for number in factors.component_ids]
         if positions is None or final or not set(self._known) <= set(ids):
             positions = np.arange(len(weights))

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from livebragg.accumulate import (
     BraggVectorMap,
+    ClassVectorMaps,
     RegionProfile,
     ScanImages,
     VectorStore,
@@ -113,6 +114,7 @@ class ScanAnalysis:
             systematic_error=config.origin.systematic_error * probe.radius,
         )
         self._map = BraggVectorMap(geometry, tolerance=config.origin.rebin_tolerance)
+        self._class_maps = ClassVectorMaps(geometry)
         self._tracker = _peak_tracker(geometry, config.tracker, self._center_radius)
         self._features = FeatureTable(
             geometry,
@@ -132,6 +134,7 @@ class ScanAnalysis:
             self._images,
             self._origin,
             self._map,
+            self._class_maps,
             self._tracker,
             self._features,
             self._nmf,
@@ -216,9 +219,9 @@ class ScanAnalysis:
             self._learn_origins()
         features = self._features.view
         self._nmf.update(features, changed)
-        again = self._nmf.refine(features)
         whole = due.size == self._vectors.n_seen
-        self._relabel(changed, None if whole else np.union1d(np.union1d(due, again), changed))
+        self._nmf.refine(features, None if whole else due)
+        self._relabel(changed, None if whole else np.union1d(due, changed))
 
     def finish(self) -> None:
         """Refine until nothing moves: all origins, a map binned afresh, all weights."""
@@ -261,7 +264,9 @@ class ScanAnalysis:
             weights=self._on_scan(np.where(seen, _filled(classes.weights, seen.size, 0), np.nan), np.nan),
             shares=self._on_scan(np.where(seen, _filled(self._classes.shares(), seen.size, 0), np.nan), np.nan),
             class_patterns=_columns(classes.patterns, peaks.peak_id),
-            class_vector_maps=self._class_maps(vectors, labels, classes.class_ids),
+            class_vector_maps=self._class_maps.update(
+                vectors, labels, self._map.binned_origins, classes.class_ids
+            ),
             profile_radii=radii,
             class_profiles=profiles,
             virtual_images={name: self._on_scan(stack.values[name], np.nan) for name in VIRTUAL_IMAGES},
@@ -389,16 +394,6 @@ class ScanAnalysis:
         number = np.bincount(frame, minlength=peaks.n_frames)
         total = np.bincount(frame, peaks.intensity[bragg], minlength=peaks.n_frames)
         return np.column_stack([number, total]).astype(np.float32)
-
-    def _class_maps(
-        self, vectors: VectorView, labels: NDArray[np.int16], class_ids: NDArray[np.int16]
-    ) -> NDArray[np.float32]:
-        origins = self._map.binned_origins
-        maps = np.zeros((class_ids.size, *self._map.geometry.shape), np.float32)
-        for index, number in enumerate(class_ids):
-            positions = np.flatnonzero(labels[: len(origins)] == number)
-            maps[index] = vector_map(vectors, positions, origins[positions], self._map.geometry)
-        return maps
 
     def _displayed_map(self, vectors: VectorView) -> NDArray[np.float64]:
         if self._config.map.weight == "count":
