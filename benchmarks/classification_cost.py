@@ -1,16 +1,17 @@
-"""What the analysis costs per position, and how much memory it takes, as the scan grows: synthetic vectors, no frames.
+"""What the analysis costs per position, and its memory, as the scan grows: synthetic vectors, no frames.
 
     python benchmarks/classification_cost.py            # 10^4 to 2.6 * 10^5 positions
     python benchmarks/classification_cost.py --full     # up to 1024 x 1024
     python benchmarks/classification_cost.py --sizes 256 --profile 30   # and where the time goes
 
-The scene: 12 crystalline grains with 38 of 250 reflections each, two amorphous phases and vacuum; 85 % of the disks
-are found, five false disks per frame, about 40 disks in all; radial profiles of 48 bins with the noise of 8,000
-electrons; the origin drifts. Positions come 1024 at a time, and the maps are brought up to date and copied after each.
+The scene: 12 crystalline grains with 38 of 250 reflections each, two amorphous phases and vacuum; 85 % of the
+disks are found, five false disks per frame, about 40 disks in all; radial profiles of 48 bins with the noise of
+8,000 electrons; the origin drifts. Positions come 1024 at a time; after each the maps are brought up to date and
+copied.
 
-Per size: microseconds of processor time per position of each stage of the live maps, of the copy for publication, and of the final
-pass; peak memory of the process (each size runs in one of its own); the adjusted Rand index of the live maps at
-25/50/75/100 % of the scan and of the final one; labels of the first half that the second half changed.
+Per size: microseconds of processor time per position of each stage of the live maps, of the copy for publication,
+and of the final pass; peak memory of the process (each size runs in one of its own); the adjusted Rand index of the
+live maps at 25/50/75/100 % of the scan and of the final one; labels of the first half that the second half changed.
 """
 
 from __future__ import annotations
@@ -149,7 +150,10 @@ def measure(size: int, seed: int, at_once: int, show: int) -> dict[str, Any]:
     warm_up()
     scene = make_scene(size, seed)
     analysis = ScanAnalysis((size, size), FRAME_SHAPE, ProbeShape(radius=3.0, edge_width=0.5, center=CENTER))
-    profile, seconds = cProfile.Profile(time.process_time), dict.fromkeys(("add", "refresh", "copy", "finish"), 0.0)
+    profile, seconds = (
+        cProfile.Profile(time.process_time),
+        dict.fromkeys(("add", "refresh", "copy", "finish"), 0.0),
+    )
     total, seen, scores = scene.label.size, 0, []
     half = np.zeros(0, np.int16)
     quarters = [total * q // 4 for q in (1, 2, 3, 4)]
@@ -213,7 +217,9 @@ def warm_up() -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[100, 256, 512], help="scan lines, as many columns")
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", default=[100, 256, 512], help="scan lines, as many columns"
+    )
     parser.add_argument("--full", action="store_true", help="1024 x 1024 as well")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=1024, help="positions between two updates of the maps")
@@ -230,7 +236,8 @@ def main() -> None:
         scores = " ".join(f"{score:.3f}" for score in result["scores"])
         print(
             f"          ARI {scores}; {result['classes']} classes of 15; {result['peaks']} peaks; flips "
-            f"{result['flips']:.2%}; memory {result['peak'][0]:.2f} GiB live, {result['peak'][1]:.2f} with the end",
+            f"{result['flips']:.2%}; memory {result['peak'][0]:.2f} GiB live, "
+            f"{result['peak'][1]:.2f} with the end",
             flush=True,
         )
 

@@ -20,8 +20,8 @@ from livebragg.model import TrackedPeaks
 _ROUNDS = 4
 _ENOUGH = 20_000
 _ALWAYS = 4096
-"""Measurements up to which everything is fitted again whenever there are new ones; beyond that, lines that have new
-ones get their offset at once, and everything is fitted again after each growth by a tenth."""
+"""Measurements up to which everything is fitted again whenever there are new ones; beyond that, lines that have
+new ones get their offset at once, and everything is fitted again after each growth by a tenth."""
 _GROWTH = 1.1
 _FLOOR = 0.02
 """No model of the descan is trusted better than this, in pixels."""

@@ -145,7 +145,9 @@ class Factorisation:
         """Dense ``max(x - w H, 0)``, shape (n, n_columns)."""
         out = np.zeros((rows.size, features.n_columns), np.float32)
         start, count = features.start[rows], features.count[rows]
-        residual_rows(features.value, features.column, start, count, self.dictionary, self.weights[rows] * self._scale, out)
+        residual_rows(
+            features.value, features.column, start, count, self.dictionary, self.weights[rows] * self._scale, out
+        )
         return out
 
     def similarity(self) -> NDArray[np.float32]:

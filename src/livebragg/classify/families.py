@@ -118,7 +118,9 @@ class FamilyClassifier:
     # ---------------------------------------------------------------------------------------- the classes
     def _growth(self, n_seen: int) -> float:
         """Growth of the scan after which phases are looked for again: a pass over all positions."""
-        usual, early = (_LOOK_AGAIN, _LOOK_EARLIER) if n_seen <= _SMALL else (_LARGE_LOOK_AGAIN, _LARGE_LOOK_EARLIER)
+        usual, early = (
+            (_LOOK_AGAIN, _LOOK_EARLIER) if n_seen <= _SMALL else (_LARGE_LOOK_AGAIN, _LARGE_LOOK_EARLIER)
+        )
         return early if self._odd else usual
 
     def _look_for_phases(

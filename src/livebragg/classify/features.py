@@ -67,8 +67,8 @@ class FeatureView:
     n_columns: int
 
     def crystalline(self, min_peaks: int, rows: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
-        """Positions (or those of `rows`) with at least so many disks on tracked peaks, or with the light of a class, and not more
-        disks elsewhere.
+        """Positions (or those of `rows`) with at least so many disks on tracked peaks, or with the light of a
+        class, and not more disks elsewhere.
 
         Disks at random azimuths hit tracked peaks of the crystals by chance; that makes no crystal of them.
         """
@@ -357,7 +357,10 @@ class FeatureTable:
     def _pack(self, needed: int) -> None:
         """Close the gaps between rows, with room at the end for as much again."""
         self._end = int(self._count.sum())
-        column, value = np.empty(2 * (self._end + needed), np.int32), np.empty(2 * (self._end + needed), np.float32)
+        column, value = (
+            np.empty(2 * (self._end + needed), np.int32),
+            np.empty(2 * (self._end + needed), np.float32),
+        )
         start = np.zeros(self._count.size, np.int64)
         pack_rows(self._column, self._value, self._start, self._count, column, value, start)
         self._column, self._value, self._start, self._room = column, value, start, self._count.copy()

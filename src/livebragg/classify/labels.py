@@ -233,9 +233,7 @@ class ClassLabeler:
         faded[fadings[component].fading] = 0.0
         return variant, np.nan_to_num(order, nan=1.0), faded / max(float(np.sqrt((faded**2).sum())), 1e-9)
 
-    def _limits(
-        self, features: FeatureView, factors: Factors, sample: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
+    def _limits(self, features: FeatureView, factors: Factors, sample: NDArray[np.int64]) -> NDArray[np.float64]:
         """Logarithm of the Bragg intensity below which a position is faint, for each leading component."""
         limits = np.full(factors.component_ids.size, -np.inf)
         if limits.size == 0:

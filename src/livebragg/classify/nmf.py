@@ -140,7 +140,7 @@ class GrowingNMF:
         self._restructure(features)
 
     def refine(self, features: FeatureView, rows: NDArray[np.int64] | None = None) -> None:
-        """Bring the weights of some old rows up to date: the coded among `rows`, by default the next few in turn."""
+        """Bring the weights of old rows up to date: the coded among `rows`, by default the next few in turn."""
         rows = self._next_rows() if rows is None else rows[self._state.coded[rows]]
         if rows.size:
             self._state.recode(features, rows)
@@ -281,8 +281,8 @@ class GrowingNMF:
         if self.n_components == 0 or self.n_components >= self._config.max_classes:
             return
         tested = [self._split_tested.get(int(number), self._config.birth_members) for number in self._ids]
-        grown = np.flatnonzero(state.owned >= 1.2 * np.array(tested))
-        if grown.size == 0:
+        grown = np.flatnonzero(state.owned >= 1.2 * np.array(tested)).tolist()
+        if not grown:
             return
         coded = np.flatnonzero(state.coded)
         leader = state.leaders(coded)

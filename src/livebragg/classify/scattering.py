@@ -262,4 +262,3 @@ def runs_of(lines: NDArray[np.int64], gap: int = 1) -> list[tuple[int, int]]:
     firsts = lines[np.concatenate([[0], breaks + 1])]
     lasts = lines[np.concatenate([breaks, [lines.size - 1]])]
     return [(int(a), int(b)) for a, b in zip(firsts, lasts, strict=True)]
-

@@ -285,7 +285,7 @@ class ScanAnalysis:
 
     def _due(self) -> NDArray[np.int64]:
         """Positions that a refresh looks at: all of a small scan and, each time a large one has grown by a good
-        part; else the newest and the next few of the others in turn, so that the cost does not grow with the scan."""
+        part; else the newest and the next few others in turn, so that the cost does not grow with the scan."""
         arrived, n = self._vectors.arrived, self._vectors.n_seen
         newest, budget = n - self._refreshed_at, self._config.classify.recode_budget
         if n <= max(_SMALL, newest + budget) or n >= _WHOLE_AGAIN * self._whole_at:
