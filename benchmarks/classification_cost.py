@@ -10,8 +10,8 @@ disks are found, five false disks per frame, about 40 disks in all; radial profi
 copied.
 
 Per size: microseconds of processor time per position of each stage of the live maps, of the copy for publication,
-and of the final pass; peak memory of the process (each size runs in one of its own); the adjusted Rand index of the
-live maps at 25/50/75/100 % of the scan and of the final one; labels of the first half that the second half changed.
+and of the final pass; peak memory of the process (each size runs in one of its own); the Rand index (ARI) of the
+live maps at 25/50/75/100 % of the scan and of the final one; first-half labels that the second half changed.
 """
 
 from __future__ import annotations
