@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from livebragg.accumulate import BraggVectorMap, VectorStore, vector_map
+from livebragg.accumulate import BraggVectorMap, ClassVectorMaps, VectorStore, vector_map
 from livebragg.model import BraggPeaks, MapGeometry
 
 GEOMETRY = MapGeometry.around((64, 48), center=(30.0, 25.0), sampling=2.0)
@@ -58,3 +58,25 @@ def test_a_map_of_some_positions_has_only_their_disks():
     vectors, positions, origins = scan()
     box = positions[5:8]
     assert 0 < vector_map(vectors, box, origins[box], GEOMETRY).sum() <= 12
+
+
+def test_maps_of_classes_follow_labels_and_origins():
+    rng = np.random.default_rng(4)
+    geometry = MapGeometry.around((32, 40), center=(16.0, 20.0), sampling=2.0)
+    store = VectorStore(30)
+    qx, qy = rng.uniform(4, 28, 90).astype(np.float32), rng.uniform(4, 36, 90).astype(np.float32)
+    one = np.ones(90, np.float32)
+    peaks = BraggPeaks(
+        qx=qx, qy=qy, intensity=one, intensity_error=one, position_error=one, offsets=np.arange(0, 91, 3)
+    )
+    store.update(np.arange(30), peaks)
+    maps, ids = ClassVectorMaps(geometry), np.array([0, 2], np.int16)
+    for step in range(3):
+        labels = rng.integers(-1, 3, 30).astype(np.int16)
+        origins = np.full((30, 2), (16, 20), np.float32) + np.float32(step)
+        origins[: 3 - step] = np.nan
+        found = maps.update(store.view, labels, origins, ids)
+        for number, image in zip(ids, found, strict=True):
+            members = np.flatnonzero((labels == number) & np.isfinite(origins[:, 0]))
+            expected = vector_map(store.view, members, origins[members], geometry)
+            np.testing.assert_allclose(image, expected, atol=1e-5)

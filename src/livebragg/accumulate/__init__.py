@@ -2,11 +2,12 @@
 
 from livebragg.accumulate.images import ImageStack, ScanImages
 from livebragg.accumulate.profiles import ProfileStore, RegionProfile
-from livebragg.accumulate.vector_map import BraggVectorMap, vector_map
+from livebragg.accumulate.vector_map import BraggVectorMap, ClassVectorMaps, vector_map
 from livebragg.accumulate.vectors import VectorStore, VectorView
 
 __all__ = [
     "BraggVectorMap",
+    "ClassVectorMaps",
     "ImageStack",
     "ProfileStore",
     "RegionProfile",

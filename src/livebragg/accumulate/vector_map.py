@@ -119,6 +119,67 @@ class BraggVectorMap:
             self._origin = origin
 
 
+class ClassVectorMaps:
+    """Bragg vector map of each class, which follows the labels: only positions that changed are binned again.
+
+    Parameters
+    ----------
+    geometry : MapGeometry
+        Size and sampling.
+    """
+
+    def __init__(self, geometry: MapGeometry) -> None:
+        self._geometry = geometry
+        self.reset()
+
+    def reset(self) -> None:
+        """Empty all maps."""
+        self._maps: dict[int, NDArray[np.float64]] = {}
+        self._label = np.zeros(0, np.int16)
+        self._origin = np.zeros((0, 2), np.float32)
+
+    def update(
+        self,
+        vectors: VectorView,
+        labels: NDArray[np.int16],
+        origins: NDArray[np.float32],
+        class_ids: NDArray[np.int16],
+    ) -> NDArray[np.float32]:
+        """Follow labels and origins; returns the maps of some classes, shape (n_classes, \\*geometry.shape).
+
+        Parameters
+        ----------
+        labels : NDArray[np.int16], shape (n_positions,)
+            Class of each position, below 0 for none.
+        origins : NDArray[np.float32], shape (m, 2)
+            Origins of the first positions in detector pixels; NaN where a position is in no map.
+        class_ids : NDArray[np.int16], shape (n_classes,)
+        """
+        n = min(labels.size, len(origins))
+        more = n - self._label.size
+        if more > 0:
+            self._label = np.pad(self._label, (0, more), constant_values=-1)
+            self._origin = np.pad(self._origin, ((0, more), (0, 0)), constant_values=np.nan)
+        labels, origins = np.where(np.isnan(origins[:n, 0]), -1, labels[:n]).astype(np.int16), origins[:n]
+        moved = (labels >= 0) & (origins != self._origin[:n]).any(axis=1)
+        changed = np.flatnonzero((labels != self._label[:n]) | moved)
+        self._add(vectors, changed, -1.0)
+        self._label[changed], self._origin[changed] = labels[changed], origins[changed]
+        self._add(vectors, changed, 1.0)
+        out = np.zeros((class_ids.size, *self._geometry.shape), np.float32)
+        for index, number in enumerate(class_ids):
+            if int(number) in self._maps:
+                out[index] = self._maps[int(number)]
+        return out
+
+    def _add(self, vectors: VectorView, positions: NDArray[np.int64], sign: float) -> None:
+        labels = self._label[positions]
+        for number in np.unique(labels[labels >= 0]).tolist():
+            members = positions[labels == number]
+            out = self._maps.setdefault(number, np.zeros(self._geometry.shape))
+            _bin(vectors, members, self._origin[members], self._geometry.sampling, "count", sign, out)
+
+
 def _bin(
     vectors: VectorView,
     positions: NDArray[np.int64],

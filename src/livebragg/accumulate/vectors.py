@@ -43,7 +43,7 @@ class VectorStore:
     """Ragged, append-only store of disks by scan index.
 
     Positions come in any order and only once: later copies are ignored and counted. Memory is 20 bytes per
-    disk and 12 per position, doubled at worst by the room for growth.
+    disk and 20 per position, doubled at worst by the room for growth.
 
     Parameters
     ----------
@@ -71,6 +71,7 @@ class VectorStore:
         self._n_disks = 0
         self._start = np.zeros(self._n_positions, np.int64)
         self._count = np.full(self._n_positions, -1, np.int32)
+        self._arrived = np.zeros(1024, np.int64)
         self._end = self._n_positions
         self.duplicates = 0
         self.n_seen = 0
@@ -109,7 +110,11 @@ class VectorStore:
         ends = self._n_disks - int(taken.sum()) + np.cumsum(taken)
         self._start[scan_index[new]] = ends - taken
         self._count[scan_index[new]] = taken
-        self.n_seen += int(new.sum())
+        end = self.n_seen + taken.size
+        if end > self._arrived.size:
+            self._arrived = _grown(self._arrived, max(end, 2 * self._arrived.size))
+        self._arrived[self.n_seen : end] = scan_index[new]
+        self.n_seen = end
         return new
 
     def peaks_at(self, scan_index: int) -> BraggPeaks:
@@ -120,6 +125,19 @@ class VectorStore:
         stop = start + int(self._count[scan_index])
         columns = {name: column[start:stop] for name, column in self._columns.items()}
         return BraggPeaks(**columns, offsets=np.array([0, stop - start]))
+
+    @property
+    def arrived(self) -> NDArray[np.int64]:
+        """Positions that have been seen in order of arrival, shape (n_seen,); read-only."""
+        return _frozen(self._arrived[: self.n_seen])
+
+    @property
+    def view(self) -> VectorView:
+        """The present content without any copy, read-only: to be used before more is appended."""
+        columns = {name: _frozen(values[: self._n_disks]) for name, values in self._columns.items()}
+        return VectorView(
+            **columns, start=_frozen(self._start[: self._end]), count=_frozen(self._count[: self._end])
+        )
 
     def snapshot(self) -> VectorView:
         """The present content read-only (disks are views); what is appended later is not in it."""
@@ -135,7 +153,8 @@ class VectorStore:
         needed = self._n_disks + extra
         if needed > self._columns["qx"].size:
             room = max(needed, 2 * self._columns["qx"].size)
-            self._columns = {name: _grown(values, room) for name, values in self._columns.items()}
+            for name in _COLUMNS:  # one after the other: both sizes of only one are in memory at a time
+                self._columns[name] = _grown(self._columns[name], room)
         for name, values in columns.items():
             self._columns[name][self._n_disks : needed] = values
         self._n_disks = needed

@@ -19,7 +19,10 @@ from livebragg.model import TrackedPeaks
 
 _ROUNDS = 4
 _ENOUGH = 20_000
-_GROWTH = 1.05
+_ALWAYS = 4096
+"""Measurements up to which everything is fitted again whenever there are new ones; beyond that, lines that have
+new ones get their offset at once, and everything is fitted again after each growth by a tenth."""
+_GROWTH = 1.1
 _FLOOR = 0.02
 """No model of the descan is trusted better than this, in pixels."""
 _FEWEST_PATTERNS = 60
@@ -98,14 +101,20 @@ class OriginTracker:
         self._systematic = self._systematic_prior
         self._believed: float | None = None
         self._fitted_on = 0
-        self._stale = False
+        self._n_usable = 0
+        self._counting = 0.0
+        self._row_prior = 0.01
+        self._touched: set[int] = set()
 
     def update(self, scan_index: NDArray[np.int64], direct_beam: NDArray[np.float32]) -> None:
         """Take measured centres ``(qx, qy, standard error)``, shape (n, 3); NaN where not found."""
         self._make_room(int(scan_index.max(initial=-1)) + 1)
+        again = np.unique(scan_index[self._seen[scan_index]])
+        self._n_usable -= int(np.isfinite(self._measured[again]).all(axis=1).sum())
         self._measured[scan_index] = direct_beam
         self._seen[scan_index] = True
-        self._stale = True
+        self._n_usable += int(np.isfinite(direct_beam).all(axis=1).sum())
+        self._touched.update(np.unique(scan_index // self._scan_shape[1]).tolist())
 
     def origins(self, scan_index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Best present estimate for some positions, shape (n, 2), in detector pixels."""
@@ -160,15 +169,20 @@ class OriginTracker:
         )
 
     def _refit(self) -> None:
-        if not self._stale:
+        if not self._touched:
             return
-        self._stale = False
+        touched = np.array(sorted(self._touched), np.int64)
+        self._touched.clear()
+        if self._n_usable > _ALWAYS and self._n_usable < _GROWTH * self._fitted_on:
+            self._fit_lines(touched)
+            return
         usable = np.flatnonzero(np.isfinite(self._measured).all(axis=1))
         if usable.size == 0:
             return
-        if usable.size < _ENOUGH or usable.size >= _GROWTH * self._fitted_on:
-            self._fit_polynomial(usable)
-            self._fitted_on = usable.size
+        errors = self._measured[:, 2]
+        self._counting = float(np.median(errors[np.isfinite(errors)]))
+        self._fit_polynomial(usable)
+        self._fitted_on = usable.size
         self._fit_rows(usable, self._smooth(usable))
 
     def _fit_polynomial(self, usable: NDArray[np.int64]) -> None:
@@ -197,27 +211,51 @@ class OriginTracker:
         n_rows = int(rows.max()) + 1
         residual = self._measured[usable, :2] - smooth
         self._row_count = np.bincount(rows, minlength=n_rows).astype(np.float64)
-        self._row_offset = np.zeros((n_rows, 2))
+        self._row_offset, self._row_variance = np.zeros((n_rows, 2)), np.zeros(n_rows)
         if self._row_jitter:
             clipped = _huber(residual - _row_medians(rows, residual, n_rows)[rows])
             self._row_offset = _row_means(rows, residual, clipped)
         inside = residual - self._row_offset[rows]
         self._spread = float(np.mean(_robust_std(inside)))
         if self._row_jitter:
-            self._shrink_rows()
+            seen = self._row_count > 0
+            noise = self._spread**2 / self._row_count[seen]
+            self._row_prior = max(float(np.mean(self._row_offset[seen] ** 2) - np.mean(noise)), 0.01)
+            self._shrink_rows(np.arange(n_rows))
 
-    def _shrink_rows(self) -> None:
-        seen = self._row_count > 0
-        noise = np.inf * np.ones_like(self._row_count)
-        noise[seen] = self._spread**2 / self._row_count[seen]
-        prior = np.maximum(np.mean(self._row_offset[seen] ** 2) - np.mean(noise[seen]), 0.01)
-        self._row_offset *= (prior / (prior + noise))[:, None]
-        self._row_variance = 1.0 / (1.0 / prior + 1.0 / noise)
+    def _fit_lines(self, lines: NDArray[np.int64]) -> None:
+        """Offsets of some lines, everything else as it was."""
+        if not self._row_jitter or lines.size == 0:
+            return
+        cols = self._scan_shape[1]
+        near = (lines[:, None] * cols + np.arange(cols)).reshape(-1)
+        near = near[near < len(self._measured)]
+        usable = near[np.isfinite(self._measured[near]).all(axis=1)]
+        more = int(lines.max()) + 1 - self._row_count.size
+        if more > 0:
+            self._row_count = np.pad(self._row_count, (0, more))
+            self._row_offset = np.pad(self._row_offset, ((0, more), (0, 0)))
+            self._row_variance = np.pad(self._row_variance, (0, more), constant_values=self._row_prior)
+        if usable.size == 0:
+            return
+        place = np.searchsorted(lines, usable // cols)
+        residual = self._measured[usable, :2] - self._smooth(usable)
+        clipped = _huber(residual - _row_medians(place, residual, lines.size)[place])
+        number = np.bincount(place, minlength=lines.size)
+        offset = np.zeros((lines.size, 2))
+        offset[: place.max() + 1] = _row_means(place, residual, clipped)
+        self._row_count[lines], self._row_offset[lines] = number, offset
+        self._shrink_rows(lines)
+
+    def _shrink_rows(self, lines: NDArray[np.int64]) -> None:
+        """Hold offsets of lines with few measurements nearer to zero."""
+        with np.errstate(divide="ignore"):
+            noise = self._spread**2 / self._row_count[lines]
+        self._row_offset[lines] *= (self._row_prior / (self._row_prior + noise))[:, None]
+        self._row_variance[lines] = 1.0 / (1.0 / self._row_prior + 1.0 / noise)
 
     def _counting_error(self) -> float:
-        errors = self._measured[:, 2]
-        errors = errors[np.isfinite(errors)]
-        return float(np.median(errors)) if errors.size else 0.0
+        return self._counting
 
     def _model_error(self) -> float:
         """Standard deviation of the real shifts that the model does not know."""

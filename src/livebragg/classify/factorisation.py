@@ -14,6 +14,8 @@ from livebragg.classify.features import FeatureView
 from livebragg.kernels.coding import add_statistics, code_rows, residual_rows, sweep_dictionary
 
 _CODE_SWEEPS = 50
+_UNSETTLED = 0.01
+"""Relative error of stored weights from which they are brought up to date."""
 
 
 class Factorisation:
@@ -29,11 +31,13 @@ class Factorisation:
     dictionary : NDArray[np.float32], shape (n_columns, n_components)
         Components as unit columns (``H`` transposed).
     weights : NDArray[np.float32], shape (n_rows, n_components)
-        ``W``; 0 in rows that are not coded.
+        ``W`` to one per cent; 0 in rows that are not coded.
     novelty : NDArray[np.float32], shape (n_rows,)
         Unexplained part of the squared features; NaN in rows that are not coded.
     coded : NDArray[np.bool_], shape (n_rows,)
         Rows that have weights and are in the sums.
+    owned : NDArray[np.int64], shape (n_components,)
+        Coded rows at which each component leads.
     """
 
     def __init__(self, sparsity: float) -> None:
@@ -44,6 +48,9 @@ class Factorisation:
         self.coded = np.zeros(0, np.bool_)
         self._a = np.zeros((0, 0))
         self._b = np.zeros((0, 0))
+        self._scale = np.ones(0, np.float32)
+        self._leader = np.zeros(0, np.int16)
+        self.owned = np.zeros(0, np.int64)
 
     @property
     def n_components(self) -> int:
@@ -52,7 +59,7 @@ class Factorisation:
 
     def leaders(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Component with the largest weight in each row."""
-        return np.asarray(self.weights[rows].argmax(axis=1))
+        return self._leader[rows].astype(np.int64)
 
     def make_room(self, features: FeatureView) -> None:
         """Follow the features when rows or columns were added; new columns start at zero."""
@@ -61,6 +68,7 @@ class Factorisation:
             self.weights = np.pad(self.weights, ((0, rows), (0, 0)))
             self.novelty = np.pad(self.novelty, (0, rows), constant_values=np.nan)
             self.coded = np.pad(self.coded, (0, rows))
+            self._leader = np.pad(self._leader, (0, rows))
         columns = features.n_columns - self.dictionary.shape[0]
         if columns > 0:
             self.dictionary = np.pad(self.dictionary, ((0, columns), (0, 0)))
@@ -86,7 +94,7 @@ class Factorisation:
     def recode(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
         """Find new weights for `rows`; what they had put into the sums is exchanged."""
         self._add(features, rows[self.coded[rows]], -1.0)
-        weights, novelty = self.weights[rows], np.zeros(rows.size, np.float32)
+        weights, novelty = self.weights[rows] * self._scale, np.zeros(rows.size, np.float32)
         code_rows(
             features.value,
             features.column,
@@ -100,13 +108,16 @@ class Factorisation:
             weights,
             novelty,
         )
-        self.weights[rows], self.novelty[rows] = weights, novelty
+        self.weights[rows], self.novelty[rows] = weights / self._scale, novelty
         self.coded[rows] = True
+        if self.n_components:
+            self._leader[rows] = weights.argmax(axis=1)
         self._add(features, rows, 1.0)
 
     def recount(self, features: FeatureView) -> None:
         """Build the sums from scratch, exact after features of old rows changed."""
-        self._a[:], self._b[:] = 0.0, 0.0
+        self.settle()
+        self._a[:], self._b[:], self.owned[:] = 0.0, 0.0, 0
         self.weights[~self.coded] = 0.0
         self._add(features, np.flatnonzero(self.coded), 1.0)
 
@@ -118,15 +129,25 @@ class Factorisation:
         norm = np.sqrt((self.dictionary.astype(np.float64) ** 2).sum(axis=0))
         scale = np.where(norm > 0, norm, 1.0)
         self.dictionary /= scale.astype(np.float32)
-        self.weights *= scale.astype(np.float32)
+        self._scale *= scale.astype(np.float32)
         self._a *= np.outer(scale, scale)
         self._b *= scale
+        if np.abs(self._scale - 1.0).max() > _UNSETTLED:
+            self.settle()
+
+    def settle(self) -> None:
+        """Bring the stored weights up to date with the norms of the components: a pass over all rows, which
+        is put off while it would hardly change them."""
+        self.weights *= self._scale
+        self._scale[:] = 1.0
 
     def residual(self, features: FeatureView, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Dense ``max(x - w H, 0)``, shape (n, n_columns)."""
         out = np.zeros((rows.size, features.n_columns), np.float32)
         start, count = features.start[rows], features.count[rows]
-        residual_rows(features.value, features.column, start, count, self.dictionary, self.weights[rows], out)
+        residual_rows(
+            features.value, features.column, start, count, self.dictionary, self.weights[rows] * self._scale, out
+        )
         return out
 
     def similarity(self) -> NDArray[np.float32]:
@@ -139,6 +160,8 @@ class Factorisation:
         self.weights = np.column_stack([self.weights, np.zeros(len(self.weights), np.float32)])
         self._a = np.pad(self._a, ((0, 1), (0, 1)))
         self._b = np.pad(self._b, ((0, 0), (0, 1)))
+        self._scale = np.append(self._scale, np.float32(1.0))
+        self.owned = np.append(self.owned, 0 if self.owned.size else self.coded.sum())
 
     def replace(self, index: int, pattern: NDArray[np.float32]) -> None:
         """Give a component another pattern; its rows should be coded again."""
@@ -148,6 +171,7 @@ class Factorisation:
         """Merge `younger` into `older`: weights add, patterns average by what they explain."""
         share = np.maximum(self._a[[older, younger], [older, younger]], 1e-12).astype(np.float32)
         self.replace(older, self.dictionary[:, [older, younger]] @ share)
+        self.settle()
         self.weights[:, older] += self.weights[:, younger]
         self.remove(younger)
         self.recount(features)
@@ -159,11 +183,16 @@ class Factorisation:
         self.weights = np.ascontiguousarray(self.weights[:, keep])
         self._a = np.ascontiguousarray(self._a[np.ix_(keep, keep)])
         self._b = np.ascontiguousarray(self._b[:, keep])
+        self._scale = self._scale[keep]
+        self._leader[:] = self.weights.argmax(axis=1) if self.n_components else 0
+        self.owned = np.bincount(self._leader[self.coded], minlength=self.n_components)[: self.n_components]
 
     def _add(self, features: FeatureView, rows: NDArray[np.int64], sign: float) -> None:
         start, count = features.start[rows], features.count[rows]
-        weights = self.weights[rows]
+        weights = self.weights[rows] * self._scale
         add_statistics(features.value, features.column, start, count, weights, sign, self._a, self._b)
+        if self.n_components:
+            self.owned += int(sign) * np.bincount(self._leader[rows], minlength=self.n_components)
 
 
 def _unit(pattern: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,13 +16,17 @@ from scipy import ndimage
 from livebragg.classify.labels import ClassMaps
 from livebragg.classify.mixture import shares_of
 from livebragg.classify.phase_finder import NewId, Phase, PhaseFinder, channels, crystal_patterns, errors
-from livebragg.classify.scattering import ScatteringView
+from livebragg.classify.scattering import ScatteringView, runs_of
 from livebragg.config.analysis import FamiliesConfig
-from livebragg.model import NOT_CLASSIFIED, AnalysisEvent, ClassFamily
+from livebragg.model import NOT_CLASSIFIED, AnalysisEvent
 
 _LOOK_AGAIN = 1.15
 """Growth of the scan after which phases are looked for again, and earlier when many positions are unexplained."""
 _LOOK_EARLIER = 1.05
+_SMALL = 8192
+_LARGE_LOOK_AGAIN = 1.4
+_LARGE_LOOK_EARLIER = 1.1
+"""The same for scans of more than so many positions: looking again takes as long as all of them."""
 _ODD = 3.0
 """Misfit, relative to what is typical, of a position that no class explains."""
 _ODD_POSITIONS = 12
@@ -60,7 +64,10 @@ class FamilyClassifier:
         self._shares = np.zeros((0, 0), np.float32)
         self._own_share = np.zeros(0, np.float32)
         self._labels = np.zeros(0, np.int16)
+        self._confidence = np.zeros(0, np.float32)
         self._empty = np.zeros(0, np.bool_)
+        self._ids: list[int] = []
+        self._weights = np.zeros((0, 0), np.float32)
         self.events: deque[AnalysisEvent] = deque(maxlen=1000)
 
     def update(
@@ -72,8 +79,9 @@ class FamilyClassifier:
         new_id: NewId,
         *,
         final: bool = False,
+        labelled: NDArray[np.int64] | None = None,
     ) -> ClassMaps:
-        """Compose the classes of all positions.
+        """Compose the classes; the maps change with the next update, and are not to be written to.
 
         Parameters
         ----------
@@ -89,53 +97,67 @@ class FamilyClassifier:
             Gives the permanent id of a new class of a family.
         final : bool
             Look for phases in any case.
+        labelled : NDArray[np.int64], shape (m,), optional
+            Positions whose crystalline labels or weights are new, by default all.
         """
         self._make_room(seen.size)
         n_seen = int(seen.sum())
-        vacuum = self._vacuum(view, crystals, seen)
-        looked = final or n_seen >= (_LOOK_EARLIER if self._odd else _LOOK_AGAIN) * self._looked_at
+        looked = final or n_seen >= self._growth(n_seen) * self._looked_at
+        where = np.flatnonzero(seen) if looked or labelled is None else np.union1d(positions, labelled)
+        little = view.share[where] + view.disks[where].sum(axis=1) < self._config.vacuum_share
+        self._empty[where] = little & (crystals.labels[where] == NOT_CLASSIFIED)
         if looked:
-            self._look_for_phases(view, crystals, seen, vacuum, new_id)
+            self._look_for_phases(view, crystals, seen, new_id, afresh=final)
             self._looked_at = n_seen
-            positions = np.flatnonzero(seen)
-        if self._vacuum_id is None and vacuum.sum() >= self._config.min_positions:
+            positions = where
+        if self._vacuum_id is None and self._empty.sum() >= self._config.min_positions:
             self._vacuum_id = new_id("vacuum")
         self._mix(view, crystals, positions, looked)
-        return self._compose(crystals, seen, vacuum)
+        return self._compose(crystals, seen, where)
 
     # ---------------------------------------------------------------------------------------- the classes
-    def _vacuum(self, view: ScatteringView, crystals: ClassMaps, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        share = view.share[: seen.size]
-        little = share + view.disks[: seen.size].sum(axis=1) < self._config.vacuum_share
-        return np.asarray(seen & little & (crystals.labels == NOT_CLASSIFIED))
+    def _growth(self, n_seen: int) -> float:
+        """Growth of the scan after which phases are looked for again: a pass over all positions."""
+        usual, early = (
+            (_LOOK_AGAIN, _LOOK_EARLIER) if n_seen <= _SMALL else (_LARGE_LOOK_AGAIN, _LARGE_LOOK_EARLIER)
+        )
+        return early if self._odd else usual
 
     def _look_for_phases(
         self,
         view: ScatteringView,
         crystals: ClassMaps,
         seen: NDArray[np.bool_],
-        vacuum: NDArray[np.bool_],
         new_id: NewId,
+        afresh: bool,
     ) -> None:
-        rest = seen & ~vacuum & (crystals.labels == NOT_CLASSIFIED)
-        self._pure_crystals = crystal_patterns(channels(view, seen.size), crystals, seen)
+        stop = (int(np.flatnonzero(seen).max(initial=-1)) // self._cols + 1) * self._cols
+        rest = (seen & ~self._empty[: seen.size] & (crystals.labels == NOT_CLASSIFIED))[:stop]
+        self._pure_crystals = crystal_patterns(view, crystals, seen)
         known = {phase.number: phase.family for phase in self._phases}
-        self._phases = self._finder.find(view, rest, self._labels, known, new_id)
+        self._phases = self._finder.find(view, rest, self._labels[:stop], known, new_id)
         for number in sorted(set(known) - {phase.number for phase in self._phases}):
             gone = AnalysisEvent(positions_seen=int(seen.sum()), kind="class_died", subject=number)
             self.events.append(gone)
-        self._shares = np.zeros((seen.size, len(self._phases)), np.float32)
+        if afresh or [phase.number for phase in self._phases] != list(known):
+            self._shares = np.zeros((self._labels.size, len(self._phases)), np.float32)
+            self._own_share[:] = 0.0
 
     # ------------------------------------------------------------------------------------------ the shares
     def _mix(self, view: ScatteringView, crystals: ClassMaps, positions: NDArray[np.int64], looked: bool) -> None:
-        if not self._phases or positions.size == 0:
+        if positions.size == 0:
+            return
+        if not self._phases:
+            unknown = (crystals.labels[positions] == NOT_CLASSIFIED) & ~self._empty[positions]
+            self._odd = int(unknown.sum()) >= _ODD_POSITIONS
             return
         owner, ids = self._leading_crystals(crystals, positions)
-        signal = channels(view, self._labels.size)[positions]
+        signal = channels(view, positions)
         error = errors(signal.mean(axis=0), view)
         own = np.array([self._pure_crystals[c] for c in ids], np.float32).reshape(len(ids), signal.shape[1])
         patterns = np.array([phase.pattern for phase in self._phases], np.float32)
-        shares, misfit = shares_of(signal / error, patterns / error, own / error, owner)
+        start = np.column_stack([self._shares[positions], np.where(owner >= 0, self._own_share[positions], 0.0)])
+        shares, misfit = shares_of(signal / error, patterns / error, own / error, owner, start)
         self._shares[positions], self._own_share[positions] = shares[:, :-1], shares[:, -1]
         self._judge(misfit[crystals.labels[positions] == NOT_CLASSIFIED], looked)
 
@@ -173,10 +195,42 @@ class FamilyClassifier:
         return np.where(known >= 0, known, owner), ids
 
     # -------------------------------------------------------------------------------------- the composite
-    def _compose(self, crystals: ClassMaps, seen: NDArray[np.bool_], vacuum: NDArray[np.bool_]) -> ClassMaps:
-        n = seen.size
-        shares, own = self._shares[:n], self._own_share[:n]
-        crystal = crystals.labels != NOT_CLASSIFIED
+    def _compose(self, crystals: ClassMaps, seen: NDArray[np.bool_], where: NDArray[np.int64]) -> ClassMaps:
+        """Compose the lines of some positions, and those that their boundaries reach."""
+        families = dict(zip(crystals.class_ids.tolist(), crystals.families, strict=True))
+        families |= {phase.number: phase.family for phase in self._phases}
+        if self._vacuum_id is not None:
+            families[self._vacuum_id] = "vacuum"
+        ids = sorted(families)
+        n_lines = seen.size // self._cols
+        lines = np.flatnonzero(np.bincount(where // self._cols))
+        if ids != self._ids:
+            self._ids, self._weights = ids, np.zeros((len(ids), self._labels.size), np.float32)
+            lines = np.arange(n_lines)
+        for first, last in runs_of(lines, 4 * _BOUNDARY):
+            inner = max(first - _BOUNDARY, 0), min(last + _BOUNDARY, n_lines - 1) + 1
+            outer = max(inner[0] - _BOUNDARY, 0), min(inner[1] + _BOUNDARY, n_lines)
+            self._compose_lines(crystals, seen, *inner, *outer)
+        patterns = np.zeros((len(ids), crystals.patterns.shape[1]), np.float32)
+        for number, pattern in zip(crystals.class_ids, crystals.patterns, strict=True):
+            patterns[ids.index(int(number))] = pattern
+        return ClassMaps(
+            class_ids=np.array(ids, np.int16),
+            families=tuple(families[number] for number in ids),
+            labels=self._labels[: seen.size],
+            confidence=self._confidence[: seen.size],
+            weights=self._weights[:, : seen.size],
+            patterns=patterns,
+        )
+
+    def _compose_lines(
+        self, crystals: ClassMaps, seen: NDArray[np.bool_], first: int, stop: int, above: int, below: int
+    ) -> None:
+        """Compose lines ``first:stop``, with what lies beside them in ``above:below``."""
+        part = slice(above * self._cols, below * self._cols)
+        vacuum, there, theirs = self._empty[part], seen[part], crystals.labels[part]
+        shares, own = self._shares[part], self._own_share[part]
+        crystal = theirs != NOT_CLASSIFIED
         missing = np.where(self._around(vacuum), np.maximum(1.0 - shares.sum(axis=1) - own, 0.0), 0.0)
         missing = np.where(vacuum, 1.0, missing).astype(np.float32)
         numbers = np.array([*(p.number for p in self._phases), NOT_CLASSIFIED], np.int16)
@@ -185,13 +239,25 @@ class FamilyClassifier:
             numbers[-1] = self._vacuum_id
         others[vacuum, :-1] = 0.0
         best = others.argmax(axis=1)
-        most = others[np.arange(n), best]
-        labels = np.where(crystal, crystals.labels, np.where(seen & (most > 0), numbers[best], -1))
-        boundary = self._around(seen & ~crystal) & self._around(crystal)
+        most = others[np.arange(len(best)), best]
+        labels = np.where(crystal, theirs, np.where(there & (most > 0), numbers[best], NOT_CLASSIFIED))
+        boundary = self._around(there & ~crystal) & self._around(crystal)
         lost = boundary & crystal & (most > own) & (most > 0)
         labels = np.where(lost, numbers[best], labels).astype(np.int16)
-        self._labels[:n], self._empty[:n] = labels, vacuum
-        return self._as_maps(crystals, labels, others, own, crystal)
+        everything = np.column_stack([others, own])
+        ordered = np.partition(everything, everything.shape[1] - 2, axis=1)
+        clear = (ordered[:, -1] - ordered[:, -2]) / np.maximum(ordered[:, -1], 1e-6)
+        confidence = np.where(crystal & (labels == theirs), crystals.confidence[part], clear)
+        here = slice(first * self._cols, stop * self._cols)
+        keep = slice((first - above) * self._cols, (stop - above) * self._cols)
+        self._labels[here] = labels[keep]
+        self._confidence[here] = np.where(labels >= 0, confidence, np.nan)[keep]
+        for number, weights in zip(crystals.class_ids, crystals.weights, strict=True):
+            self._weights[self._ids.index(int(number)), here] = weights[here]
+        parts = (others / np.maximum(others.sum(axis=1) + own, 1e-6)[:, None])[keep]
+        for k, number in enumerate(numbers):
+            if number != NOT_CLASSIFIED:
+                self._weights[self._ids.index(int(number)), here] = parts[:, k]
 
     def shares(self, maps: ClassMaps, crystals: ClassMaps) -> NDArray[np.float32]:
         """Part of each position that is each class of `maps`, shape (n_classes, n_positions)."""
@@ -217,40 +283,9 @@ class FamilyClassifier:
         return np.asarray(out / np.maximum(out.sum(axis=0), 1e-9), np.float32)
 
     def _around(self, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        grid = where.reshape(-1, self._cols)
-        square = np.ones((2 * _BOUNDARY + 1,) * 2, bool)
-        return np.asarray(ndimage.binary_dilation(grid, square)).reshape(-1)
-
-    def _as_maps(
-        self,
-        crystals: ClassMaps,
-        labels: NDArray[np.int16],
-        others: NDArray[np.float32],
-        own: NDArray[np.float32],
-        crystal: NDArray[np.bool_],
-    ) -> ClassMaps:
-        total = np.maximum(others.sum(axis=1) + own, 1e-6)
-        rows: list[tuple[int, ClassFamily, NDArray[np.float32], NDArray[np.float32]]] = [
-            (int(c), family, crystals.weights[k], crystals.patterns[k])
-            for k, (c, family) in enumerate(zip(crystals.class_ids, crystals.families, strict=True))
-        ]
-        none = np.zeros(crystals.patterns.shape[1], np.float32)
-        for k, phase in enumerate(self._phases):
-            rows.append((phase.number, phase.family, others[:, k] / total, none))
-        if self._vacuum_id is not None:
-            rows.append((self._vacuum_id, "vacuum", others[:, -1] / total, none))
-        rows.sort(key=lambda row: row[0])
-        ordered = np.sort(np.column_stack([others, own]), axis=1)
-        clear = (ordered[:, -1] - ordered[:, -2]) / np.maximum(ordered[:, -1], 1e-6)
-        confidence = np.where(crystal & (labels == crystals.labels), crystals.confidence, clear)
-        return ClassMaps(
-            class_ids=np.array([row[0] for row in rows], np.int16),
-            families=tuple(row[1] for row in rows),
-            labels=labels,
-            confidence=np.where(labels >= 0, confidence, np.nan).astype(np.float32),
-            weights=np.array([row[2] for row in rows], np.float32).reshape(len(rows), labels.size),
-            patterns=np.array([row[3] for row in rows], np.float32).reshape(len(rows), none.size),
-        )
+        grid = where.reshape(-1, self._cols).astype(np.uint8)
+        near = ndimage.maximum_filter(grid, 2 * _BOUNDARY + 1, mode="constant")
+        return np.asarray(near > 0).reshape(-1)
 
     def _make_room(self, n: int) -> None:
         more = n - self._labels.size
@@ -259,3 +294,5 @@ class FamilyClassifier:
             self._own_share = np.pad(self._own_share, (0, more))
             self._empty = np.pad(self._empty, (0, more))
             self._labels = np.pad(self._labels, (0, more), constant_values=NOT_CLASSIFIED)
+            self._confidence = np.pad(self._confidence, (0, more), constant_values=np.nan)
+            self._weights = np.pad(self._weights, ((0, 0), (0, more)))

@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from livebragg.classify.contrast import class_contrast
 from livebragg.classify.forced import ForcedStore, Vectors
 from livebragg.config.analysis import ClassifyConfig
-from livebragg.kernels.feature_rows import ROOT_UNIT, count_entries, fill_rows
+from livebragg.kernels.feature_rows import ROOT_UNIT, count_entries, fill_rows, pack_rows
 from livebragg.kernels.matching import match_disks, paint_owners
 from livebragg.model import ForcedIntensities, MapGeometry, TrackedPeaks
 
@@ -66,14 +66,16 @@ class FeatureView:
     shown: NDArray[np.bool_]
     n_columns: int
 
-    def crystalline(self, min_peaks: int) -> NDArray[np.bool_]:
-        """Positions with at least so many disks on tracked peaks, or with the light of a class, and not more
-        disks elsewhere.
+    def crystalline(self, min_peaks: int, rows: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+        """Positions (or those of `rows`) with at least so many disks on tracked peaks, or with the light of a
+        class, and not more disks elsewhere.
 
         Disks at random azimuths hit tracked peaks of the crystals by chance; that makes no crystal of them.
         """
-        found = (self.tracked >= min_peaks) | (self.shown & (self.count >= min_peaks))
-        return found & ((self.loose <= self.tracked) | (self.loose < 2 * min_peaks))
+        which = slice(None) if rows is None else rows
+        tracked, loose = self.tracked[which], self.loose[which]
+        found = (tracked >= min_peaks) | (self.shown[which] & (self.count[which] >= min_peaks))
+        return np.asarray(found & ((loose <= tracked) | (loose < 2 * min_peaks)))
 
     def dense(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Rows as a dense matrix, shape (n, n_columns)."""
@@ -91,11 +93,14 @@ class FeatureView:
 
     def packed(self) -> FeatureView:
         """A copy with the rows in order and nothing between them."""
-        _, entries = self._entries(np.arange(self.count.size))
+        room = int(self.count.sum())
+        column, value = np.empty(room, np.int32), np.empty(room, np.float32)
+        start = np.zeros(self.count.size, np.int64)
+        pack_rows(self.column, self.value, self.start, self.count, column, value, start)
         return FeatureView(
-            column=self.column[entries],
-            value=self.value[entries],
-            start=np.cumsum(self.count, dtype=np.int64) - self.count,
+            column=column,
+            value=value,
+            start=start,
             count=self.count.copy(),
             norm=self.norm.copy(),
             tracked=self.tracked.copy(),
@@ -351,11 +356,14 @@ class FeatureTable:
 
     def _pack(self, needed: int) -> None:
         """Close the gaps between rows, with room at the end for as much again."""
-        packed = self.view.packed()
-        self._end = packed.column.size
-        self._start, self._room = packed.start, packed.count.copy()
-        room = 2 * (self._end + needed)
-        self._column, self._value = _grown(packed.column, room, -1), _grown(packed.value, room, 0)
+        self._end = int(self._count.sum())
+        column, value = (
+            np.empty(2 * (self._end + needed), np.int32),
+            np.empty(2 * (self._end + needed), np.float32),
+        )
+        start = np.zeros(self._count.size, np.int64)
+        pack_rows(self._column, self._value, self._start, self._count, column, value, start)
+        self._column, self._value, self._start, self._room = column, value, start, self._count.copy()
 
     def _make_room(self, vectors: Vectors) -> None:
         n_disks, n_positions = vectors.qx.size, vectors.count.size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -19,6 +19,9 @@ from livebragg.model import NOT_CLASSIFIED, AnalysisEvent, ClassFamily
 
 _SPREADS = 5.0
 """Standard deviations below the typical intensity of a class that still belong to it: thickness varies."""
+
+_SAMPLE = 4096
+"""Positions from which the typical intensity and direction of each class are learned."""
 
 _UNEXPLAINED = 0.85
 """Novelty of positions that no class describes: not classified rather than put with the least unlike class."""
@@ -75,14 +78,14 @@ class ClassLabeler:
         self._variant_ids: dict[int, int] = {}
         self._directions: dict[int, NDArray[np.float32]] = {}
         self._direction_ids: list[int] = []
-        self._maps = ClassMaps(
-            class_ids=np.zeros(0, np.int16),
-            families=(),
-            labels=np.zeros(0, np.int16),
-            confidence=np.zeros(0, np.float32),
-            weights=np.zeros((0, 0), np.float32),
-            patterns=np.zeros((0, 0), np.float32),
-        )
+        self._typical = np.zeros((0, 0), np.float32)
+        self._variants: frozenset[int] = frozenset()
+        self._ids: list[int] = []
+        self._families: list[ClassFamily] = []
+        self._patterns = np.zeros((0, 0), np.float32)
+        self._labels = np.zeros(0, np.int16)
+        self._confidence = np.zeros(0, np.float32)
+        self._weights = np.zeros((0, 0), np.float32)
 
     def update(
         self,
@@ -93,8 +96,9 @@ class ClassLabeler:
         fadings: Mapping[int, Fading] = MappingProxyType({}),
         *,
         others: bool = True,
-    ) -> None:
-        """Label all positions anew.
+        positions: NDArray[np.int64] | None = None,
+    ) -> bool:
+        """Label positions anew; returns whether those were all, as when a component is gone.
 
         Parameters
         ----------
@@ -107,49 +111,108 @@ class ClassLabeler:
             Positions that have arrived.
         others : bool
             Make classes of the positions that are no crystals as well.
+        positions : NDArray[np.int64], shape (n,), optional
+            Those to label, by default all that are seen.
         """
-        few = seen & (~features.crystalline(self._config.min_peaks) | self._faint(features, factors))
-        poly = few & (features.loose >= self._config.polycrystal_min_disks)
-        if "polycrystal" not in self._family_ids and poly.sum() < self._config.min_class_positions:
-            poly[:] = False  # too few for a phase: speckle that happens to be strong
-        crystal = seen & ~few
-        labels = np.full(seen.size, NOT_CLASSIFIED, np.int16)
-        confidence = np.where(few, 1.0, np.nan).astype(np.float32)
+        self._make_room(seen.size)
+        everything = np.flatnonzero(seen)
+        alive, variants = {int(c) for c in factors.component_ids}, frozenset(fadings)
+        if positions is None or not self._component_ids.keys() <= alive or variants != self._variants:
+            positions = everything
+        self._component_ids = {c: number for c, number in self._component_ids.items() if c in alive}
+        self._variants, self._seen = variants, everything.size
+        whole = positions is everything
+        sample = everything[:: max(1, -(-everything.size // _SAMPLE))]
+        limits = self._limits(features, factors, sample)
+        least = self._config.min_peaks
+        few = ~features.crystalline(least, positions) | self._faint(features, factors, positions, limits)
         rows: list[tuple[int, ClassFamily, NDArray[np.float32], NDArray[np.float32]]] = []
+        labels = np.full(positions.size, NOT_CLASSIFIED, np.int16)
+        confidence = np.where(few, 1.0, np.nan).astype(np.float32)
         none = np.zeros(features.n_columns, np.float32)
-        without_peaks: list[tuple[ClassFamily, NDArray[np.bool_]]] = [
-            ("no_bragg", few & ~poly),
-            ("polycrystal", poly),
-        ]
-        self._seen = int(seen.sum())
-        for family, where in without_peaks if others else []:
-            known = family in self._family_ids
-            if where.sum() >= (1 if known else self._config.min_class_positions):
-                number = self._family_id(family)
-                labels[where] = number
-                rows.append((number, family, where.astype(np.float32), none))
-        self._label_crystals(factors, crystal, labels, confidence)
+        for family, where in self._without_peaks(few, features.loose[positions], whole) if others else []:
+            number = self._family_id(family)
+            labels[where] = number
+            rows.append((number, family, where.astype(np.float32), none))
+        for component in sorted(alive - self._component_ids.keys()):
+            self._component_ids[component] = self.new_id("crystal")
+        if alive:
+            self._move_directions(features, factors, sample, limits)
+            self._label_crystals(factors, positions, few, labels, confidence)
         for index, component in enumerate(factors.component_ids):
             number = self._component_ids[int(component)]
-            weight, pattern = factors.weights[:, index] * features.norm, factors.patterns[index]
+            weight, pattern = factors.weights[positions, index] * features.norm[positions], factors.patterns[index]
             if order is not None and int(component) in fadings:
-                variant, part, faded = self._divide(int(component), number, order, labels, pattern, fadings)
+                mine = order[positions]
+                variant, part, faded = self._divide(int(component), number, mine, labels, pattern, fadings)
                 rows.append((variant, "crystal", weight * (1 - part), faded))
                 weight = weight * part
             rows.append((number, "crystal", weight, pattern))
-        rows.sort(key=lambda row: row[0])
-        self._maps = ClassMaps(
-            class_ids=np.array([row[0] for row in rows], np.int16),
-            families=tuple(row[1] for row in rows),
-            labels=labels,
-            confidence=confidence,
-            weights=np.array([row[2] for row in rows], np.float32).reshape(len(rows), seen.size),
-            patterns=np.array([row[3] for row in rows], np.float32).reshape(len(rows), features.n_columns),
+        self._store(rows, positions, labels, confidence, features.n_columns)
+        return whole
+
+    @property
+    def maps(self) -> ClassMaps:
+        """The present classes without a copy: they change with the next update, and are not to be written to."""
+        return ClassMaps(
+            class_ids=np.array(self._ids, np.int16),
+            families=tuple(self._families),
+            labels=self._labels,
+            confidence=self._confidence,
+            weights=self._weights,
+            patterns=self._patterns,
         )
 
     def snapshot(self) -> ClassMaps:
-        """The present classes."""
-        return self._maps
+        """Copy of the present classes."""
+        maps = self.maps
+        return replace(
+            maps, labels=maps.labels.copy(), confidence=maps.confidence.copy(), weights=maps.weights.copy()
+        )
+
+    def _without_peaks(
+        self, few: NDArray[np.bool_], loose: NDArray[np.int32], whole: bool
+    ) -> list[tuple[ClassFamily, NDArray[np.bool_]]]:
+        """Classes of the positions that are no crystals, once there are enough of them."""
+        poly = few & (loose >= self._config.polycrystal_min_disks)
+        if "polycrystal" not in self._family_ids and poly.sum() < self._config.min_class_positions:
+            poly[:] = False  # too few for a phase: speckle that happens to be strong
+        both: list[tuple[ClassFamily, NDArray[np.bool_]]] = [("no_bragg", few & ~poly), ("polycrystal", poly)]
+        return [
+            (family, where)
+            for family, where in both
+            if where.sum() >= (1 if family in self._family_ids else self._config.min_class_positions)
+            or (family in self._families and not whole)
+        ]
+
+    def _store(
+        self,
+        rows: list[tuple[int, ClassFamily, NDArray[np.float32], NDArray[np.float32]]],
+        positions: NDArray[np.int64],
+        labels: NDArray[np.int16],
+        confidence: NDArray[np.float32],
+        n_columns: int,
+    ) -> None:
+        """Put what was found at some positions into the maps."""
+        rows = sorted(rows, key=lambda row: row[0])
+        ids = [row[0] for row in rows]
+        if ids != self._ids:
+            weights = np.zeros((len(ids), self._labels.size), np.float32)
+            for k, number in enumerate(ids):
+                if number in self._ids:
+                    weights[k] = self._weights[self._ids.index(number)]
+            self._ids, self._families, self._weights = ids, [row[1] for row in rows], weights
+        for k, row in enumerate(rows):
+            self._weights[k, positions] = row[2]
+        self._patterns = np.array([row[3] for row in rows], np.float32).reshape(len(rows), n_columns)
+        self._labels[positions], self._confidence[positions] = labels, confidence
+
+    def _make_room(self, n: int) -> None:
+        more = n - self._labels.size
+        if more > 0:
+            self._labels = np.pad(self._labels, (0, more), constant_values=NOT_CLASSIFIED)
+            self._confidence = np.pad(self._confidence, (0, more), constant_values=np.nan)
+            self._weights = np.pad(self._weights, ((0, 0), (0, more)))
 
     def _divide(
         self,
@@ -160,8 +223,8 @@ class ClassLabeler:
         pattern: NDArray[np.float32],
         fadings: Mapping[int, Fading],
     ) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
-        """Give the disordered positions of a class a label of their own; returns its id, the ordered part of
-        every position, and the pattern without what fades."""
+        """Give the disordered among some positions of a class a label of their own; returns its id, the ordered
+        part of each position, and the pattern without what fades."""
         if component not in self._variant_ids:
             self._variant_ids[component] = self.new_id("crystal", f"disordered variant of {number}")
         variant = self._variant_ids[component]
@@ -170,46 +233,66 @@ class ClassLabeler:
         faded[fadings[component].fading] = 0.0
         return variant, np.nan_to_num(order, nan=1.0), faded / max(float(np.sqrt((faded**2).sum())), 1e-9)
 
-    def _faint(self, features: FeatureView, factors: Factors) -> NDArray[np.bool_]:
+    def _limits(self, features: FeatureView, factors: Factors, sample: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Logarithm of the Bragg intensity below which a position is faint, for each leading component."""
+        limits = np.full(factors.component_ids.size, -np.inf)
+        if limits.size == 0:
+            return limits
+        known = sample[features.crystalline(self._config.min_peaks, sample)]
+        weights = factors.weights[known]
+        lead = np.where(weights.any(axis=1), weights.argmax(axis=1), -1)
+        for component in range(limits.size):
+            light = self._light(features, known[lead == component])
+            if light.size:
+                low, middle = np.quantile(light, [0.16, 0.5])
+                least = min(np.log(max(self._config.min_share, 1e-9)), -_SPREADS * (middle - low))
+                limits[component] = middle + least
+        return limits
+
+    def _faint(
+        self,
+        features: FeatureView,
+        factors: Factors,
+        positions: NDArray[np.int64],
+        limits: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
         """Positions with much less Bragg intensity than their class and its spread: mostly something else."""
-        faint = np.zeros(features.norm.size, np.bool_)
-        lead = factors.weights.argmax(axis=1) if factors.component_ids.size else np.zeros(faint.size, np.int64)
-        known = features.crystalline(self._config.min_peaks) & (factors.weights.sum(axis=1) > 0)
+        if limits.size == 0:
+            return np.zeros(positions.size, np.bool_)
+        weights = factors.weights[positions]
+        faint = self._light(features, positions) < limits[weights.argmax(axis=1)]
+        return np.asarray(faint & weights.any(axis=1))
+
+    def _light(self, features: FeatureView, positions: NDArray[np.int64]) -> NDArray[np.float64]:
         power = 1 / max(_POWER[self._config.feature], 0.25)
-        for component in range(factors.component_ids.size):
-            members = np.flatnonzero(known & (lead == component))
-            if members.size:
-                share = power * np.log(np.maximum(features.norm[members], 1e-9))
-                low, middle = np.quantile(share, [0.16, 0.5])
-                limit = min(np.log(max(self._config.min_share, 1e-9)), -_SPREADS * (middle - low))
-                faint[members] = share - middle < limit
-        return faint
+        return np.asarray(power * np.log(np.maximum(features.norm[positions], 1e-9)), np.float64)
+
+    def _unit_weights(
+        self, factors: Factors, positions: NDArray[np.int64], few: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Which of some positions are explained by crystals, and the direction of their weights."""
+        where = np.flatnonzero(~few)
+        novelty, weights = factors.novelty[positions[where]], factors.weights[positions[where]]
+        explained = (weights.max(axis=1, initial=0.0) > 0) & ~(novelty > _UNEXPLAINED)
+        where, weights = where[explained], weights[explained]
+        return where, weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))
 
     def _label_crystals(
         self,
         factors: Factors,
-        crystal: NDArray[np.bool_],
+        positions: NDArray[np.int64],
+        few: NDArray[np.bool_],
         labels: NDArray[np.int16],
         confidence: NDArray[np.float32],
     ) -> None:
-        for component in factors.component_ids:
-            if int(component) not in self._component_ids:
-                self._component_ids[int(component)] = self.new_id("crystal")
-        if factors.component_ids.size == 0:
-            return
         numbers = np.array([self._component_ids[int(c)] for c in factors.component_ids], np.int16)
-        where = np.flatnonzero(crystal)
-        where = where[(factors.weights[where].max(axis=1) > 0) & ~(factors.novelty[where] > _UNEXPLAINED)]
-        length = np.sqrt((factors.weights[where] ** 2).sum(axis=1, keepdims=True))
-        unit = factors.weights[where] / length
-        closeness = unit @ self._known_directions(factors).T
-        nearest = closeness.argmax(axis=1)
-        self._move_directions(factors, unit, nearest)
-        labels[where] = numbers[nearest]
-        ordered = np.sort(closeness, axis=1)
+        where, unit = self._unit_weights(factors, positions, few)
+        closeness = unit @ self._typical.T
+        labels[where] = numbers[closeness.argmax(axis=1)]
+        ordered = np.partition(closeness, closeness.shape[1] - 2, axis=1) if closeness.shape[1] > 1 else closeness
         second = ordered[:, -2] if ordered.shape[1] > 1 else np.zeros(where.size, np.float32)
         gap = (ordered[:, -1] - second) / np.maximum(ordered[:, -1], 1e-9)
-        confidence[where] = gap * (1 - np.nan_to_num(factors.novelty[where], nan=1.0))
+        confidence[where] = gap * (1 - np.nan_to_num(factors.novelty[positions[where]], nan=1.0))
 
     def _known_directions(self, factors: Factors) -> NDArray[np.float32]:
         """Typical direction of the weights in each class, shape (n_components, n_components), unit rows."""
@@ -225,9 +308,20 @@ class ClassLabeler:
         length = np.sqrt((directions**2).sum(axis=1, keepdims=True))
         return np.where(length > 0, directions / np.maximum(length, 1e-9), np.eye(len(ids), dtype=np.float32))
 
-    def _move_directions(self, factors: Factors, unit: NDArray[np.float32], nearest: NDArray[np.int64]) -> None:
+    def _move_directions(
+        self,
+        features: FeatureView,
+        factors: Factors,
+        sample: NDArray[np.int64],
+        limits: NDArray[np.float64],
+    ) -> None:
         """One step of k-means on the sphere, where the last update left it; each class is held half-way to its
         own component, so that a component which only explains noise does not carve out a class."""
+        few = ~features.crystalline(self._config.min_peaks, sample)
+        few |= self._faint(features, factors, sample, limits)
+        self._typical = self._known_directions(factors)
+        _, unit = self._unit_weights(factors, sample, few)
+        nearest = (unit @ self._typical.T).argmax(axis=1)
         ids = [int(c) for c in factors.component_ids]
         self._direction_ids, self._directions = ids, {}
         for index, component in enumerate(ids):

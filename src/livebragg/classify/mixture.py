@@ -17,6 +17,7 @@ def shares_of(
     pure: NDArray[np.float32],
     own: NDArray[np.float32] | None = None,
     owner: NDArray[np.int64] | None = None,
+    start: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Shares that add up to each signal best, by non-negative least squares.
 
@@ -34,6 +35,8 @@ def shares_of(
         Materials of which a position may contain one.
     owner : NDArray[np.int64], shape (n,), optional
         Which of `own` that is, -1 for none.
+    start : NDArray[np.float32], shape (n, k + 1), optional
+        Shares to start from, by default 0: those of before are nearer.
 
     Returns
     -------
@@ -47,7 +50,8 @@ def shares_of(
         own, owner = np.zeros((0, signal.shape[1]), np.float32), np.full(n, -1)
     pure64, own64 = pure.astype(np.float64), own.astype(np.float64)
     own_gram = np.column_stack([own64 @ pure64.T, (own64**2).sum(axis=1)])
-    shares, misfit = np.zeros((n, k + 1), np.float32), np.zeros(n, np.float32)
+    shares = np.zeros((n, k + 1), np.float32) if start is None else start.astype(np.float32)
+    misfit = np.zeros(n, np.float32)
     mix_rows(
         np.ascontiguousarray(signal, np.float32),
         np.ascontiguousarray(pure, np.float32),

@@ -33,6 +33,8 @@ _SCATTERED = 0.3
 _WITNESSES = 0.25
 """Part of a component's positions where enough disks must have been found."""
 _EVENTS = 1000
+_SAMPLE = 20_000
+"""Coded rows from which it is learned what a known class leaves unexplained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,7 @@ class GrowingNMF:
         self._doubtful: set[int] = set()
         self._split_tested: dict[int, int] = {}
         self._join_tested: dict[tuple[int, int], int] = {}
+        self._typical = np.zeros(0, np.int64)
         self._buffer: deque[int] = deque(maxlen=self._config.novelty_buffer)
         self.events: deque[AnalysisEvent] = deque(maxlen=_EVENTS)
 
@@ -94,7 +97,7 @@ class GrowingNMF:
         crystal's: from then on light alone does not make a position belong to it.
         """
         state, least = self._state, self._config.min_peaks
-        rows = np.flatnonzero(state.coded)
+        rows = self._typical[state.coded[self._typical]]
         if rows.size:
             leader = state.leaders(rows)
             led = np.bincount(leader, minlength=self.n_components)
@@ -129,24 +132,30 @@ class GrowingNMF:
         """
         self._state.make_room(features)
         self._state.forget(features, changed)
-        rows = changed[features.crystalline(self._config.min_peaks)[changed]]
+        rows = changed[features.crystalline(self._config.min_peaks, changed)]
         self._state.recode(features, rows)
+        self._sample_coded()
         self._remember(features, rows)
         self._state.improve()
         self._restructure(features)
 
-    def refine(self, features: FeatureView) -> None:
-        """Bring the weights of the next few old rows up to date, in turn."""
+    def refine(self, features: FeatureView, rows: NDArray[np.int64] | None = None) -> None:
+        """Bring the weights of old rows up to date: the coded among `rows`, by default the next few in turn."""
+        rows = self._next_rows() if rows is None else rows[self._state.coded[rows]]
+        if rows.size:
+            self._state.recode(features, rows)
+            self._remember(features, rows)
+            self._state.improve()
+
+    def _next_rows(self) -> NDArray[np.int64]:
         coded = np.flatnonzero(self._state.coded)
         if coded.size == 0:
-            return
+            return coded
         take = min(self._config.recode_budget, coded.size)
         first = int(np.searchsorted(coded, self._cursor)) % coded.size
         rows = np.sort(np.take(coded, np.arange(first, first + take), mode="wrap"))
         self._cursor = int(coded[(first + take) % coded.size])
-        self._state.recode(features, rows)
-        self._remember(features, rows)
-        self._state.improve()
+        return rows
 
     def finish(self, features: FeatureView) -> None:
         """Sweep over all rows until the components stand still; dissolve classes that own too little."""
@@ -155,6 +164,7 @@ class GrowingNMF:
         for _ in range(self._config.final_sweeps):
             before = state.dictionary.copy()
             rows = np.flatnonzero(state.coded)
+            self._sample_coded()
             state.recode(features, rows)
             state.recount(features)
             self._remember(features, rows)
@@ -165,15 +175,33 @@ class GrowingNMF:
             if same and np.abs(before - state.dictionary).max(initial=0.0) < _CONVERGED:
                 break
         state.recode(features, np.flatnonzero(state.coded))
+        state.settle()
 
     def snapshot(self) -> Factors:
         """Copy of components and weights."""
+        self._state.settle()
+        view = self.view
+        return Factors(
+            component_ids=view.component_ids,
+            patterns=view.patterns,
+            weights=view.weights.copy(),
+            novelty=view.novelty.copy(),
+        )
+
+    @property
+    def view(self) -> Factors:
+        """Components and weights (to one per cent) without a copy of the latter; not to be written to."""
+        state = self._state
         return Factors(
             component_ids=self._ids.copy(),
-            patterns=self._state.dictionary.T.copy(),
-            weights=self._state.weights.copy(),
-            novelty=self._state.novelty.copy(),
+            patterns=state.dictionary.T.copy(),
+            weights=state.weights,
+            novelty=state.novelty,
         )
+
+    def _sample_coded(self) -> None:
+        coded = np.flatnonzero(self._state.coded)
+        self._typical = coded[:: max(1, coded.size // _SAMPLE)]
 
     def _remember(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
         """Keep the unexplained among `rows`, after the components had the chance to take up new features."""
@@ -189,7 +217,7 @@ class GrowingNMF:
 
     def _threshold(self) -> float:
         """Novelty that rows of a known class do not reach."""
-        known = self._state.novelty[self._state.coded]
+        known = self._state.novelty[self._typical]
         known = known[known < 0.8]
         if known.size < 20:
             return self._config.novelty_threshold
@@ -249,14 +277,18 @@ class GrowingNMF:
 
     def _split(self, features: FeatureView) -> None:
         """Divide components that lead at two kinds of positions, as when two grains came at the same time."""
-        coded = np.flatnonzero(self._state.coded)
-        if self.n_components == 0 or self.n_components >= self._config.max_classes or coded.size == 0:
+        state = self._state
+        if self.n_components == 0 or self.n_components >= self._config.max_classes:
             return
-        leader = self._state.leaders(coded)
-        for index in range(self.n_components):
+        tested = [self._split_tested.get(int(number), self._config.birth_members) for number in self._ids]
+        grown = np.flatnonzero(state.owned >= 1.2 * np.array(tested)).tolist()
+        if not grown:
+            return
+        coded = np.flatnonzero(state.coded)
+        leader = state.leaders(coded)
+        for index in grown:
             members = _alike_measured(features, coded[leader == index])
-            tested = self._split_tested.get(int(self._ids[index]), self._config.birth_members)
-            if members.size >= 1.2 * tested:
+            if members.size >= 1.2 * tested[index]:
                 self._split_tested[int(self._ids[index])] = members.size
                 self._split_one(features, index, members)
 
@@ -286,19 +318,16 @@ class GrowingNMF:
 
     def _rejoin(self, features: FeatureView) -> None:
         """Join a pair of related components that divides one kind of positions by which disks were found."""
-        coded = np.flatnonzero(self._state.coded)
         cosine = self._state.similarity()
-        pairs = np.argwhere(cosine > _RELATED)
-        if pairs.size == 0 or coded.size == 0:
-            return
-        leader = self._state.leaders(coded)
-        owned = np.bincount(leader, minlength=self.n_components)
-        for older, younger in pairs:
+        owned = self._state.owned
+        for older, younger in np.argwhere(cosine > _RELATED):
             key = (int(self._ids[older]), int(self._ids[younger]))
             smaller = int(min(owned[older], owned[younger]))
             if smaller < max(1.2 * self._join_tested.get(key, 0), 2 * self._config.birth_members):
                 continue
             self._join_tested[key] = smaller
+            coded = np.flatnonzero(self._state.coded)
+            leader = self._state.leaders(coded)
             if self._are_one_kind(features, coded[leader == older], coded[leader == younger]):
                 self._absorb(features, int(older), int(younger))
                 return

@@ -85,7 +85,7 @@ class PhaseFinder:
             rings, one = view.rings[:n], np.ones(1, np.float32)
             disks = rings.sum(axis=1) * _COUNTS_PER_RING / max(float(rings[granular].sum(axis=1).mean()), 1e-9)
             found += [("polycrystal", group) for group in self._groups(rings, one, granular, disks)]
-        return self._named(found, channels(view, n), before, known, new_id)
+        return self._named(found, view, before, known, new_id)
 
     def _groups(
         self,
@@ -145,7 +145,7 @@ class PhaseFinder:
     def _named(
         self,
         found: list[tuple[ClassFamily, NDArray[np.int64]]],
-        signal: NDArray[np.float32],
+        view: ScatteringView,
         before: NDArray[np.int16],
         known: dict[int, ClassFamily],
         new_id: NewId,
@@ -166,13 +166,13 @@ class PhaseFinder:
         phases = []
         for index, (family, group) in enumerate(found):
             number = numbers[index] if index in numbers else new_id(family)
-            phases.append(Phase(number, family, signal[group].mean(axis=0)))
+            phases.append(Phase(number, family, channels(view, group).mean(axis=0)))
         return sorted(phases, key=lambda phase: phase.number)
 
 
-def channels(view: ScatteringView, n: int) -> NDArray[np.float32]:
-    """Smooth scattering in each ring, then the disks: parts of the beam, shape (n, bins + 2)."""
-    return np.column_stack([view.smooth[:n], view.disks[:n]])
+def channels(view: ScatteringView, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Smooth scattering in each ring, then the disks: parts of the beam of some positions, shape (n, bins + 2)."""
+    return np.column_stack([view.smooth[positions], view.disks[positions]])
 
 
 def errors(mean: NDArray[np.float32], view: ScatteringView) -> NDArray[np.float32]:
@@ -184,12 +184,12 @@ def errors(mean: NDArray[np.float32], view: ScatteringView) -> NDArray[np.float3
 
 
 def crystal_patterns(
-    signal: NDArray[np.float32], crystals: ClassMaps, seen: NDArray[np.bool_]
+    view: ScatteringView, crystals: ClassMaps, seen: NDArray[np.bool_]
 ) -> dict[int, NDArray[np.float32]]:
     """Median pattern of the positions of each crystalline class."""
     patterns = {}
     for number in crystals.class_ids:
         members = np.flatnonzero(seen & (crystals.labels == number))
         if members.size:
-            patterns[int(number)] = np.median(signal[members[:: max(1, members.size // 2000)]], axis=0)
+            patterns[int(number)] = np.median(channels(view, members[:: max(1, members.size // 2000)]), axis=0)
     return patterns

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from livebragg.classify.forced import Vectors
+from livebragg.kernels.scattered_disks import sort_disks
 from livebragg.model import RadialBatch
 
 RadialReader = Callable[[NDArray[np.int64]], RadialBatch]
@@ -30,6 +31,8 @@ _CONTRAST = 6.0
 """A disk this many times brighter than the smooth scattering under it is no speckle: speckle is exponentially
 distributed, and one in 400 reaches 6 times its mean."""
 _RING_BINS = 24
+_BEAM_AGAIN = 1.05
+"""Growth of the scan after which the typical counts of a frame are determined again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,8 @@ class Scattering:
         self._radii = np.zeros(0)
         self._area = np.zeros(0, np.float32)
         n = self._rows * self._cols
+        self._n_known = self._beam_of = 0
+        self._beam = 1.0
         self._total = np.zeros(n, np.float32)
         self._smooth = np.zeros((n, 0), np.float32)
         self._own = np.zeros((n, 2), np.float32)
@@ -116,7 +121,6 @@ class Scattering:
     @property
     def view(self) -> ScatteringView:
         """The present signals without a copy."""
-        seen = self._total > 0
         return ScatteringView(
             smooth=self._smooth,
             disks=self._disks,
@@ -124,14 +128,15 @@ class Scattering:
             granular=self._granular,
             rings=self._rings,
             area=self._area,
-            beam=float(np.median(self._total[seen])) if seen.any() else 1.0,
+            beam=self._beam,
         )
 
     def lines_of(self, positions: NDArray[np.int64], reach: int = _REACH) -> NDArray[np.int64]:
         """Scan lines whose averages depend on some positions."""
-        lines = np.unique(positions // self._cols)
-        near = np.unique(lines[:, None] + np.arange(-reach, reach + 1))
-        return near[(near >= 0) & (near < len(self._total) // self._cols)]
+        lines = np.flatnonzero(np.bincount(positions // self._cols))
+        near = (lines[:, None] + np.arange(reach + 1 + reach)).ravel()  # `reach` more, so that none is below 0
+        found = np.flatnonzero(np.bincount(near)) - reach
+        return found[(found >= 0) & (found < self.n_lines)]
 
     def add(self, positions: NDArray[np.int64], profiles: RadialBatch, total: NDArray[np.float32]) -> None:
         """Take note of new positions, before `update`.
@@ -151,10 +156,15 @@ class Scattering:
         mean = np.nan_to_num(profiles.mean[:, self._bins])
         scattered = np.maximum(mean, 0.0) @ self._area
         self._share[positions] = scattered / np.maximum(total, 1.0)
+        self._n_known += positions.size
+        if self._n_known >= _BEAM_AGAIN * self._beam_of:
+            self._beam_of = self._n_known
+            known = self._total[self._total > 0]
+            self._beam = float(np.median(known)) if known.size else 1.0
 
     def average(self, lines: NDArray[np.int64], read: RadialReader) -> None:
         """Average the profiles of some lines over their neighbours; `read` gives the profiles of positions."""
-        for first, last in _runs(lines):
+        for first, last in runs_of(lines):
             low, high = max(first - _REACH, 0), min(last + _REACH, len(self._total) // self._cols - 1)
             positions = np.arange(low * self._cols, (high + 1) * self._cols)
             profiles = read(positions)
@@ -179,32 +189,30 @@ class Scattering:
 
         `column` is the tracked peak of each disk, below 0 for none.
         """
-        owner, disk = _disks_of(positions, vectors)
-        q = np.stack([vectors.qx[disk], vectors.qy[disk]], axis=1) - origins[owner]
-        radius = np.hypot(*q.T)
-        bragg = np.isfinite(radius) & (radius > self._center_radius)
-        owner, disk, radius, q = owner[bragg], disk[bragg], radius[bragg], q[bragg]
-        total = np.maximum(self._total[positions], 1.0)
-        part = vectors.intensity[disk] / total[owner]
-        nearest = np.abs(self._radii[None, :] - radius[:, None]).argmin(axis=1) if radius.size else owner
-        below = self._smooth[positions[owner], nearest] * np.pi * self._probe_radius**2 + 1.0 / total[owner]
-        tracked = column[disk] >= 0
-        bright = part > _CONTRAST * below
-        n = positions.size
-        other = np.bincount(owner, bright & ~tracked, n)
-        known = np.bincount(owner, tracked, n)
-        granular = (other >= self._granular_disks) & (other > known)
-        # Disks of tiny crystals hit tracked peaks by chance.
-        loose = bright & (~tracked | granular[owner])
-        on_peaks = tracked & ~granular[owner]
-        self._own[positions, 0] = np.bincount(owner, part * on_peaks, n)
-        self._own[positions, 1] = np.bincount(owner, part * loose, n)
-        self._granular[positions] = granular
-        self._rings[positions] = self._by_radius(owner[loose], part[loose], q[loose], n)
+        sort_disks(
+            vectors.qx,
+            vectors.qy,
+            vectors.intensity,
+            column,
+            positions,
+            vectors.start[positions],
+            np.maximum(vectors.count[positions], 0),
+            np.ascontiguousarray(origins, np.float32),
+            self._total,
+            self._smooth,
+            self._radii,
+            self._center_radius,
+            _CONTRAST,
+            np.pi * self._probe_radius**2,
+            self._granular_disks,
+            self._own,
+            self._granular,
+            self._rings,
+        )
 
     def average_disks(self, lines: NDArray[np.int64]) -> None:
         """Average what lies in disks over the neighbours of some lines."""
-        for first, last in _runs(lines):
+        for first, last in runs_of(lines):
             low, high = max(first - _REACH, 0), min(last + _REACH, len(self._total) // self._cols - 1)
             part = slice(low * self._cols, (high + 1) * self._cols)
             seen = (self._total[part] > 0).astype(np.float32)[:, None]
@@ -212,18 +220,6 @@ class Scattering:
             number = self._over_neighbours(seen)
             keep = slice((first - low) * self._cols, (last - low + 1) * self._cols)
             self._disks[first * self._cols : (last + 1) * self._cols] = sums[keep] / np.maximum(number[keep], 1e-6)
-
-    def _by_radius(
-        self, owner: NDArray[np.int64], part: NDArray[np.float32], q: NDArray[np.float32], n: int
-    ) -> NDArray[np.float32]:
-        width = (self._radii[-1] - self._radii[0]) / _RING_BINS
-        radius = np.hypot(*q.T)
-        ring = np.clip((radius - self._radii[0]) / max(width, 1e-6), 0, _RING_BINS - 1).astype(np.int64)
-        rings = np.bincount(owner * _RING_BINS + ring, part, n * _RING_BINS).reshape(n, _RING_BINS)
-        # A disk and its Friedel mate point the same way at twice their angle.
-        angle = 2.0 * np.arctan2(q[:, 1], q[:, 0])
-        along = np.hypot(np.bincount(owner, part * np.cos(angle), n), np.bincount(owner, part * np.sin(angle), n))
-        return np.column_stack([rings, along]).astype(np.float32)
 
     def _over_neighbours(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         grid = values.reshape(-1, self._cols, values.shape[1])
@@ -258,19 +254,11 @@ class Scattering:
 _FILL = {"_total": 0, "_smooth": 0, "_own": 0, "_disks": 0, "_share": np.nan, "_granular": False, "_rings": 0}
 
 
-def _runs(lines: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """First and last of each run of consecutive, rising numbers."""
+def runs_of(lines: NDArray[np.int64], gap: int = 1) -> list[tuple[int, int]]:
+    """First and last of each run of rising numbers of which none is further than `gap` from the one before."""
     if lines.size == 0:
         return []
-    breaks = np.flatnonzero(np.diff(lines) > 1)
+    breaks = np.flatnonzero(np.diff(lines) > gap)
     firsts = lines[np.concatenate([[0], breaks + 1])]
     lasts = lines[np.concatenate([breaks, [lines.size - 1]])]
     return [(int(a), int(b)) for a, b in zip(firsts, lasts, strict=True)]
-
-
-def _disks_of(positions: NDArray[np.int64], vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Place in `positions` and number of each of their disks."""
-    counts = np.maximum(vectors.count[positions], 0)
-    owner = np.repeat(np.arange(positions.size), counts)
-    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return owner, np.repeat(vectors.start[positions], counts) + within

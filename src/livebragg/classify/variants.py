@@ -37,6 +37,8 @@ class VariantFinder:
         """By permanent id of the component."""
         self._learned_on: dict[int, int] = {}
         self._order = np.zeros(0, np.float32)
+        self._leader = np.zeros(0, np.int32)
+        self._known: list[int] = []
 
     def update(
         self,
@@ -45,6 +47,7 @@ class VariantFinder:
         peaks: TrackedPeaks,
         changed: NDArray[np.int64],
         final: bool = False,
+        positions: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
         """Bring everything up to date; returns the order parameter of every position.
 
@@ -60,6 +63,8 @@ class VariantFinder:
             Positions whose features are new or differ from the last update.
         final : bool
             Learn everything anew, and forget what is not found any more.
+        positions : NDArray[np.int64], shape (m,), optional
+            Positions whose weights may have changed, by default all.
 
         Returns
         -------
@@ -67,22 +72,27 @@ class VariantFinder:
             0 (disordered) to 1 (ordered); NaN where the leading component does not fade.
         """
         weights = factors.weights
-        coded = weights.max(axis=1, initial=0.0) > 0
-        leader = np.where(coded, weights.argmax(axis=1), -1) if weights.shape[1] else np.full(len(weights), -1)
+        more = len(weights) - self._order.size
+        if more > 0:
+            self._order = np.pad(self._order, (0, more), constant_values=np.nan)
+            self._leader = np.pad(self._leader, (0, more), constant_values=-1)
         ids = [int(number) for number in factors.component_ids]
+        if positions is None or final or not set(self._known) <= set(ids):
+            positions = np.arange(len(weights))
+        self._known = ids
+        self._leader[positions] = _leaders(weights[positions], factors.component_ids)
+        led = np.bincount(self._leader + 1, minlength=max(ids, default=0) + 2)[1:]
         self.fadings = {number: self.fadings[number] for number in self.fadings if number in ids}
         learned = False
         for index, number in enumerate(ids):
-            members = np.flatnonzero(leader == index)
-            if final or members.size >= _LEARN_AGAIN * self._learned_on.get(number, 40):
+            if final or led[number] >= _LEARN_AGAIN * self._learned_on.get(number, 40):
+                members = np.flatnonzero(self._leader == number)
                 self._learned_on[number] = members.size
                 learned |= self._learn(number, index, members, table, factors, peaks, final)
-        self._order = np.pad(self._order, (0, len(weights) - self._order.size), constant_values=np.nan)
         again = np.arange(len(weights)) if learned or final else changed
         self._order[again] = np.nan
-        for index, number in enumerate(ids):
-            if number in self.fadings:
-                self._judge(self.fadings[number], again[leader[again] == index], table)
+        for number, fading in self.fadings.items():
+            self._judge(fading, again[self._leader[again] == number], table)
         return self._order.copy()
 
     def _learn(
@@ -121,6 +131,13 @@ class VariantFinder:
         for first in range(0, positions.size, _BLOCK):
             part = positions[first : first + _BLOCK]
             self._order[part] = fading.order(_light(table, part, columns), columns)
+
+
+def _leaders(weights: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Id of the leading component in each row, -1 for none."""
+    if ids.size == 0:
+        return np.full(len(weights), -1, np.int32)
+    return np.where(weights.max(axis=1) > 0, ids[weights.argmax(axis=1)], -1).astype(np.int32)
 
 
 def _light(table: FeatureTable, positions: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -193,3 +193,22 @@ def fill_rows(
         if norm > 0.0:
             for k in range(row_start[i], e):
                 out_value[k] /= norm
+
+
+@njit(cache=True, nogil=True)
+def pack_rows(
+    column: NDArray[np.int32],
+    value: NDArray[np.float32],
+    start: NDArray[np.int64],
+    count: NDArray[np.int32],
+    out_column: NDArray[np.int32],
+    out_value: NDArray[np.float32],
+    out_start: NDArray[np.int64],
+) -> None:
+    """Copy the entries of all rows one after the other; `out_start` (n,) is where each row then begins."""
+    end = 0
+    for i in range(start.size):
+        out_start[i] = end
+        for k in range(start[i], start[i] + count[i]):
+            out_column[end], out_value[end] = column[k], value[k]
+            end += 1

@@ -43,6 +43,7 @@ def mix_rows(
     target : NDArray[np.float64], shape (k + 1,)
         Scratch.
     out_shares : NDArray[np.float32], shape (n, k + 1)
+        Read as the starting point, 0 in the last column where `owner` is -1.
     out_misfit : NDArray[np.float32], shape (n,)
         Part of the squared signal that is left.
     """
@@ -54,7 +55,6 @@ def mix_rows(
             power += np.float64(signal[i, c]) ** 2
         for j in range(k + 1):
             target[j] = 0.0
-            out_shares[i, j] = 0.0
         for j in range(k):
             for c in range(signal.shape[1]):
                 target[j] += np.float64(signal[i, c]) * pure[j, c]

@@ -52,7 +52,7 @@ class Composition:
         for part in (self.labeler, self._profiles, self._scattering, self._families):
             part.reset()
         self._new: list[NDArray[np.int64]] = []
-        self._maps = self._crystals = self._composed = self.labeler.snapshot()
+        self._maps = self._crystals = self._composed = self.labeler.maps
 
     @property
     def events(self) -> list[AnalysisEvent]:
@@ -84,8 +84,9 @@ class Composition:
         order: NDArray[np.float32] | None = None,
         fadings: Mapping[int, Fading] = MappingProxyType({}),
         final: bool = False,
+        positions: NDArray[np.int64] | None = None,
     ) -> None:
-        """Label all positions anew.
+        """Label positions anew.
 
         Parameters
         ----------
@@ -97,26 +98,44 @@ class Composition:
             Classes that fade, as for `ClassLabeler.update`.
         final : bool
             Take all positions again.
+        positions : NDArray[np.int64], shape (m,), optional
+            Those whose features or weights may have changed, by default all.
         """
         seen = vectors.count >= 0
-        self.labeler.update(features.view, factors, seen, order, fadings, others=not self.has_profiles)
-        self._maps = self.labeler.snapshot()
+        whole = self.labeler.update(
+            features.view,
+            factors,
+            seen,
+            order,
+            fadings,
+            others=not self.has_profiles,
+            positions=None if final else positions,
+        )
+        self._maps = self.labeler.maps
         if not self.has_profiles:
             return
-        new = np.concatenate([*self._new, changed, np.zeros(0, np.int64)])
+        new = np.concatenate([*self._new, np.zeros(0, np.int64)])
         self._new.clear()
-        positions = np.flatnonzero(seen) if final else np.unique(new)
-        positions = self._follow(positions, vectors, features, origins)
+        self._scattering.average(self._scattering.lines_of(new), self._profiles.at)
+        moved = np.flatnonzero(seen) if final else np.union1d(new, changed)
+        around = self._follow(moved, vectors, features, origins)
         self._crystals = _on_lines(self._maps, self._scattering.n_positions)
-        whole = np.zeros(self._scattering.n_positions, np.bool_)
-        whole[: seen.size] = seen
+        on_lines = np.zeros(self._scattering.n_positions, np.bool_)
+        on_lines[: seen.size] = seen
         maps = self._families.update(
-            self._scattering.view, self._crystals, whole, positions, self.labeler.new_id, final=final
+            self._scattering.view,
+            self._crystals,
+            on_lines,
+            around,
+            self.labeler.new_id,
+            final=final,
+            labelled=None if whole else positions,
         )
         self._composed, self._maps = maps, _cut(maps, seen.size)
 
-    def snapshot(self) -> ClassMaps:
-        """The present classes."""
+    @property
+    def maps(self) -> ClassMaps:
+        """The present classes, which change with the next update; not to be written to."""
         return self._maps
 
     def shares(self) -> NDArray[np.float32]:
@@ -150,7 +169,6 @@ class Composition:
     ) -> NDArray[np.int64]:
         """Bring the signals up to date; returns all positions whose signal may have changed."""
         scattering = self._scattering
-        scattering.average(scattering.lines_of(positions), self._profiles.at)
         scattering.look_at_disks(positions, vectors, features.matched, origins[positions])
         lines = scattering.lines_of(positions)
         scattering.average_disks(lines)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from livebragg.accumulate import (
     BraggVectorMap,
+    ClassVectorMaps,
     RegionProfile,
     ScanImages,
     VectorStore,
@@ -47,6 +48,12 @@ _FINAL_PASSES = 3
 _FINAL_LABELLINGS = 10
 _LEARN_AGAIN = 1.3
 """Growth of the scan after which the patterns are asked again how far measured origins can be believed."""
+_LEARNED_FROM = 10_000
+"""Positions from which that is learned."""
+_SMALL = 8192
+"""Positions seen up to which every refresh looks at all of them."""
+_WHOLE_AGAIN = 1.4
+"""Growth of the scan after which one does so beyond that; the others look at a bounded number."""
 
 
 class Photometer(Protocol):
@@ -108,6 +115,7 @@ class ScanAnalysis:
             systematic_error=config.origin.systematic_error * probe.radius,
         )
         self._map = BraggVectorMap(geometry, tolerance=config.origin.rebin_tolerance)
+        self._class_maps = ClassVectorMaps(geometry)
         self._tracker = _peak_tracker(geometry, config.tracker, self._center_radius)
         self._features = FeatureTable(
             geometry,
@@ -127,6 +135,7 @@ class ScanAnalysis:
             self._images,
             self._origin,
             self._map,
+            self._class_maps,
             self._tracker,
             self._features,
             self._nmf,
@@ -136,6 +145,9 @@ class ScanAnalysis:
             part.reset()
         self._order = np.zeros(0, np.float32)
         self._judged_to = 0
+        self._whole_at = 0
+        self._turn = 0
+        self._behind = 0
         self._version = 0
         self._refreshed_at = 0
         self._learned_at = 0
@@ -244,30 +256,33 @@ class ScanAnalysis:
         """Bring map, peaks, features, classes and labels up to what has been added."""
         if self._vectors.n_seen == self._refreshed_at:
             return
+        due = self._due()
         self._refreshed_at = self._vectors.n_seen
-        changed = self._advance()
+        changed = self._advance(due)
         measured = self._measure(self._config.classify.backfill)
         changed = np.union1d(changed, np.union1d(measured, self._judge(self._next_to_judge(measured))))
         if self._vectors.n_seen >= _LEARN_AGAIN * self._learned_at:
             self._learn_origins()
         features = self._features.view
         self._nmf.update(features, changed)
-        self._nmf.refine(features)
-        self._relabel(changed)
+        whole = due.size == self._vectors.n_seen
+        self._nmf.refine(features, None if whole else due)
+        self._relabel(changed, None if whole else np.union1d(due, changed))
 
     def finish(self) -> None:
         """Refine until nothing moves: all origins, a map binned afresh, all weights."""
         if self._vectors.n_seen == 0:
             return
         self._map.tolerance = 0.0
+        everything = np.sort(self._vectors.arrived)
         for _ in range(_FINAL_PASSES):
             self._map.reset()
-            changed = self._advance()
+            changed = self._advance(everything)
             self._learn_origins()
             self._nmf.update(self._features.view, changed)
         measured = self._measure(self._config.classify.final_backfill, weakest=True)
         self._nmf.update(self._features.view, measured)
-        self._nmf.update(self._features.view, self._judge(np.flatnonzero(self._vectors.snapshot().count >= 0)))
+        self._nmf.update(self._features.view, self._judge(everything))
         self._map.tolerance = self._config.origin.rebin_tolerance
         self._nmf.finish(self._features.view)
         for step in range(_FINAL_LABELLINGS):
@@ -277,7 +292,7 @@ class ScanAnalysis:
 
     def snapshot(self) -> AnalysisSnapshot:
         """Immutable copy of all maps."""
-        vectors, classes = self._vectors.snapshot(), self._classes.snapshot()
+        vectors, classes = self._vectors.view, self._classes.maps
         stack, peaks = self._images.snapshot(), self._tracker.snapshot()
         seen = vectors.count >= 0
         radii, profiles = self._classes.class_profiles()
@@ -295,7 +310,9 @@ class ScanAnalysis:
             weights=self._on_scan(np.where(seen, _filled(classes.weights, seen.size, 0), np.nan), np.nan),
             shares=self._on_scan(np.where(seen, _filled(self._classes.shares(), seen.size, 0), np.nan), np.nan),
             class_patterns=_columns(classes.patterns, peaks.peak_id),
-            class_vector_maps=self._class_maps(vectors, labels, classes.class_ids),
+            class_vector_maps=self._class_maps.update(
+                vectors, labels, self._map.binned_origins, classes.class_ids
+            ),
             profile_radii=radii,
             class_profiles=profiles,
             virtual_images={name: self._on_scan(stack.values[name], np.nan) for name in VIRTUAL_IMAGES},
@@ -312,15 +329,30 @@ class ScanAnalysis:
             finished=self._finished,
         )
 
-    def _advance(self) -> NDArray[np.int64]:
-        """Origins, map, peaks and features; returns the positions whose features changed."""
-        vectors = self._vectors.snapshot()
-        seen = np.flatnonzero(vectors.count >= 0)
-        moved = self._map.update(vectors, seen, self._origin.origins(seen))
-        peaks_changed = self._tracker.update(self._map.counts, seen.size)
-        if peaks_changed:
+    def _due(self) -> NDArray[np.int64]:
+        """Positions that a refresh looks at: all of a small scan and, each time a large one has grown by a good
+        part; else the newest and the next few others in turn, so that the cost does not grow with the scan."""
+        arrived, n = self._vectors.arrived, self._vectors.n_seen
+        newest, budget = n - self._refreshed_at, self._config.classify.recode_budget
+        if n <= max(_SMALL, newest + budget) or n >= _WHOLE_AGAIN * self._whole_at:
+            self._whole_at = n
+            return np.sort(arrived)
+        recent = arrived[n - newest - budget // 2 :]
+        first, take = self._turn % n, budget - budget // 2
+        self._turn = (first + take) % n
+        return np.union1d(recent, np.take(arrived, np.arange(first, first + take), mode="wrap"))
+
+    def _advance(self, due: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Origins, map, peaks and features of the positions that are due, given in rising order; returns those
+        whose features changed."""
+        vectors = self._vectors.view
+        moved = self._map.update(vectors, due, self._origin.origins(due))
+        if self._tracker.update(self._map.counts, self._vectors.n_seen):
             self._features.track(self._tracker.snapshot())
-        affected = seen if peaks_changed else moved
+            self._behind = self._vectors.n_seen
+        affected = due if self._behind > 0 else moved
+        whole = due.size == self._vectors.n_seen
+        self._behind = 0 if whole else self._behind - due.size // 2  # half of them are those whose turn it is
         changed = self._features.update(
             vectors, affected, self._map.binned_origins[affected], changing=self._about_to_change
         )
@@ -343,7 +375,7 @@ class ScanAnalysis:
         """Where the measured light shows a class, or no longer does; returns where that is news."""
         if self._photometer is None or self._nmf.n_components == 0:
             return np.zeros(0, np.int64)
-        vectors = self._vectors.snapshot()
+        vectors = self._vectors.view
         patterns = self._nmf.witnessed(self._features.view)
         return self._features.judge(vectors, positions, patterns, self._about_to_change)
 
@@ -352,10 +384,11 @@ class ScanAnalysis:
         those with the fewest disks); returns those that were."""
         if self._photometer is None or not self._config.classify.forced_photometry or most == 0:
             return np.zeros(0, np.int64)
-        vectors, forced = self._vectors.snapshot(), self._features.forced
-        stale = forced.stale(np.flatnonzero(vectors.count >= 0))
-        order = -vectors.count[stale] if weakest else vectors.start[stale]
-        chosen = stale[np.argsort(order, kind="stable")][-most:]
+        vectors, forced = self._vectors.view, self._features.forced
+        stale = forced.stale(self._vectors.arrived)
+        if weakest:
+            stale = stale[np.argsort(-vectors.count[stale], kind="stable")]
+        chosen = stale[-most:]
         measured: list[NDArray[np.int64]] = []
         for index, values in self._photometer.measure(np.sort(chosen), forced.places, self._map.binned_origins):
             self._about_to_change(index)
@@ -366,19 +399,26 @@ class ScanAnalysis:
         return done
 
     def _learn_origins(self) -> None:
-        vectors = self._vectors.snapshot()
-        seen = np.flatnonzero(vectors.count >= 0)
-        order = seen[np.argsort(vectors.start[seen], kind="stable")]
-        owner = np.repeat(order, vectors.count[order])
-        disks = np.stack([vectors.qx, vectors.qy], axis=1)
-        column = self._features.matched[: owner.size]
-        self._origin.learn_from_patterns(*pattern_origins(disks, column, owner, self._tracker.snapshot()))
+        vectors, arrived = self._vectors.view, self._vectors.arrived
+        sample = arrived[:: max(1, -(-arrived.size // _LEARNED_FROM))]
+        counts = vectors.count[sample]
+        owner = np.repeat(sample, counts)
+        within = np.arange(owner.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        disk = np.repeat(vectors.start[sample], counts) + within
+        place = np.stack([vectors.qx[disk], vectors.qy[disk]], axis=1)
+        column = self._features.matched[disk]
+        self._origin.learn_from_patterns(*pattern_origins(place, column, owner, self._tracker.snapshot()))
         self._learned_at = self._vectors.n_seen
 
-    def _relabel(self, changed: NDArray[np.int64], final: bool = False) -> None:
-        vectors, factors = self._vectors.snapshot(), self._nmf.snapshot()
+    def _relabel(
+        self, changed: NDArray[np.int64], positions: NDArray[np.int64] | None = None, *, final: bool = False
+    ) -> None:
+        """Label some positions anew, by default all."""
+        vectors, factors = self._vectors.view, self._nmf.view
         origins = _filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
-        self._order = self._variants.update(self._features, factors, self._tracker.snapshot(), changed, final)
+        self._order = self._variants.update(
+            self._features, factors, self._tracker.snapshot(), changed, final, positions
+        )
         self._classes.update(
             self._features,
             factors,
@@ -388,6 +428,7 @@ class ScanAnalysis:
             order=self._order,
             fadings=self._variants.fadings,
             final=final,
+            positions=positions,
         )
         self._version += 1
 
@@ -399,16 +440,6 @@ class ScanAnalysis:
         number = np.bincount(frame, minlength=peaks.n_frames)
         total = np.bincount(frame, peaks.intensity[bragg], minlength=peaks.n_frames)
         return np.column_stack([number, total]).astype(np.float32)
-
-    def _class_maps(
-        self, vectors: VectorView, labels: NDArray[np.int16], class_ids: NDArray[np.int16]
-    ) -> NDArray[np.float32]:
-        origins = self._map.binned_origins
-        maps = np.zeros((class_ids.size, *self._map.geometry.shape), np.float32)
-        for index, number in enumerate(class_ids):
-            positions = np.flatnonzero(labels[: len(origins)] == number)
-            maps[index] = vector_map(vectors, positions, origins[positions], self._map.geometry)
-        return maps
 
     def _displayed_map(self, vectors: VectorView) -> NDArray[np.float64]:
         if self._config.map.weight == "count":
