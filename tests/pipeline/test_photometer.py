@@ -74,3 +74,14 @@ def test_light_is_not_measured_through_pixels_that_the_detector_says_have_none(m
     found = {int(i): v for part, values in parts for i, v in zip(part, values.intensity[:, 0], strict=True)}
     area = (np.hypot(*np.mgrid[-5:6, -5:6]) < 4).sum()
     np.testing.assert_allclose([found[i] / i for i in index.tolist()], area, rtol=0.25)
+
+
+def test_a_hot_pixel_beside_a_peak_is_no_light():
+    lookup, index = Frames(40), np.arange(8, 40)
+    lookup.frames[:, 31, 17] = 400
+    photometer = FramePhotometer(lookup, PROBE, (64, 64), DetectionConfig())
+    origins = np.stack([31.0 + np.arange(40) % 3, np.full(40, 31.0)], axis=1).astype(np.float32)
+    parts = list(photometer.measure(index, PLACES, origins))
+    photometer.close()
+    dark = np.concatenate([values.intensity[:, 1] for _, values in parts])
+    np.testing.assert_allclose(dark, 0, atol=20)

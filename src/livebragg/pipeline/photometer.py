@@ -12,11 +12,41 @@ from numpy.typing import NDArray
 
 from livebragg.config.detection import DetectionConfig
 from livebragg.detect import DiskDetector, ProbeTemplate, build_detector
+from livebragg.detect.odd_pixels import odd_pixels
 from livebragg.model import ForcedIntensities, ProbeShape
 from livebragg.pipeline.pixel_health import PixelHealth
 
 _PART = 16
 """Frames that a thread measures at a time."""
+
+_LEAST, _ENOUGH = 8, 256
+"""Frames from which broken pixels are looked for, and up to which."""
+
+
+class OddPixels:
+    """Hot and dead pixels, from the mean of the first frames.
+
+    Detection mends a hot pixel that poses as a disk. Light at given places must be measured without them: one of
+    300 counts beside a tracked peak outshone the disks of a whole scan.
+    """
+
+    def __init__(self, frame_shape: tuple[int, int]) -> None:
+        self.mask = np.zeros(frame_shape, np.bool_)
+        self.revision = 0
+        self._total = np.zeros(frame_shape)
+        self._frames = 0
+
+    def learn(self, frames: NDArray[Any]) -> None:
+        """Take more frames, shape (n, frame_rows, frame_cols), until there were enough."""
+        if self._frames >= _ENOUGH or len(frames) == 0:
+            return
+        self._total += np.nan_to_num(frames.sum(axis=0, dtype=np.float64), posinf=0.0, neginf=0.0)
+        self._frames += len(frames)
+        if self._frames < _LEAST:
+            return
+        mask = odd_pixels(self._total / self._frames)
+        if not np.array_equal(mask, self.mask):
+            self.mask, self.revision = mask, self.revision + 1
 
 
 class Frames(Protocol):
@@ -63,6 +93,7 @@ class FramePhotometer:
         self._lookup = lookup
         self._what = probe, frame_shape, config, template
         self._pixels = pixels
+        self._odd = OddPixels(frame_shape)
         self._mine = local()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="photometry")
 
@@ -75,6 +106,7 @@ class FramePhotometer:
         for index, frames in self._lookup.some(scan_index):
             if self._pixels is not None:
                 frames = self._pixels.clean(frames)
+            self._odd.learn(frames)
             parts = [slice(first, first + _PART) for first in range(0, index.size, _PART)]
             tasks = [
                 self._pool.submit(self._measure, frames[part], places, origins[index[part]]) for part in parts
@@ -100,9 +132,10 @@ class FramePhotometer:
 
     def _detector(self) -> DiskDetector:
         """This thread's own, made anew when more pixels turn out to be bad."""
-        revision = -1 if self._pixels is None else self._pixels.revision
+        announced = self._pixels
+        revision = (self._odd.revision, -1 if announced is None else announced.revision)
         if getattr(self._mine, "revision", None) != revision:
-            bad = None if self._pixels is None else self._pixels.bad
+            bad = self._odd.mask if announced is None else self._odd.mask | announced.bad
             self._mine.detector = build_detector(*self._what, bad_pixels=bad)
             self._mine.revision = revision
         detector: DiskDetector = self._mine.detector
