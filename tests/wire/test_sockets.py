@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,8 +36,8 @@ def open_(ctx: Any) -> Iterator[Callable[..., Any]]:
         return opened[-1]
 
     yield open_one
-    for socket in opened:
-        socket.close(0)
+    for one in opened:
+        one.close(0)
 
 
 @pytest.fixture
@@ -160,3 +164,38 @@ def test_a_poller_forgets_sockets_and_does_not_wait_for_no_time(open_: Callable[
     assert poller.wait(5.0) == {pull}
     poller.remove(pull)
     assert poller.wait(-1.0) == set()
+
+
+SENDER = """
+import sys, time, zmq
+from livebragg.wire import sockets
+with sockets.context() as ctx:
+    push = sockets.open_socket(ctx, zmq.PUSH, bind=sys.argv[1], send_high_water=64)
+    for number in range(20000):
+        push.send(number.to_bytes(4, "big") + bytes(32768))
+    push.send(b"")
+    time.sleep(1)
+"""
+
+
+@pytest.mark.processes
+def test_a_sender_that_stalls_for_a_while_loses_no_frame():
+    """With the patience of other sockets the connection was given up, with eight frames on their way."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    sender = subprocess.Popen([sys.executable, "-c", SENDER, endpoint])
+    try:
+        with sockets.context() as ctx:
+            pull = sockets.open_socket(ctx, sockets.PULL, connect=endpoint, receive_high_water=64)
+            numbers = []
+            while message := pull.recv() if pull.poll(30_000) else b"":
+                numbers.append(int.from_bytes(message[:4], "big"))
+                if len(numbers) == 200:
+                    sender.send_signal(signal.SIGSTOP)
+                    time.sleep(sockets.VANISHED_MS / 1000 + 2)
+                    sender.send_signal(signal.SIGCONT)
+            assert numbers == list(range(20000))
+    finally:
+        sender.kill()
+        sender.wait()

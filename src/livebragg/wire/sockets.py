@@ -1,7 +1,9 @@
 """The only place that touches ZeroMQ: sockets with the options the pipeline needs.
 
 All sockets have a linger, so that closing a context never hangs, and a bounded message size. TCP endpoints
-get ZeroMQ heartbeats, which notice a peer that vanished without closing its connection.
+get ZeroMQ heartbeats, which notice a peer that vanished without closing its connection. On a stream of frames
+they are patient: giving a connection up loses what is on its way, so a sender or a network that stalls for less
+than a minute must not be taken for dead.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from livebragg.wire.codec import decode, encode, topic_of
 
 MAX_MESSAGE_BYTES = 1 << 30
 MAX_IPC_PATH = 107
+HEARTBEAT_MS = 1000
+VANISHED_MS, STREAM_VANISHED_MS = 5000, 60000
 """Longest path of a Unix domain socket on Linux, in bytes."""
 COPY_BELOW_BYTES = 1 << 16
 """libzmq copies smaller messages anyway; handing them over by reference only costs."""
@@ -91,8 +95,9 @@ def open_socket(
     socket.setsockopt(zmq.RCVHWM, receive_high_water)
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
     if endpoint.startswith("tcp://"):
-        socket.setsockopt(zmq.HEARTBEAT_IVL, 1000)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 5000)
+        patience = STREAM_VANISHED_MS if kind in (zmq.PUSH, zmq.PULL) else VANISHED_MS
+        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, patience)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
     if identity is not None:
