@@ -192,7 +192,7 @@ def _start(state: str, feed: str, *, starting: bool) -> dict[str, str] | None:
     if state == "waiting" and starting:
         return {
             "title": "The pipeline is starting",
-            "text": "No worker is ready yet. The first start after an installation takes about a minute.",
+            "text": "No worker is ready yet. The first start after an installation takes one to two minutes.",
         }
     if state == "waiting":
         return {

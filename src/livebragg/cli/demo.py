@@ -79,7 +79,7 @@ class _Demo:
             if status.workers:
                 self._detector = self._stack.enter_context(_child("livebragg_simulators.cli", self._simulate))
             else:
-                self._say("the kernels are compiled: about a minute after an installation, and never again")
+                self._say("the kernels are compiled: one to two minutes after an installation, and never again")
         elif self._detector.poll() not in (None, 0):
             raise PipelineError(
                 f"the simulated detector ended with exit code {self._detector.returncode}; it says why above"
