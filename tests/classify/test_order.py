@@ -72,3 +72,7 @@ def test_what_is_unknown_counts_as_no_light():
 def test_pairs_are_mutual_and_near_the_inverse():
     place = np.array([[10, 0], [-10.5, 0.5], [0, 20], [0, -23], [30, 3]], np.float32)
     assert friedel_pairs(place).tolist() == [[0, 1]]
+
+
+def test_no_places_have_no_pairs():
+    assert friedel_pairs(np.zeros((0, 2), np.float32)).shape == (0, 2)

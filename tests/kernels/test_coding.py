@@ -122,3 +122,10 @@ def test_the_analysis_kernels_pass_their_tests_uncompiled():
         text=True,
     )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+
+
+def test_a_component_without_rows_keeps_its_pattern():
+    dictionary = np.array([[1.0, 0.6], [0.0, 0.8]], np.float32)
+    rounding = np.array([[5.0, 0.0], [0.0, 1e-9]])
+    sweep_dictionary(rounding, np.array([[5.0, 1e-7], [0.0, 1e-7]]), 3, dictionary)
+    np.testing.assert_allclose(dictionary, [[1.0, 0.6], [0.0, 0.8]], atol=1e-6)

@@ -17,6 +17,9 @@ _CODE_SWEEPS = 50
 _UNSETTLED = 0.01
 """Relative error of stored weights from which they are brought up to date."""
 
+_DIVERGED = 10.0
+"""Norm of a component, 1 before a sweep, after which it has run away."""
+
 
 class Factorisation:
     """The arrays of a factorisation, and the exact operations on them.
@@ -49,6 +52,7 @@ class Factorisation:
         self._a = np.zeros((0, 0))
         self._b = np.zeros((0, 0))
         self._scale = np.ones(0, np.float32)
+        self._spoiled = False
         self._leader = np.zeros(0, np.int16)
         self.owned = np.zeros(0, np.int64)
 
@@ -93,6 +97,8 @@ class Factorisation:
 
     def recode(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
         """Find new weights for `rows`; what they had put into the sums is exchanged."""
+        if self._spoiled:
+            self.recount(features)
         self._add(features, rows[self.coded[rows]], -1.0)
         weights, novelty = self.weights[rows] * self._scale, np.zeros(rows.size, np.float32)
         code_rows(
@@ -117,16 +123,25 @@ class Factorisation:
     def recount(self, features: FeatureView) -> None:
         """Build the sums from scratch, exact after features of old rows changed."""
         self.settle()
+        self._spoiled = False
         self._a[:], self._b[:], self.owned[:] = 0.0, 0.0, 0
         self.weights[~self.coded] = 0.0
         self._add(features, np.flatnonzero(self.coded), 1.0)
 
     def improve(self, sweeps: int = 1) -> None:
-        """Sweep over the components; their norm goes into the weights, so products do not change."""
+        """Sweep over the components; their norm goes into the weights, so products do not change.
+
+        Sums that were added to and subtracted from may come to what no rows have, and the sweep runs away: then
+        the components stay as they are, and the next rows to be coded have the sums built from scratch.
+        """
         if self.n_components == 0:
             return
+        before = self.dictionary.copy()
         sweep_dictionary(self._a, self._b, sweeps, self.dictionary)
         norm = np.sqrt((self.dictionary.astype(np.float64) ** 2).sum(axis=0))
+        if not norm.max() < _DIVERGED:  # also when it is no number
+            self.dictionary, self._spoiled = before, True
+            return
         scale = np.where(norm > 0, norm, 1.0)
         self.dictionary /= scale.astype(np.float32)
         self._scale *= scale.astype(np.float32)

@@ -70,6 +70,8 @@ class Fading:
 
 def friedel_pairs(place: NDArray[np.float32]) -> NDArray[np.int64]:
     """Pairs of places (n, 2) that are each other's inverse through the origin, shape (n_pairs, 2)."""
+    if len(place) == 0:
+        return np.zeros((0, 2), np.int64)
     distance = np.hypot(*(place[:, None] + place[None]).transpose(2, 0, 1))
     partner = distance.argmin(axis=1)
     mutual = (partner[partner] == np.arange(len(place))) & (distance.min(axis=1, initial=np.inf) < _PARTNER)

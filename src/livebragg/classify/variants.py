@@ -116,7 +116,7 @@ class VariantFinder:
         weights[:, index] = 0
         pure = members[(weights.max(axis=1) < _PURE * largest) & (factors.novelty[members] < _PURE)]
         sample = pure[:: max(1, pure.size // _SAMPLE)]
-        if table.forced.stamp.any():  # a peak that was not measured yet has not faded
+        if use.any() and table.forced.stamp.any():  # a peak that was not measured yet has not faded
             sample = sample[table.forced.current(sample, columns[use]).mean(axis=1) > _CURRENT]
         found = find_fading(_light(table, sample, columns[use]), place[use], columns[use])
         before = self.fadings.get(number)

@@ -10,6 +10,10 @@ _MISSING = 0.3
 """How much an entry that a component has and a row lacks counts against it: faint disks are often not found."""
 
 
+LEAST_WEIGHT = 1e-3
+"""Sum of squared weights below which a component has no rows."""
+
+
 @njit(cache=True, nogil=True)
 def code_rows(
     value: NDArray[np.float32],
@@ -135,12 +139,13 @@ def sweep_dictionary(
 ) -> None:
     """Block-coordinate descent on ``H >= 0`` for fixed sums ``A`` and ``B``; rows are *not* normalised.
 
-    `b` and `out_dictionary` are transposed: (n_features, n_components).
+    `b` and `out_dictionary` are transposed: (n_features, n_components). A component whose rows were all taken out
+    keeps its pattern: what is left in its sums is rounding.
     """
     n, k_all = out_dictionary.shape
     for _ in range(sweeps):
         for k in range(k_all):
-            if a[k, k] <= 1e-12:
+            if a[k, k] <= LEAST_WEIGHT:
                 continue
             for j in range(n):
                 fit = 0.0
