@@ -21,6 +21,7 @@ from livebragg.kernels.plan import (
     SIGNIFICANCE,
     allocate_scratch,
 )
+from livebragg.kernels.spot import sum_up
 
 SHAPE = (40, 52)
 APART = [(9.3, 12.6), (26.8, 40.1), (30.2, 9.9)]
@@ -188,3 +189,10 @@ def test_a_disk_cut_by_the_edge_of_the_frame_is_measured_whole(plan, scratch, pr
     fits = matched(find(plan, scratch, pattern(probe, places, [800.0, 900.0]))[0], places)
     np.testing.assert_allclose(fits[:, [ROW, COL]], places, atol=0.1)
     np.testing.assert_allclose(fits[:, INTENSITY], [800.0, 900.0], rtol=0.08)
+
+
+def test_nothing_is_darker_than_in_the_frame_before(plan, scratch, probe):
+    find(plan, scratch, pattern(probe, APART, [600.0, 900.0, 700.0], background=50.0))
+    scratch.image[plan.pad : -plan.pad, plan.pad : -plan.pad] = 0.1
+    sum_up(plan, scratch, 0.1)
+    np.testing.assert_array_equal(scratch.old_level, scratch.level)

@@ -33,6 +33,9 @@ def sum_up(plan: Plan, scratch: Scratch, top: float) -> float:  # pragma: no cov
     tile_background(
         scratch.cells, plan.cell_area, scratch.noise[1], scratch.cell_lines, scratch.level, scratch.trust
     )
+    for i in range(scratch.level.shape[0]):  # nothing is darker than before yet, least of all the frame before
+        for j in range(scratch.level.shape[1]):
+            scratch.old_level[i, j] = scratch.level[i, j]
     window_sums(
         scratch.prefix,
         plan.disk[0],
