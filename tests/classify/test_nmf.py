@@ -131,3 +131,22 @@ def test_rows_taken_out_before_they_change_leave_the_sums_exact(grains):
         nmf.update(view, rows)
     np.testing.assert_allclose(told.snapshot().patterns, counted.snapshot().patterns, atol=1e-4)
     np.testing.assert_allclose(told.snapshot().weights, counted.snapshot().weights, atol=1e-3)
+
+
+def test_rows_take_out_what_they_put_in_after_many_sweeps(grains):
+    view, label = grains()
+    nmf = grown(view, label)
+    state, rows = nmf._state, np.arange(label.size)
+    for _ in range(500):
+        state.recode(view, rows[::7])
+        state.improve()
+    largest = state._a.max()
+    state.take_out(view, rows)
+    assert np.abs(state._a).max() < 1e-7 * largest
+
+
+def test_events_tell_how_far_the_scan_was(grains):
+    view, label = grains()
+    nmf = GrowingNMF(ClassifyConfig())
+    nmf.update(view, np.arange(label.size), 2 * label.size)
+    assert {event.positions_seen for event in nmf.events} == {2 * label.size}

@@ -76,3 +76,11 @@ def test_pairs_are_mutual_and_near_the_inverse():
 
 def test_no_places_have_no_pairs():
     assert friedel_pairs(np.zeros((0, 2), np.float32)).shape == (0, 2)
+
+
+def test_light_that_is_only_noise_shows_nothing():
+    rng = np.random.default_rng(7)
+    place, _, _ = lattice(rng)
+    intensity = rng.normal(-1.0, 3.0, (600, 40)).astype(np.float32)
+    intensity[:50] = np.nan
+    assert find_fading(intensity, place, COLUMNS) is None

@@ -7,7 +7,7 @@ import pytest
 
 from livebragg.config.detection import DetectionConfig
 from livebragg.model import Acquisition, ProbeShape, pack_mask
-from livebragg.pipeline.photometer import FramePhotometer
+from livebragg.pipeline.photometer import FramePhotometer, OddPixels
 from livebragg.pipeline.pixel_health import PixelHealth
 
 PROBE = ProbeShape(radius=4.0, edge_width=0.5, center=(31.0, 31.0))
@@ -85,3 +85,30 @@ def test_a_hot_pixel_beside_a_peak_is_no_light():
     photometer.close()
     dark = np.concatenate([values.intensity[:, 1] for _, values in parts])
     np.testing.assert_allclose(dark, 0, atol=20)
+
+
+def test_frames_without_data_at_a_pixel_do_not_make_it_dead():
+    frames = Frames(64).frames.astype(np.float32)
+    odd = OddPixels((64, 64))
+    for first in range(0, 64, 8):
+        block = frames[first : first + 8]
+        block[3, 31, 31] = np.nan
+        odd.learn(block)
+    assert odd.known
+    assert not odd.mask[31, 31]
+
+
+def test_the_first_few_frames_wait_until_broken_pixels_are_known():
+    class OneByOne(Frames):
+        def some(self, index):
+            for i in index.tolist():
+                yield np.array([i]), self.frames[[i]]
+
+    lookup, index = OneByOne(40), np.arange(8, 40)
+    lookup.frames[:, 31, 17] = 400
+    photometer = FramePhotometer(lookup, PROBE, (64, 64), DetectionConfig())
+    origins = np.stack([31.0 + np.arange(40) % 3, np.full(40, 31.0)], axis=1).astype(np.float32)
+    parts = list(photometer.measure(index, PLACES, origins))
+    photometer.close()
+    assert np.concatenate([part for part, _ in parts]).tolist() == index.tolist()
+    np.testing.assert_allclose(np.concatenate([v.intensity[:, 1] for _, v in parts]), 0, atol=20)

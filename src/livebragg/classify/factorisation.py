@@ -17,9 +17,6 @@ _CODE_SWEEPS = 50
 _UNSETTLED = 0.01
 """Relative error of stored weights from which they are brought up to date."""
 
-_DIVERGED = 10.0
-"""Norm of a component, 1 before a sweep, after which it has run away."""
-
 
 class Factorisation:
     """The arrays of a factorisation, and the exact operations on them.
@@ -51,8 +48,9 @@ class Factorisation:
         self.coded = np.zeros(0, np.bool_)
         self._a = np.zeros((0, 0))
         self._b = np.zeros((0, 0))
-        self._scale = np.ones(0, np.float32)
-        self._spoiled = False
+        self._scale = np.ones(
+            0
+        )  # double: rows must take out what they put in
         self._leader = np.zeros(0, np.int16)
         self.owned = np.zeros(0, np.int64)
 
@@ -97,10 +95,8 @@ class Factorisation:
 
     def recode(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
         """Find new weights for `rows`; what they had put into the sums is exchanged."""
-        if self._spoiled:
-            self.recount(features)
         self._add(features, rows[self.coded[rows]], -1.0)
-        weights, novelty = self.weights[rows] * self._scale, np.zeros(rows.size, np.float32)
+        weights, novelty = self._scaled(rows), np.zeros(rows.size, np.float32)
         code_rows(
             features.value,
             features.column,
@@ -123,28 +119,19 @@ class Factorisation:
     def recount(self, features: FeatureView) -> None:
         """Build the sums from scratch, exact after features of old rows changed."""
         self.settle()
-        self._spoiled = False
         self._a[:], self._b[:], self.owned[:] = 0.0, 0.0, 0
         self.weights[~self.coded] = 0.0
         self._add(features, np.flatnonzero(self.coded), 1.0)
 
     def improve(self, sweeps: int = 1) -> None:
-        """Sweep over the components; their norm goes into the weights, so products do not change.
-
-        Sums that were added to and subtracted from may come to what no rows have, and the sweep runs away: then
-        the components stay as they are, and the next rows to be coded have the sums built from scratch.
-        """
+        """Sweep over the components; their norm goes into the weights, so products do not change."""
         if self.n_components == 0:
             return
-        before = self.dictionary.copy()
         sweep_dictionary(self._a, self._b, sweeps, self.dictionary)
         norm = np.sqrt((self.dictionary.astype(np.float64) ** 2).sum(axis=0))
-        if not norm.max() < _DIVERGED:  # also when it is no number
-            self.dictionary, self._spoiled = before, True
-            return
         scale = np.where(norm > 0, norm, 1.0)
         self.dictionary /= scale.astype(np.float32)
-        self._scale *= scale.astype(np.float32)
+        self._scale *= scale
         self._a *= np.outer(scale, scale)
         self._b *= scale
         if np.abs(self._scale - 1.0).max() > _UNSETTLED:
@@ -153,16 +140,14 @@ class Factorisation:
     def settle(self) -> None:
         """Bring the stored weights up to date with the norms of the components: a pass over all rows, which
         is put off while it would hardly change them."""
-        self.weights *= self._scale
+        np.multiply(self.weights, self._scale, out=self.weights, casting="same_kind")
         self._scale[:] = 1.0
 
     def residual(self, features: FeatureView, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Dense ``max(x - w H, 0)``, shape (n, n_columns)."""
         out = np.zeros((rows.size, features.n_columns), np.float32)
         start, count = features.start[rows], features.count[rows]
-        residual_rows(
-            features.value, features.column, start, count, self.dictionary, self.weights[rows] * self._scale, out
-        )
+        residual_rows(features.value, features.column, start, count, self.dictionary, self._scaled(rows), out)
         return out
 
     def similarity(self) -> NDArray[np.float32]:
@@ -175,7 +160,7 @@ class Factorisation:
         self.weights = np.column_stack([self.weights, np.zeros(len(self.weights), np.float32)])
         self._a = np.pad(self._a, ((0, 1), (0, 1)))
         self._b = np.pad(self._b, ((0, 0), (0, 1)))
-        self._scale = np.append(self._scale, np.float32(1.0))
+        self._scale = np.append(self._scale, 1.0)
         self.owned = np.append(self.owned, 0 if self.owned.size else self.coded.sum())
 
     def replace(self, index: int, pattern: NDArray[np.float32]) -> None:
@@ -201,6 +186,10 @@ class Factorisation:
         self._scale = self._scale[keep]
         self._leader[:] = self.weights.argmax(axis=1) if self.n_components else 0
         self.owned = np.bincount(self._leader[self.coded], minlength=self.n_components)[: self.n_components]
+
+    def _scaled(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Weights of some rows as they are by now."""
+        return (self.weights[rows] * self._scale).astype(np.float32)
 
     def _add(self, features: FeatureView, rows: NDArray[np.int64], sign: float) -> None:
         start, count = features.start[rows], features.count[rows]

@@ -178,7 +178,7 @@ class FamilyClassifier:
         """The crystal each position may contain: its own, that of its weights, or a neighbour's."""
         ids = sorted(self._pure_crystals)
         owner = np.full(positions.size, -1)
-        if not ids:
+        if not ids or crystals.class_ids.size == 0:
             return owner, ids
         place = {number: index for index, number in enumerate(ids)}
         row = [place.get(int(c), -1) for c in crystals.class_ids]
@@ -186,12 +186,13 @@ class FamilyClassifier:
         lead = weights.argmax(axis=0)
         owner = np.where(weights.max(axis=0) > 0, np.array(row)[lead], -1)
         n, labels = crystals.labels.size, crystals.labels
+        of_label = np.array([place.get(int(c), -1) for c in range(-1, int(labels.max(initial=-1)) + 1)])
         for step in (1, -1, self._cols, -self._cols):
             beside = np.clip(positions + step, 0, n - 1)
-            theirs = np.array([place.get(int(c), -1) for c in range(-1, int(labels.max(initial=-1)) + 1)])
-            owner = np.where(owner < 0, theirs[labels[beside] + 1], owner)
-        mine = labels[positions]
-        known = np.array([place.get(int(c), -1) for c in range(-1, int(labels.max(initial=-1)) + 1)])[mine + 1]
+            if abs(step) == 1:  # the end of a line is not beside the next one's beginning
+                beside = np.where(beside // self._cols == positions // self._cols, beside, positions)
+            owner = np.where(owner < 0, of_label[labels[beside] + 1], owner)
+        known = of_label[labels[positions] + 1]
         return np.where(known >= 0, known, owner), ids
 
     # -------------------------------------------------------------------------------------- the composite

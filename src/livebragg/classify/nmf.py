@@ -78,6 +78,7 @@ class GrowingNMF:
         self._ids = np.zeros(0, np.int32)
         self._next_id = 0
         self._cursor = 0
+        self._positions_seen = 0
         self._doubtful: set[int] = set()
         self._split_tested: dict[int, int] = {}
         self._join_tested: dict[tuple[int, int], int] = {}
@@ -120,7 +121,7 @@ class GrowingNMF:
         """
         self._state.take_out(features, rows)
 
-    def update(self, features: FeatureView, changed: NDArray[np.int64]) -> None:
+    def update(self, features: FeatureView, changed: NDArray[np.int64], positions_seen: int = 0) -> None:
         """Code rows that are new or changed, improve the components, look for new ones.
 
         Parameters
@@ -129,7 +130,10 @@ class GrowingNMF:
             All rows as they are now.
         changed : NDArray[np.int64], shape (n,)
             Rows that are new or differ from the last update.
+        positions_seen : int
+            How far the scan is, for the event log; counts at least the rows that are coded.
         """
+        self._positions_seen = max(self._positions_seen, positions_seen)
         self._state.make_room(features)
         self._state.forget(features, changed)
         rows = changed[features.crystalline(self._config.min_peaks, changed)]
@@ -390,7 +394,7 @@ class GrowingNMF:
         self._ids = np.delete(self._ids, index)
 
     def _log(self, kind: str, subject: int, detail: str) -> None:
-        seen = int(self._state.coded.sum())
+        seen = max(self._positions_seen, int(self._state.coded.sum()))
         self.events.append(AnalysisEvent(positions_seen=seen, kind=kind, subject=subject, detail=detail))
 
 

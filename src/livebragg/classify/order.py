@@ -104,7 +104,10 @@ def find_fading(
     light = np.nan_to_num(intensity)
     paired = light[:, pairs[:, 0]] + light[:, pairs[:, 1]]
     whole = paired.sum(axis=1)
-    paired = paired[whole > _FAINT * np.median(whole)]
+    bright = whole > max(_FAINT * float(np.median(whole)), 0.0)  # light that is only noise is often negative
+    if np.count_nonzero(bright) < _FEWEST_MEMBERS:
+        return None
+    paired = paired[bright]
     best, best_score = None, 0.0
     for fades in _candidates(paired / paired.sum(axis=1, keepdims=True)):
         ratio = paired[:, fades].sum(axis=1) / np.maximum(paired[:, ~fades].sum(axis=1), 1e-6)

@@ -189,6 +189,8 @@ class Scattering:
 
         `column` is the tracked peak of each disk, below 0 for none.
         """
+        if self._bins.size == 0:  # no ring lies outside of the direct beam
+            return
         sort_disks(
             vectors.qx,
             vectors.qy,

@@ -109,7 +109,7 @@ def add_statistics(
     column: NDArray[np.int32],
     start: NDArray[np.int64],
     count: NDArray[np.int32],
-    weights: NDArray[np.float32],
+    weights: NDArray[np.float64],
     sign: float,
     out_a: NDArray[np.float64],
     out_b: NDArray[np.float64],

@@ -33,18 +33,26 @@ class OddPixels:
     def __init__(self, frame_shape: tuple[int, int]) -> None:
         self.mask = np.zeros(frame_shape, np.bool_)
         self.revision = 0
-        self._total = np.zeros(frame_shape)
-        self._frames = 0
+        self._total, self._known = np.zeros(frame_shape), np.zeros(frame_shape, np.int64)
+        self._frames, self._next_look = 0, _LEAST
+
+    @property
+    def known(self) -> bool:
+        """Whether there were enough frames to tell."""
+        return self._frames >= _LEAST
 
     def learn(self, frames: NDArray[Any]) -> None:
-        """Take more frames, shape (n, frame_rows, frame_cols), until there were enough."""
-        if self._frames >= _ENOUGH or len(frames) == 0:
+        """Take more frames, shape (n, frame_rows, frame_cols), until there were enough; NaN is no data."""
+        if self._frames >= _ENOUGH:
             return
-        self._total += np.nan_to_num(frames.sum(axis=0, dtype=np.float64), posinf=0.0, neginf=0.0)
+        known = np.isfinite(frames)
+        self._total += np.where(known, frames, 0).sum(axis=0, dtype=np.float64)
+        self._known += known.sum(axis=0)
         self._frames += len(frames)
-        if self._frames < _LEAST:
+        if self._frames < self._next_look:
             return
-        mask = odd_pixels(self._total / self._frames)
+        self._next_look *= 4
+        mask = odd_pixels(self._total / np.maximum(self._known, 1))
         if not np.array_equal(mask, self.mask):
             self.mask, self.revision = mask, self.revision + 1
 
@@ -103,10 +111,23 @@ class FramePhotometer:
         """See `livebragg.pipeline.scan_analysis.Photometer`."""
         if len(places) == 0:
             return
+        held: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
         for index, frames in self._lookup.some(scan_index):
-            if self._pixels is not None:
-                frames = self._pixels.clean(frames)
-            self._odd.learn(frames)
+            clean = frames if self._pixels is None else self._pixels.clean(frames)
+            self._odd.learn(clean)
+            held.append((index, clean))
+            if self._odd.known:
+                yield from self._measure_all(held, places, origins)
+                held.clear()
+        yield from self._measure_all(held, places, origins)
+
+    def _measure_all(
+        self,
+        blocks: list[tuple[NDArray[np.int64], NDArray[Any]]],
+        places: NDArray[np.float32],
+        origins: NDArray[np.float32],
+    ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
+        for index, frames in blocks:
             parts = [slice(first, first + _PART) for first in range(0, index.size, _PART)]
             tasks = [
                 self._pool.submit(self._measure, frames[part], places, origins[index[part]]) for part in parts

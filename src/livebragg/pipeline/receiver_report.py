@@ -57,7 +57,7 @@ def make_report(
     yellows: list[str] = []
     if not dispatcher.workers:
         (reds if running_s > STARTING_S else yellows).append(
-            "no worker is ready yet; the first start after an installation compiles the kernels, one to two minutes"
+            "no worker is ready yet; the first start after an installation compiles the kernels (a minute or two)"
         )
     if silent and under_way:
         reds.append(f"no message from {endpoint} for {silent_s:.0f} s; is the sender running?")

@@ -211,7 +211,7 @@ class ScanAnalysis:
 
     def was_seen(self, scan_index: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of some positions have arrived."""
-        return np.asarray(self._vectors.snapshot().count[scan_index] >= 0)
+        return np.asarray(self._vectors.view.count[scan_index] >= 0)
 
     def peaks_at(self, scan_index: int) -> BraggPeaks:
         """Disks found at one position; none where it was not seen."""
@@ -232,7 +232,7 @@ class ScanAnalysis:
         origins = self._map.binned_origins
         binned = np.flatnonzero(np.isfinite(origins[:, 0]))
         positions = binned if scan_index is None else np.intersect1d(binned, scan_index)
-        vectors, geometry = self._vectors.snapshot(), self._map.geometry
+        vectors, geometry = self._vectors.view, self._map.geometry
         counts = vector_map(vectors, positions, origins[positions], geometry, matrix=matrix)
         return counts.astype(np.float32), geometry, int(positions.size)
 
@@ -241,7 +241,7 @@ class ScanAnalysis:
 
         All in detector pixels; NaN where a position was not seen, or not refreshed yet.
         """
-        vectors, origins = self._vectors.snapshot(), self._map.binned_origins
+        vectors, origins = self._vectors.view, self._map.binned_origins
         count = np.maximum(vectors.count, 0)
         order = np.argsort(vectors.start[vectors.count >= 0], kind="stable")
         owner = np.repeat(np.flatnonzero(vectors.count >= 0)[order], count[vectors.count >= 0][order])
@@ -264,7 +264,7 @@ class ScanAnalysis:
         if self._vectors.n_seen >= _LEARN_AGAIN * self._learned_at:
             self._learn_origins()
         features = self._features.view
-        self._nmf.update(features, changed)
+        self._nmf.update(features, changed, self._vectors.n_seen)
         whole = due.size == self._vectors.n_seen
         self._nmf.refine(features, None if whole else due)
         self._relabel(changed, None if whole else np.union1d(due, changed))
@@ -279,10 +279,11 @@ class ScanAnalysis:
             self._map.reset()
             changed = self._advance(everything)
             self._learn_origins()
-            self._nmf.update(self._features.view, changed)
+            self._nmf.update(self._features.view, changed, self._vectors.n_seen)
         measured = self._measure(self._config.classify.final_backfill, weakest=True)
-        self._nmf.update(self._features.view, measured)
-        self._nmf.update(self._features.view, self._judge(everything))
+        self._nmf.update(self._features.view, measured, self._vectors.n_seen)
+        judged = self._judge(everything)  # before the view is taken: the rows may move
+        self._nmf.update(self._features.view, judged, self._vectors.n_seen)
         self._map.tolerance = self._config.origin.rebin_tolerance
         self._nmf.finish(self._features.view)
         for step in range(_FINAL_LABELLINGS):
@@ -297,7 +298,8 @@ class ScanAnalysis:
         seen = vectors.count >= 0
         radii, profiles = self._classes.class_profiles()
         labels = _filled(classes.labels, seen.size, -1)
-        owned = np.array([int((labels == c).sum()) for c in classes.class_ids], np.int64)
+        classified = labels[labels >= 0]
+        owned = np.bincount(classified, minlength=int(classes.class_ids.max(initial=-1)) + 1)[classes.class_ids]
         return AnalysisSnapshot(
             version=self._version,
             seen=self._on_scan(seen, False),
