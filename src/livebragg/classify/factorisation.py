@@ -48,9 +48,7 @@ class Factorisation:
         self.coded = np.zeros(0, np.bool_)
         self._a = np.zeros((0, 0))
         self._b = np.zeros((0, 0))
-        self._scale = np.ones(
-            0
-        )  # double: rows must take out what they put in
+        self._scale = np.ones(0)  # double: rows must take out what they put in
         self._leader = np.zeros(0, np.int16)
         self.owned = np.zeros(0, np.int64)
 

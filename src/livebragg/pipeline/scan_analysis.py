@@ -11,39 +11,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.accumulate import (
-    BraggVectorMap,
-    ClassVectorMaps,
-    RegionProfile,
-    ScanImages,
-    VectorStore,
-    VectorView,
-    vector_map,
-)
-from livebragg.calibrate import OriginTracker, PeakTracker, pattern_origins
-from livebragg.classify import FeatureTable, FeatureView, GrowingNMF, VariantFinder
-from livebragg.config.analysis import AnalysisConfig, TrackerConfig
-from livebragg.model import (
-    VIRTUAL_IMAGES,
-    AnalysisEvent,
-    AnalysisSnapshot,
-    BraggPeaks,
-    DetectedBatch,
-    ForcedIntensities,
-    MapGeometry,
-    ProbeShape,
-    TrackedPeaks,
-)
-from livebragg.pipeline.composition import Composition
+from livebragg.calibrate import pattern_origins
+from livebragg.config.analysis import AnalysisConfig
+from livebragg.model import BraggPeaks, DetectedBatch, ForcedIntensities, ProbeShape
+from livebragg.pipeline.scan_state import ScanState, filled
 
-T = TypeVar("T", bound=np.generic)
-
-_BRAGG_IMAGES = ("n_disks", "bragg_intensity")
 _FINAL_PASSES = 3
 _FINAL_LABELLINGS = 10
 _LEARN_AGAIN = 1.3
@@ -69,8 +46,8 @@ class Photometer(Protocol):
         ...
 
 
-class ScanAnalysis:
-    """Everything known about a scan, growing batch by batch.
+class ScanAnalysis(ScanState):
+    """Fills the state of a scan batch by batch.
 
     Parameters
     ----------
@@ -97,95 +74,19 @@ class ScanAnalysis:
         open_ended: bool = False,
         photometer: Photometer | None = None,
     ) -> None:
+        super().__init__(scan_shape, frame_shape, probe, config, open_ended)
         self._photometer = photometer
-        self._config = config = config or AnalysisConfig()
-        self._scan_cols = scan_shape[1]
-        self._open_ended = open_ended
-        self._center_radius = config.tracker.exclude_center * probe.radius
-        self._probe_center = np.asarray(probe.center)
-        geometry = MapGeometry.around(frame_shape, probe.center, config.map.sampling)
-        n = scan_shape[0] * scan_shape[1]
-        self._vectors = VectorStore(n, open_ended=open_ended)
-        self._images = ScanImages((*VIRTUAL_IMAGES, *_BRAGG_IMAGES), n, frame_shape)
-        self._origin = OriginTracker(
-            scan_shape,
-            probe.center,
-            degree=config.origin.polynomial_degree,
-            row_jitter=config.origin.row_jitter,
-            systematic_error=config.origin.systematic_error * probe.radius,
-        )
-        self._map = BraggVectorMap(geometry, tolerance=config.origin.rebin_tolerance)
-        self._class_maps = ClassVectorMaps(geometry)
-        self._tracker = _peak_tracker(geometry, config.tracker, self._center_radius)
-        self._features = FeatureTable(
-            geometry,
-            config.classify,
-            match_radius=config.tracker.match_radius,
-            center_radius=self._center_radius,
-        )
-        self._nmf = GrowingNMF(config.classify)
-        self._variants = VariantFinder()
-        self._classes = Composition(scan_shape, probe, config)
         self.reset()
 
     def reset(self) -> None:
         """Forget the scan."""
-        for part in (
-            self._vectors,
-            self._images,
-            self._origin,
-            self._map,
-            self._class_maps,
-            self._tracker,
-            self._features,
-            self._nmf,
-            self._variants,
-            self._classes,
-        ):
-            part.reset()
-        self._order = np.zeros(0, np.float32)
+        super().reset()
         self._judged_to = 0
         self._whole_at = 0
         self._turn = 0
         self._behind = 0
-        self._version = 0
         self._refreshed_at = 0
         self._learned_at = 0
-        self._finished = False
-
-    @property
-    def n_seen(self) -> int:
-        """Positions accepted so far."""
-        return self._vectors.n_seen
-
-    @property
-    def scan_shape(self) -> tuple[int, int]:
-        """``(scan_rows, scan_cols)``; rows grow in an open-ended scan."""
-        return -(-self._vectors.n_positions // self._scan_cols), self._scan_cols
-
-    @property
-    def features(self) -> FeatureView:
-        """The present feature rows; shared, not to be written to."""
-        return self._features.view
-
-    @property
-    def peaks(self) -> TrackedPeaks:
-        """The peaks that are tracked now."""
-        return self._tracker.snapshot()
-
-    @property
-    def order(self) -> NDArray[np.float32]:
-        """Order parameter of every position, 1 (ordered) to 0, shape scan_shape; NaN where no class fades."""
-        return self._on_scan(self._order, np.nan)
-
-    def dark_field(self, peak_id: int) -> NDArray[np.float32]:
-        """Light measured at one tracked peak in counts, shape scan_shape; NaN where it was not measured."""
-        return self._on_scan(self._features.forced.intensity(peak_id), np.nan)
-
-    @property
-    def origin_error(self) -> float:
-        """Standard deviation of the descan about its model, along one axis, in pixels."""
-        return self._origin.model_error
 
     def add(self, batch: DetectedBatch) -> int:
         """Take the disks of some positions; returns how many were new.
@@ -208,49 +109,6 @@ class ScanAnalysis:
         self._classes.add(batch, new)
         self._finished = False
         return int(new.sum())
-
-    def was_seen(self, scan_index: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of some positions have arrived."""
-        return np.asarray(self._vectors.view.count[scan_index] >= 0)
-
-    def peaks_at(self, scan_index: int) -> BraggPeaks:
-        """Disks found at one position; none where it was not seen."""
-        return self._vectors.peaks_at(scan_index)
-
-    def region_profile(self, scan_index: NDArray[np.int64]) -> RegionProfile:
-        """Radial profile of a set of positions, flat and row-major; see `livebragg.accumulate.ProfileStore`."""
-        return self._classes.region_profile(scan_index)
-
-    def region_map(
-        self, scan_index: NDArray[np.int64] | None = None, matrix: NDArray[np.float64] | None = None
-    ) -> tuple[NDArray[np.float32], MapGeometry, int]:
-        """Bragg vector map of a set of positions, flat (all by default), with a calibration applied to the disks.
-
-        Returns the map in disks per bin, its geometry, and the number of positions in it: those that have been
-        seen and refreshed.
-        """
-        origins = self._map.binned_origins
-        binned = np.flatnonzero(np.isfinite(origins[:, 0]))
-        positions = binned if scan_index is None else np.intersect1d(binned, scan_index)
-        vectors, geometry = self._vectors.view, self._map.geometry
-        counts = vector_map(vectors, positions, origins[positions], geometry, matrix=matrix)
-        return counts.astype(np.float32), geometry, int(positions.size)
-
-    def bragg_image(self, place: tuple[float, float], radius: float) -> NDArray[np.float32]:
-        """Summed intensity of the disks within `radius` of a place relative to the origin, shape scan_shape.
-
-        All in detector pixels; NaN where a position was not seen, or not refreshed yet.
-        """
-        vectors, origins = self._vectors.view, self._map.binned_origins
-        count = np.maximum(vectors.count, 0)
-        order = np.argsort(vectors.start[vectors.count >= 0], kind="stable")
-        owner = np.repeat(np.flatnonzero(vectors.count >= 0)[order], count[vectors.count >= 0][order])
-        origins = _filled(origins.T, count.size, np.nan).T
-        distance = np.hypot(vectors.qx - origins[owner, 0] - place[0], vectors.qy - origins[owner, 1] - place[1])
-        near = distance <= radius
-        image = np.bincount(owner[near], vectors.intensity[near], count.size).astype(np.float32)
-        image[~np.isfinite(origins[:, 0])] = np.nan
-        return self._on_scan(image, np.nan)
 
     def refresh(self) -> None:
         """Bring map, peaks, features, classes and labels up to what has been added."""
@@ -290,46 +148,6 @@ class ScanAnalysis:
             self._relabel(np.zeros(0, np.int64), final=step == _FINAL_LABELLINGS - 1)
         self._refreshed_at = self._vectors.n_seen
         self._finished = True
-
-    def snapshot(self) -> AnalysisSnapshot:
-        """Immutable copy of all maps."""
-        vectors, classes = self._vectors.view, self._classes.maps
-        stack, peaks = self._images.snapshot(), self._tracker.snapshot()
-        seen = vectors.count >= 0
-        radii, profiles = self._classes.class_profiles()
-        labels = _filled(classes.labels, seen.size, -1)
-        classified = labels[labels >= 0]
-        owned = np.bincount(classified, minlength=int(classes.class_ids.max(initial=-1)) + 1)[classes.class_ids]
-        return AnalysisSnapshot(
-            version=self._version,
-            seen=self._on_scan(seen, False),
-            labels=self._on_scan(labels, -1),
-            confidence=self._on_scan(classes.confidence, np.nan),
-            class_ids=classes.class_ids.copy(),
-            class_families=classes.families,
-            class_positions=owned,
-            class_fractions=(owned / max(int(seen.sum()), 1)).astype(np.float32),
-            weights=self._on_scan(np.where(seen, _filled(classes.weights, seen.size, 0), np.nan), np.nan),
-            shares=self._on_scan(np.where(seen, _filled(self._classes.shares(), seen.size, 0), np.nan), np.nan),
-            class_patterns=_columns(classes.patterns, peaks.peak_id),
-            class_vector_maps=self._class_maps.update(
-                vectors, labels, self._map.binned_origins, classes.class_ids
-            ),
-            profile_radii=radii,
-            class_profiles=profiles,
-            virtual_images={name: self._on_scan(stack.values[name], np.nan) for name in VIRTUAL_IMAGES},
-            n_disks=self._on_scan(stack.values["n_disks"], np.nan),
-            bragg_intensity=self._on_scan(stack.values["bragg_intensity"], np.nan),
-            origin=self._origin_map(),
-            bragg_vector_map=self._displayed_map(vectors).astype(np.float32),
-            map_geometry=self._map.geometry,
-            peaks=peaks,
-            events=self._events(),
-            residual=self._nmf.residual,
-            sum_pattern=stack.sum_pattern,
-            duplicates=self._vectors.duplicates,
-            finished=self._finished,
-        )
 
     def _due(self) -> NDArray[np.int64]:
         """Positions that a refresh looks at: all of a small scan and, each time a large one has grown by a good
@@ -417,7 +235,7 @@ class ScanAnalysis:
     ) -> None:
         """Label some positions anew, by default all."""
         vectors, factors = self._vectors.view, self._nmf.view
-        origins = _filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
+        origins = filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
         self._order = self._variants.update(
             self._features, factors, self._tracker.snapshot(), changed, final, positions
         )
@@ -442,52 +260,3 @@ class ScanAnalysis:
         number = np.bincount(frame, minlength=peaks.n_frames)
         total = np.bincount(frame, peaks.intensity[bragg], minlength=peaks.n_frames)
         return np.column_stack([number, total]).astype(np.float32)
-
-    def _displayed_map(self, vectors: VectorView) -> NDArray[np.float64]:
-        if self._config.map.weight == "count":
-            return self._map.snapshot()
-        origins = self._map.binned_origins
-        positions = np.flatnonzero(np.isfinite(origins[:, 0]))
-        return vector_map(vectors, positions, origins[positions], self._map.geometry, "intensity")
-
-    def _origin_map(self) -> NDArray[np.float32]:
-        origin = self._origin.snapshot().origin
-        return np.stack([self._on_scan(origin[:, axis], np.nan) for axis in (0, 1)], axis=-1)
-
-    def _events(self) -> tuple[AnalysisEvent, ...]:
-        events = [*self._tracker.events, *self._nmf.events, *self._classes.events]
-        return tuple(sorted(events, key=lambda event: event.positions_seen))
-
-    def _on_scan(self, values: NDArray[T], fill: float) -> NDArray[T]:
-        """Flat values, shape (..., n), as images of the scan's shape."""
-        rows, cols = self.scan_shape
-        return _filled(values, rows * cols, fill).reshape(*values.shape[:-1], rows, cols)
-
-
-def _peak_tracker(geometry: MapGeometry, config: TrackerConfig, exclude_radius: float) -> PeakTracker:
-    return PeakTracker(
-        geometry,
-        smoothing=config.smoothing,
-        aperture=config.aperture,
-        min_support=config.min_support,
-        min_significance=config.min_significance,
-        max_width=config.max_width,
-        exclude_radius=exclude_radius,
-        max_peaks=config.max_peaks,
-    )
-
-
-def _filled(values: NDArray[T], size: int, fill: float) -> NDArray[T]:
-    """The first `size` entries along the last axis, with `fill` where there are fewer."""
-    out = np.full((*values.shape[:-1], size), fill, values.dtype)
-    n = min(size, values.shape[-1])
-    out[..., :n] = values[..., :n]
-    return out
-
-
-def _columns(patterns: NDArray[np.float32], peak_id: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Columns of the peaks that are alive; peaks younger than the patterns have none yet."""
-    out = np.zeros((patterns.shape[0], peak_id.size), np.float32)
-    known = peak_id < patterns.shape[1]
-    out[:, known] = patterns[:, peak_id[known]]
-    return out
