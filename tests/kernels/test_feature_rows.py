@@ -9,6 +9,7 @@ from livebragg.kernels.feature_rows import (
     ROOT_UNIT,
     SIGNIFICANCE_UNIT,
     UNKNOWN,
+    Light,
     count_entries,
     fill_rows,
     shadow_forced,
@@ -69,11 +70,11 @@ def test_rows_hold_current_light_and_otherwise_disks(power):
     n, (disk_column, start, count) = s["positions"].size, s["disks"]
     disks = disk_column, start[s["positions"]], count[s["positions"]]
     room, norm = np.zeros(n, np.int32), np.zeros(n, np.float32)
-    count_entries(s["positions"], *disks, *s["stored"], room)
+    count_entries(s["positions"], *disks, Light(*s["stored"]), room)
     first = (np.cumsum(room) - room).astype(np.int64)
     filled, column, value = room.copy(), np.full(room.sum(), -9, np.int32), np.zeros(room.sum(), np.float32)
     fill_rows(
-        s["positions"], *disks, *s["stored"], s["intensity"], power, first, filled, column, value, norm
+        s["positions"], *disks, Light(*s["stored"]), s["intensity"], power, first, filled, column, value, norm
     )  # fmt: skip
     for i in range(n):
         expected = plain_row(s, i, power)

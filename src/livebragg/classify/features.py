@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from livebragg.classify.contrast import class_contrast
 from livebragg.classify.forced import ForcedStore, Vectors
 from livebragg.config.analysis import ClassifyConfig
-from livebragg.kernels.feature_rows import ROOT_UNIT, count_entries, fill_rows, pack_rows
+from livebragg.kernels.feature_rows import ROOT_UNIT, Light, count_entries, fill_rows, pack_rows
 from livebragg.kernels.matching import match_disks, paint_owners
 from livebragg.model import ForcedIntensities, MapGeometry, TrackedPeaks
 
@@ -318,27 +318,23 @@ class FeatureTable:
         forced, n = self.forced, positions.size
         if self._faintest.size != forced.column_of.size:
             self._learn_faintest(vectors)
-        rows: tuple[Any, ...] = (
-            positions,
-            self._matched,
-            vectors.start[positions],
-            vectors.count[positions],
-            forced.root,
-            forced.significance,
-            self._faintest,
-            self._shown,
-            forced.stamp,
-            forced.version,
-            forced.slot_of,
-            forced.column_of,
-            forced.least(self._presence),
+        light = Light(
+            root=forced.root,
+            significance=forced.significance,
+            faintest=self._faintest,
+            shown=self._shown,
+            stamp=forced.stamp,
+            version=forced.version,
+            slot_of=forced.slot_of,
+            column_of=forced.column_of,
+            least=forced.least(self._presence),
         )
+        disks = self._matched, vectors.start[positions], vectors.count[positions]
         count, norm = np.zeros(n, np.int32), np.zeros(n, np.float32)
-        count_entries(*(*rows, count))
+        count_entries(positions, *disks, light, count)
         self._find_room(positions, count)
-        start = self._start[positions]
-        more = vectors.intensity, self.power, start, count, self._column, self._value, norm
-        fill_rows(*(*rows, *more))
+        start, pool = self._start[positions], (self._column, self._value)
+        fill_rows(positions, *disks, light, vectors.intensity, self.power, start, count, *pool, norm)
         self._count[positions], self._norm[positions] = count, norm
 
     def _find_room(self, positions: NDArray[np.int64], needed: NDArray[np.int32]) -> None:

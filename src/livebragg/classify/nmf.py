@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from livebragg.classify.components import Components
 from livebragg.classify.features import FeatureView
+from livebragg.classify.turns import next_in_turn
 
 _CONVERGED = 1e-3
 _SECOND_LOOKS = 3
@@ -120,12 +121,7 @@ class GrowingNMF(Components):
 
     def _next_rows(self) -> NDArray[np.int64]:
         coded = np.flatnonzero(self._state.coded)
-        if coded.size == 0:
-            return coded
-        take = min(self._config.recode_budget, coded.size)
-        first = int(np.searchsorted(coded, self._cursor)) % coded.size
-        rows = np.sort(np.take(coded, np.arange(first, first + take), mode="wrap"))
-        self._cursor = int(coded[(first + take) % coded.size])
+        rows, self._cursor = next_in_turn(coded, self._cursor, self._config.recode_budget)
         return rows
 
     def finish(self, features: FeatureView) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -14,6 +16,29 @@ SURE_PLACE = 0.4
 """Standard error of a disk's place, in pixels, below which it is known to belong to no peak."""
 UNKNOWN = -128
 """Stored significance of what could not be measured."""
+
+
+class Light(NamedTuple):
+    """The light measured at tracked peaks, and what of it counts."""
+
+    root: NDArray[np.int16]
+    """(n_positions, n_slots): square root of each intensity, in `ROOT_UNIT`."""
+    significance: NDArray[np.int8]
+    """(n_positions, n_slots): in `SIGNIFICANCE_UNIT`; `UNKNOWN` where it could not be measured."""
+    faintest: NDArray[np.int16]
+    """(n_slots,): least stored root that counts."""
+    shown: NDArray[np.bool_]
+    """(n_positions,): whether the light shows a class."""
+    stamp: NDArray[np.int32]
+    """(n_positions,): version of the peaks each position was measured with, 0 for not yet."""
+    version: NDArray[np.int32]
+    """(n_slots,): the oldest version that is good for each peak."""
+    slot_of: NDArray[np.int32]
+    """(n_columns,): slot of each feature column, -1 for none."""
+    column_of: NDArray[np.int32]
+    """(n_slots,): the reverse."""
+    least: int
+    """Least stored significance that counts."""
 
 
 @njit(cache=True, nogil=True)
@@ -72,16 +97,12 @@ def shadow_forced(
 
 
 @njit(cache=True, nogil=True)
-def _is_lit(
-    root: NDArray[np.int16],
-    significance: NDArray[np.int8],
-    faintest: NDArray[np.int16],
-    p: int,
-    s: int,
-    least: int,
-) -> bool:
-    """Whether the light at a slot is significant, and not next to nothing for its peak."""
-    return bool(significance[p, s] >= least and root[p, s] >= faintest[s])
+def _is_lit(light: Light, p: int, s: int) -> bool:
+    """Whether the light at a slot counts: it shows a class, is up to date, significant, and not next to nothing
+    for its peak."""
+    if not light.shown[p] or light.stamp[p] <= 0 or light.stamp[p] < light.version[s]:
+        return False
+    return bool(light.significance[p, s] >= light.least and light.root[p, s] >= light.faintest[s])
 
 
 @njit(cache=True, nogil=True)
@@ -90,15 +111,7 @@ def count_entries(
     disk_column: NDArray[np.int32],
     disk_start: NDArray[np.int64],
     disk_count: NDArray[np.int32],
-    root: NDArray[np.int16],
-    significance: NDArray[np.int8],
-    faintest: NDArray[np.int16],
-    shown: NDArray[np.bool_],
-    stamp: NDArray[np.int32],
-    version: NDArray[np.int32],
-    slot_of: NDArray[np.int32],
-    column_of: NDArray[np.int32],
-    least: int,
+    light: Light,
     out_count: NDArray[np.int32],
 ) -> None:
     """Entries that `fill_rows` will write for each position, at most."""
@@ -107,10 +120,9 @@ def count_entries(
         n = 0
         for d in range(disk_start[i], disk_start[i] + disk_count[i]):
             n += disk_column[d] >= 0
-        if shown[p] and stamp[p] > 0:
-            for s in range(column_of.size):
-                measured = column_of[s] >= 0 and stamp[p] >= version[s]
-                n += measured and _is_lit(root, significance, faintest, p, s, least)
+        if light.shown[p]:
+            for s in range(light.column_of.size):
+                n += light.column_of[s] >= 0 and _is_lit(light, p, s)
         out_count[i] = n
 
 
@@ -120,15 +132,7 @@ def fill_rows(
     disk_column: NDArray[np.int32],
     disk_start: NDArray[np.int64],
     disk_count: NDArray[np.int32],
-    root: NDArray[np.int16],
-    significance: NDArray[np.int8],
-    faintest: NDArray[np.int16],
-    shown: NDArray[np.bool_],
-    stamp: NDArray[np.int32],
-    version: NDArray[np.int32],
-    slot_of: NDArray[np.int32],
-    column_of: NDArray[np.int32],
-    least: int,
+    light: Light,
     intensity: NDArray[np.float32],
     power: float,
     row_start: NDArray[np.int64],
@@ -139,25 +143,15 @@ def fill_rows(
 ) -> None:
     """Write the feature rows of some positions, each scaled to unit norm.
 
-    Where a position's light shows a class (`shown`), a peak was measured (`stamp` of the position not older than
-    `version` of the slot) and its light is significant, the measurement counts; elsewhere a disk that was found
-    does. The root of the intensity is
-    raised to ``2 * power``.
+    Where the light at a peak counts, the measurement does; elsewhere a disk that was found. The root of the
+    intensity is raised to ``2 * power``.
 
     Parameters
     ----------
     positions : NDArray[np.int64], shape (n,)
-        Rows of `significance`, `root` and `stamp`.
+        Rows of `light`.
     disk_start, disk_count : shape (n,)
         Disks of each of these positions.
-    faintest : NDArray[np.int16], shape (n_slots,)
-        Least stored root of each slot.
-    slot_of : NDArray[np.int32], shape (n_columns,)
-        Slot of each feature column, -1 for none.
-    column_of : NDArray[np.int32], shape (n_slots,)
-        The reverse.
-    least : int
-        Least stored significance.
     row_start : NDArray[np.int64], shape (n,)
         Where each row's entries go.
     out_count, out_norm : shape (n,)
@@ -167,21 +161,19 @@ def fill_rows(
         p = positions[i]
         e = row_start[i]
         total = 0.0
-        if shown[p] and stamp[p] > 0:
-            for s in range(column_of.size):
-                measured = column_of[s] >= 0 and stamp[p] >= version[s]
-                if measured and _is_lit(root, significance, faintest, p, s, least):
-                    v = (root[p, s] * ROOT_UNIT) ** (2.0 * power)
-                    out_column[e], out_value[e] = column_of[s], v
+        if light.shown[p]:
+            for s in range(light.column_of.size):
+                if light.column_of[s] >= 0 and _is_lit(light, p, s):
+                    v = (light.root[p, s] * ROOT_UNIT) ** (2.0 * power)
+                    out_column[e], out_value[e] = light.column_of[s], v
                     total += v * v
                     e += 1
         for d in range(disk_start[i], disk_start[i] + disk_count[i]):
             j = disk_column[d]
             if j < 0:
                 continue
-            s = slot_of[j]
-            measured = s >= 0 and shown[p] and stamp[p] > 0 and stamp[p] >= version[s]
-            if measured and _is_lit(root, significance, faintest, p, s, least):
+            s = light.slot_of[j]
+            if s >= 0 and _is_lit(light, p, s):
                 continue
             v = float(max(intensity[d], np.float32(0.0))) ** power
             out_column[e], out_value[e] = j, v

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.calibrate import pattern_origins
+from livebragg.classify.turns import next_in_turn
 from livebragg.config.analysis import AnalysisConfig
 from livebragg.model import BraggPeaks, DetectedBatch, ForcedIntensities, ProbeShape
 from livebragg.pipeline.scan_state import ScanState, filled
@@ -184,12 +185,8 @@ class ScanAnalysis(ScanState):
     def _next_to_judge(self, measured: NDArray[np.int64]) -> NDArray[np.int64]:
         """What was just measured, and the next few of the others in turn: classes come and change."""
         known = np.flatnonzero(self._features.forced.stamp)
-        if known.size == 0:
-            return known
-        first = int(np.searchsorted(known, self._judged_to)) % known.size
-        take = min(self._config.classify.recode_budget, known.size)
-        self._judged_to = int(known[(first + take) % known.size])
-        return np.union1d(measured, np.take(known, np.arange(first, first + take), mode="wrap"))
+        rows, self._judged_to = next_in_turn(known, self._judged_to, self._config.classify.recode_budget)
+        return np.union1d(measured, rows)
 
     def _judge(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Where the measured light shows a class, or no longer does; returns where that is news."""
