@@ -1,16 +1,17 @@
 """Accuracy and cost of disk detection on seeded frames it was not tuned on, with its one untuned setting.
 
-    python benchmarks/detection.py [--quick]
+    python benchmarks/detection.py [--quick] [--background .3]
 
 Columns: recall and precision (a disk counts as found within 0.6 radii + 1 pixel), F1; recall at precision .98,
 from a second run that keeps 10 false disks per frame, ranked by intensity over its error; rms error of a position
 along rows and columns, its Cramer-Rao bound (from the Fisher information of Poisson counts about row, column,
 intensity and local background; see `scenes.cramer_rao`), both over the found disks, and their ratio; disks per
 frame that lie near no true disk; sum of intensities over truth; mean and standard deviation of the intensities'
-errors in units of the stated error; milliseconds per frame in a batch, and that time relative to one FFT
-correlation (scipy rfft2 + irfft2, float32, one worker) of the same frame in the same run.
+errors in units of the stated error; milliseconds per frame in a batch; that time, and the time of one `detect`
+call per frame, relative to one FFT correlation (scipy rfft2 + irfft2, float32, one worker) of the same frame in
+the same run (medians of 15 turns).
 
-Then: false disks on empty frames when 0.1 per frame are asked for; how the cost grows with pixels and with disks,
+Then: false disks on empty frames over how many were asked for; how the cost grows with pixels and with disks,
 as a straight-line fit; speed of each of two processes that run together, relative to one alone; memory.
 """
 
@@ -34,7 +35,8 @@ DISKS = {3: 40, 5: 40, 8: 25}
 FIRST_SEED = 7000
 HEADER = (
     f"{'size':>5} {'r':>2} {'dose':>5} {'recall':>7} {'prec':>7} {'F1':>6} {'R@.98':>6} {'rms r':>6} {'rms c':>6} "
-    f"{'CRLB':>6} {'ratio':>6} {'false':>6} {'I/true':>7} {'mean z':>6} {'sd z':>5} {'ms':>7} {'x FFT':>6}"
+    f"{'CRLB':>6} {'ratio':>6} {'false':>6} {'I/true':>7} {'mean z':>6} {'sd z':>5} {'ms':>7} {'x FFT':>6} "
+    f"{'single':>6}"
 )
 
 
@@ -42,20 +44,24 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer frames and only two cells per frame size")
-    quick = parser.parse_args().quick
+    parser.add_argument("--background", type=float, default=0.02, help="parts of a mean disk's plateau")
+    options = parser.parse_args()
+    quick = options.quick
     radii, doses = ((5,), (20, 1000)) if quick else ((3, 5, 8), (5, 20, 100, 1000))
     frames = 10 if quick else 30
     print(HEADER)
     for size, radius, dose in itertools.product((128, 192, 256, 512), radii, doses):
-        print(_cell(size, radius, dose, frames if size < 512 else frames // 3), flush=True)
-    print("\nfalse disks per frame on empty 128 x 128 frames, asked: 0.1")
-    for radius, density in itertools.product(radii, (0.01, 0.1, 1.0, 10.0)):
-        print(f"  r {radius}  {density:6.2f} electrons/pixel  {_false_disks(radius, density, 20 * frames):.3f}")
+        n = frames if size < 512 else frames // 3
+        print(_cell(size, radius, dose, n, options.background), flush=True)
+    print("\nfalse disks on empty 128 x 128 frames over those asked for, by electrons of background under a disk")
+    for radius, electrons in itertools.product(radii, (0.06, 0.2, 0.8, 8.0, 80.0, 800.0)):
+        found = [_false_disks(radius, electrons, asked, 10 * frames) for asked in (0.1, 1.0)]
+        print(f"  r {radius}  {electrons:6.2f} electrons   asked 0.1: {found[0]:.2f}   asked 1: {found[1]:.2f}")
     _growth()
     _two_processes()
 
 
-def _cell(size: int, radius: int, dose: int, n: int) -> str:
+def _cell(size: int, radius: int, dose: int, n: int, background: float) -> str:
     detector = DiskDetector(ProbeTemplate.disk(radius, EDGE_WIDTH), (size, size))
     scenes = [
         make_scene(
@@ -65,14 +71,15 @@ def _cell(size: int, radius: int, dose: int, n: int) -> str:
             edge_width=EDGE_WIDTH,
             dose=dose,
             n_disks=DISKS[radius],
+            background=background,
         )
         for s in range(n)
     ]
     loose = DiskDetector(detector.probe, (size, size), 10.0)
     accuracy = _accuracy(detector, loose, scenes, radius)
     frames = np.stack([scene.frame for scene in scenes])
-    milliseconds, ratio = _cost(detector, frames)
-    return f"{size:5d} {radius:2d} {dose:5d} {accuracy} {milliseconds:7.3f} {ratio:6.2f}"
+    milliseconds, ratio, single = _cost(detector, frames)
+    return f"{size:5d} {radius:2d} {dose:5d} {accuracy} {milliseconds:7.3f} {ratio:6.2f} {single:6.2f}"
 
 
 def _accuracy(detector: DiskDetector, loose: DiskDetector, scenes: list[Scene], radius: float) -> str:
@@ -117,18 +124,23 @@ def _recall_at(detector: DiskDetector, scenes: list[Scene], radius: float, preci
     return float(right[good].max(initial=0) / true)
 
 
-def _cost(detector: DiskDetector, frames: NDArray[np.uint16]) -> tuple[float, float]:
-    """Milliseconds per frame, and the median ratio to the FFT timed alternately with it."""
+def _cost(detector: DiskDetector, frames: NDArray[np.uint16]) -> tuple[float, float, float]:
+    """Milliseconds per frame, and the median ratios of a batch and of single calls to the FFT timed with them."""
     single = [frame.astype(np.float32) for frame in frames]
 
     def correlate() -> None:
         for frame in single:
             scipy.fft.irfft2(scipy.fft.rfft2(frame, workers=1), s=frame.shape, workers=1)
 
+    def one_by_one() -> None:
+        for frame in frames:
+            detector.detect(frame)
+
     detector.detect_many(frames)
-    pairs = [(_timed(lambda: detector.detect_many(frames)), _timed(correlate)) for _ in range(15)]
-    ours, fft = np.array(pairs).T
-    return float(np.median(ours)) / len(frames) * 1e3, float(np.median(ours / fft))
+    calls = (lambda: detector.detect_many(frames), correlate, one_by_one)
+    batch, fft, alone = np.array([[_timed(call) for call in calls] for _ in range(15)]).T
+    milliseconds = float(np.median(batch)) / len(frames) * 1e3
+    return milliseconds, float(np.median(batch / fft)), float(np.median(alone / fft))
 
 
 def _timed(call: Callable[[], object]) -> float:
@@ -137,10 +149,12 @@ def _timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _false_disks(radius: float, density: float, n: int) -> float:
-    detector = DiskDetector(ProbeTemplate.disk(radius, EDGE_WIDTH), (128, 128), 0.1)
+def _false_disks(radius: float, electrons: float, asked: float, n: int) -> float:
+    """Disks found on empty frames with so many electrons under a disk, over those asked for."""
+    detector = DiskDetector(ProbeTemplate.disk(radius, EDGE_WIDTH), (128, 128), asked)
+    density = electrons / (np.pi * radius**2)
     frames = np.random.default_rng(FIRST_SEED).poisson(density, (n, 128, 128)).astype(np.uint16)
-    return len(detector.detect_many(frames)) / n
+    return len(detector.detect_many(frames)) / n / asked
 
 
 def _growth() -> None:
