@@ -2,7 +2,9 @@
 
 from livebragg.wire.messages.control import (
     Accepted,
+    ClassLockRequest,
     ClassMergeRequest,
+    ClassNumberRequest,
     ClassRenameRequest,
     ClassSplitRequest,
     DarkFieldReply,
@@ -65,8 +67,10 @@ __all__ = [
     "AcquisitionStart",
     "AnalystFinished",
     "ChecksumKind",
+    "ClassLockRequest",
     "ClassMaps",
     "ClassMergeRequest",
+    "ClassNumberRequest",
     "ClassPatterns",
     "ClassProfiles",
     "ClassRenameRequest",

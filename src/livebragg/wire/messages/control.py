@@ -163,10 +163,35 @@ class ClassMergeRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassSplitRequest:
-    """Take back what `ClassMergeRequest` did to a class; answered with `Accepted`."""
+    """Divide a class; answered with `Accepted`.
+
+    What `ClassMergeRequest` joined is taken apart again. A crystalline class that was not joined is divided in two
+    by its positions, as far apart as they lie; both stay until one of them is locked, joined, or leads nowhere.
+    """
 
     serial: int
     class_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassLockRequest:
+    """Lock a crystalline class, or unlock it; answered with `Accepted`.
+
+    The pattern of a locked class is not learned any further, and it is not joined, divided or dissolved.
+    """
+
+    serial: int
+    class_id: int
+    locked: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassNumberRequest:
+    """Ask for a number of crystalline classes; answered with `Accepted`."""
+
+    serial: int
+    n_classes: int
+    """The scan ends with so many; 0: as many as the data show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ fresh from stale.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,8 @@ class ClassMaps:
     """(scan_rows, scan_cols); the class with the next largest part of a position, -1 where there is none."""
     parts: NDArray[np.uint8]
     """(2, scan_rows, scan_cols); parts of the position in `labels` and in `second`, 255 for all of it."""
+    locked: list[int] = field(default_factory=list)
+    """Ids of the classes that the user locked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
