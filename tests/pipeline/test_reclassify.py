@@ -8,53 +8,25 @@ import numpy as np
 import pytest
 
 from livebragg.cli.main import main
-from livebragg.config.loader import from_table
-from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer
 from livebragg.model import Acquisition, ProbeShape, ScanGeometry
 from livebragg.pipeline.frame_lookup import RecordingLookup
 from livebragg.pipeline.health import Notices
-from livebragg.pipeline.offline import process_recording
 from livebragg.pipeline.scan_run import ScanRun
 from livebragg.storage.recordings import open_recording
 from livebragg.storage.results_reader import read_results
 from livebragg.wire.messages import AcquisitionOpened
-
-SCAN, SIZE = (15, 20), 48
-CONFIG = from_table(
-    Config,
-    {
-        "probe": {"radius": 3.0, "edge_width": 0.5, "center": [24.0, 24.0]},
-        "dispatch": {"workers": 1, "batch_frames": 20},
-        "analysis": {"classify": {"forced_photometry": False}},
-    },
-)
+from small_scan import CONFIG, SCAN, SIZE, process, record
 
 
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three crystals and a hole."""
-    y, x = np.mgrid[:SIZE, :SIZE]
-    means = np.full((4, SIZE, SIZE), 0.05)
-    for grain, angle in enumerate((0.0, 0.35, 0.7)):
-        for k in range(6):
-            for radius in (10, 19):
-                row, col = radius * np.cos(angle + k * np.pi / 3), radius * np.sin(angle + k * np.pi / 3)
-                means[grain][np.hypot(y - 24 - row, x - 24 - col) <= 3] = 10
-    means[:, np.hypot(y - 24, x - 24) <= 3] = 60
-    row, col = np.indices(SCAN)
-    grain = np.where(row < 3, 3, np.where(col < 8, 0, np.where(row < 9, 1, 2)))
-    path = tmp_path_factory.mktemp("scan") / "scan.npy"
-    np.save(path, np.random.default_rng(3).poisson(means[grain]).astype(np.float32))
-    return path
+    return record(tmp_path_factory.mktemp("scan") / "scan.npy")
 
 
 @pytest.fixture(scope="module")
 def results(scan: Path) -> Path:
-    path = scan.with_name("results.h5")
-    with open_recording(scan) as recording:
-        process_recording(recording, CONFIG, path, lambda *_: None)
-    return path
+    return process(scan, scan.with_name("results.h5"))
 
 
 def live(scan: Path, out: Path, batch: int, every: int) -> np.ndarray:

@@ -65,7 +65,7 @@ def run() -> Any:
         opened=SimpleNamespace(serial=5),
         analysis=analysis,
         lookup=Frames(),
-        calibrator=SimpleNamespace(calibration=Calibration(ellipse=ellipse)),
+        calibration=Calibration(ellipse=ellipse),
     )
 
 

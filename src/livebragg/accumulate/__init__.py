@@ -2,7 +2,7 @@
 
 from livebragg.accumulate.images import ImageStack, ScanImages
 from livebragg.accumulate.profiles import ProfileStore, RegionProfile
-from livebragg.accumulate.vector_map import BraggVectorMap, ClassVectorMaps, vector_map
+from livebragg.accumulate.vector_map import BraggVectorMap, ClassVectorMaps, bragg_image, vector_map
 from livebragg.accumulate.vectors import VectorStore, VectorView
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "ScanImages",
     "VectorStore",
     "VectorView",
+    "bragg_image",
     "vector_map",
 ]

@@ -43,6 +43,34 @@ def vector_map(
     return out
 
 
+def bragg_image(
+    vectors: VectorView, origins: NDArray[np.float32], place: tuple[float, float], radius: float
+) -> NDArray[np.float32]:
+    """Summed intensity of each position's disks within `radius` of a place relative to its origin.
+
+    Parameters
+    ----------
+    origins : NDArray[np.float32], shape (n_positions, 2)
+        Origin of every position in detector pixels; NaN where there is none.
+    place : tuple of float
+        ``(qx, qy)`` in detector pixels, as is `radius`.
+
+    Returns
+    -------
+    NDArray[np.float32], shape (n_positions,)
+        Counts; NaN where a position has no origin.
+    """
+    seen = vectors.count >= 0
+    count = np.maximum(vectors.count, 0)
+    order = np.argsort(vectors.start[seen], kind="stable")
+    owner = np.repeat(np.flatnonzero(seen)[order], count[seen][order])
+    distance = np.hypot(vectors.qx - origins[owner, 0] - place[0], vectors.qy - origins[owner, 1] - place[1])
+    near = distance <= radius
+    image = np.bincount(owner[near], vectors.intensity[near], count.size).astype(np.float32)
+    image[~np.isfinite(origins[:, 0])] = np.nan
+    return image
+
+
 class BraggVectorMap:
     """Bragg vector map that follows the scan, and the origins when they are refined.
 

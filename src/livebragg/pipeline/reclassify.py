@@ -94,10 +94,11 @@ def _lines(old: Results) -> Iterator[DetectedBatch]:
     edges = np.flatnonzero(np.diff(vectors.scan_index // old.acquisition.scan_shape[1])) + 1
     bounds = [0, *edges.tolist(), len(vectors)]
     for first, last in pairwise(bounds):
-        yield _batch(vectors, first, last, total if first == 0 else np.zeros_like(total))
+        yield batch_of(vectors, first, last, total if first == 0 else np.zeros_like(total))
 
 
-def _batch(vectors: StoredVectors, first: int, last: int, total: np.ndarray) -> DetectedBatch:
+def batch_of(vectors: StoredVectors, first: int, last: int, total: np.ndarray) -> DetectedBatch:
+    """Some records as a worker would have sent them, with the sum of their frames."""
     offsets = vectors.peaks.offsets[first : last + 1]
     disks = slice(int(offsets[0]), int(offsets[-1]))
     columns = {name: getattr(vectors.peaks, name)[disks] for name in PEAK_COLUMNS}

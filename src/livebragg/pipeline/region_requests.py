@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.accumulate import RegionProfile
+from livebragg.model import Calibration, MapGeometry, TrackedPeaks
+from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.wire.messages import (
+    AcquisitionOpened,
     DarkFieldReply,
     DarkFieldRequest,
     Refused,
@@ -26,8 +30,37 @@ PATTERN_FRAMES = 512
 """Most frames behind the mean pattern of a region: reading them keeps the analyst from its other work."""
 
 
+class ExploredAnalysis(Protocol):
+    """What is asked about a scan's positions; see `livebragg.pipeline.scan_state.ScanState`."""
+
+    @property
+    def scan_shape(self) -> tuple[int, int]: ...
+    @property
+    def peaks(self) -> TrackedPeaks: ...
+    def was_seen(self, scan_index: NDArray[np.int64]) -> NDArray[np.bool_]: ...
+    def region_profile(self, scan_index: NDArray[np.int64]) -> RegionProfile: ...
+    def region_map(
+        self, scan_index: NDArray[np.int64] | None = None, matrix: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.float32], MapGeometry, int]: ...
+    def dark_field(self, peak_id: int) -> NDArray[np.float32]: ...
+    def bragg_image(self, place: tuple[float, float], radius: float) -> NDArray[np.float32]: ...
+
+
+class Explored(Protocol):
+    """A scan that can be asked: the one under way, or one in a results file."""
+
+    @property
+    def opened(self) -> AcquisitionOpened: ...
+    @property
+    def analysis(self) -> ExploredAnalysis: ...
+    @property
+    def calibration(self) -> Calibration: ...
+    @property
+    def lookup(self) -> FrameLookup: ...
+
+
 def answer_region(
-    request: RegionRequest, run: ScanRun | None
+    request: RegionRequest, run: Explored | None
 ) -> RegionProfileReply | RegionMapReply | RegionPatternReply | DarkFieldReply | Refused:
     """Reply to a request about a region or a dark-field image."""
     if run is None or request.serial not in (0, run.opened.serial):
@@ -56,7 +89,7 @@ def _positions(
     return np.asarray((row + top) * cols + col + left, np.int64)
 
 
-def _profile(positions: NDArray[np.int64], run: ScanRun) -> RegionProfileReply | Refused:
+def _profile(positions: NDArray[np.int64], run: Explored) -> RegionProfileReply | Refused:
     profile = run.analysis.region_profile(positions)
     if profile.radii.size == 0:
         return Refused(reason="radial profiles are not measured (profile.bins is 0), or nothing was scanned yet")
@@ -70,8 +103,8 @@ def _profile(positions: NDArray[np.int64], run: ScanRun) -> RegionProfileReply |
     )
 
 
-def _map(positions: NDArray[np.int64], run: ScanRun, calibrated: bool) -> RegionMapReply:
-    matrix = run.calibrator.calibration.shape_matrix if calibrated else None
+def _map(positions: NDArray[np.int64], run: Explored, calibrated: bool) -> RegionMapReply:
+    matrix = run.calibration.shape_matrix if calibrated else None
     counts, geometry, number = run.analysis.region_map(positions, matrix)
     row, col = geometry.origin_bin
     return RegionMapReply(
@@ -84,7 +117,7 @@ def _map(positions: NDArray[np.int64], run: ScanRun, calibrated: bool) -> Region
     )
 
 
-def _pattern(positions: NDArray[np.int64], run: ScanRun) -> RegionPatternReply | Refused:
+def _pattern(positions: NDArray[np.int64], run: Explored) -> RegionPatternReply | Refused:
     positions = positions[run.analysis.was_seen(positions)]
     total: NDArray[np.float64] | None = None
     number = 0
@@ -102,7 +135,7 @@ def _pattern(positions: NDArray[np.int64], run: ScanRun) -> RegionPatternReply |
     )
 
 
-def _dark_field(request: DarkFieldRequest, run: ScanRun) -> DarkFieldReply | Refused:
+def _dark_field(request: DarkFieldRequest, run: Explored) -> DarkFieldReply | Refused:
     analysis = run.analysis
     if request.peak_id >= 0:
         known = analysis.peaks.peak_id

@@ -167,6 +167,11 @@ class ScanRun:
         """The newest maps with everything the user did to them, also since they were published."""
         return self.user_classes.apply(self.analysis.snapshot())
 
+    @property
+    def calibration(self) -> Calibration:
+        """From the detector to reciprocal space, as far as it is known."""
+        return self.calibrator.calibration
+
     def user_changed(self) -> None:
         """The user did something to the classes: publish, even if no results come."""
         self._user_news = True

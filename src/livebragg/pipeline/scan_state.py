@@ -14,6 +14,7 @@ from livebragg.accumulate import (
     ScanImages,
     VectorStore,
     VectorView,
+    bragg_image,
     vector_map,
 )
 from livebragg.calibrate import OriginTracker, PeakTracker
@@ -174,16 +175,9 @@ class ScanState:
 
         All in detector pixels; NaN where a position was not seen, or not refreshed yet.
         """
-        vectors, origins = self._vectors.view, self._map.binned_origins
-        count = np.maximum(vectors.count, 0)
-        order = np.argsort(vectors.start[vectors.count >= 0], kind="stable")
-        owner = np.repeat(np.flatnonzero(vectors.count >= 0)[order], count[vectors.count >= 0][order])
-        origins = filled(origins.T, count.size, np.nan).T
-        distance = np.hypot(vectors.qx - origins[owner, 0] - place[0], vectors.qy - origins[owner, 1] - place[1])
-        near = distance <= radius
-        image = np.bincount(owner[near], vectors.intensity[near], count.size).astype(np.float32)
-        image[~np.isfinite(origins[:, 0])] = np.nan
-        return self._on_scan(image, np.nan)
+        vectors = self._vectors.view
+        origins = filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
+        return self._on_scan(bragg_image(vectors, origins, place, radius), np.nan)
 
     def snapshot(self) -> AnalysisSnapshot:
         """Immutable copy of all maps."""

@@ -69,6 +69,10 @@ class Results:
     software: dict[str, str]
 
 
+_DAMAGE = (KeyError, OSError, ValueError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError)
+"""What reading a file raises whose parts are missing, or are not what they should be."""
+
+
 def read_results(path: str | Path) -> Results:
     """Read a results file as it is at this moment.
 
@@ -81,7 +85,9 @@ def read_results(path: str | Path) -> Results:
     with _open(path) as file:
         try:
             return _read(path, file)
-        except (KeyError, OSError, ValueError) as error:
+        except ResultsError:
+            raise
+        except _DAMAGE as error:
             raise ResultsError(f"{path} is damaged or incomplete ({error}); use a copy of it") from error
 
 

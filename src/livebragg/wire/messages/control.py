@@ -40,6 +40,8 @@ class FrameReply:
     intensity: NDArray[np.float32]
     origin: NDArray[np.float32]
     """(2,): the position's origin (qx, qy) in detector pixels."""
+    drawn: bool = False
+    """There is no frame any more: `frame` is drawn from the disks that were found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ class PipelineStatus:
     """Clock of the pipeline, seconds since 1970-01-01 UTC."""
     phase: str
     """``starting``, ``waiting``, ``measuring``, ``running``, ``stalled``, ``finishing``, ``complete`` or
-    ``stopped``."""
+    ``stopped``; ``file`` when a results file is shown, and nothing is live."""
     light: str
     """``green``, ``yellow`` (behind, or with losses that are named), ``red``."""
     reasons: list[str]

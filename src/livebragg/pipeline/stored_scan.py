@@ -1,0 +1,256 @@
+"""A results file as the feed and the requests see it: the messages of a scan that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.errors import ResultsError
+from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, BraggPeaks, Calibration, ScanGeometry
+from livebragg.pipeline import feed_messages as feed
+from livebragg.pipeline.class_patterns import MeanPatterns
+from livebragg.pipeline.disk_drawing import draw_disks
+from livebragg.pipeline.frame_lookup import FrameLookup
+from livebragg.pipeline.stored_analysis import StoredAnalysis
+from livebragg.storage.results_content import FinalResults
+from livebragg.storage.results_reader import Results
+from livebragg.wire.messages import (
+    AcquisitionOpened,
+    ClassMaps,
+    FeedMessage,
+    FrameReply,
+    PipelineStatus,
+    Refused,
+    VectorMap,
+    VirtualImageSet,
+)
+
+SERIAL, REVISION = 1, 1
+_LOSSES = ("frames_dropped", "frames_missing", "frames_failed", "frames_skipped")
+
+
+class NoFrames:
+    """Stands for the frames that a results file does not hold; see `FrameLookup`."""
+
+    def frame(self, scan_index: int) -> NDArray[np.float32] | None:
+        """None of them is there."""
+        return None
+
+    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """Nothing."""
+        return iter(())
+
+    def some(self, scan_index: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """Nothing."""
+        return iter(())
+
+
+class StoredScan:
+    """Publishes and answers from a results file.
+
+    Parameters
+    ----------
+    results : Results
+    lookup : FrameLookup, optional
+        Frames of its recording; without them disks are drawn where a frame is asked for.
+
+    Raises
+    ------
+    ResultsError
+        The parts of the file do not fit together.
+    """
+
+    def __init__(self, results: Results, lookup: FrameLookup | None = None) -> None:
+        _check(results)
+        self._results = results
+        self.analysis = StoredAnalysis(results)
+        self.lookup: FrameLookup = lookup or NoFrames()
+        self.has_frames = lookup is not None
+        acquisition = results.acquisition
+        self.opened = AcquisitionOpened(
+            acquisition=acquisition,
+            serial=SERIAL,
+            geometry=ScanGeometry(scan_shape=self.analysis.scan_shape),
+            n_frames_expected=None,
+            opened_at=_clock(results.created_at),
+        )
+
+    @property
+    def calibration(self) -> Calibration:
+        """As stored."""
+        final = self._results.final
+        return (final.calibration if final else None) or Calibration()
+
+    # ------------------------------------------------------------------------------------------- messages
+    def messages(self) -> list[FeedMessage]:
+        """Everything but the status, once."""
+        at = _clock(self._results.finished_at or self._results.created_at)
+        stamp = feed.Stamp(serial=SERIAL, revision=REVISION, published_at=at, newest_sent_at=at)
+        final = self._results.final
+        return self._unfinished(stamp) if final is None else self._finished(final, stamp)
+
+    def _finished(self, final: FinalResults, stamp: feed.Stamp) -> list[FeedMessage]:
+        snapshot = final.snapshot
+        names = dict(zip((int(c) for c in snapshot.class_ids), final.class_names, strict=True))
+        made: list[FeedMessage] = [
+            feed.class_maps(snapshot, stamp, names),
+            feed.virtual_images(snapshot, stamp),
+            feed.vector_map(snapshot, stamp),
+            feed.class_profiles(snapshot, stamp),
+        ]
+        if final.patterns is not None:
+            numbers = final.pattern_frames if final.pattern_frames is not None else snapshot.class_positions
+            means = MeanPatterns(class_ids=snapshot.class_ids, patterns=final.patterns, n_frames=numbers)
+            made.append(feed.class_patterns(means, stamp))
+        return made
+
+    def _unfinished(self, stamp: feed.Stamp) -> list[FeedMessage]:
+        """What the vectors alone can tell: no classes."""
+        shape, vectors = self.analysis.scan_shape, self._results.vectors
+        values = np.full((len(VIRTUAL_IMAGES) + 1, shape[0] * shape[1]), np.nan, np.float32)
+        values[:-1, vectors.scan_index] = vectors.virtual.T
+        values[-1, vectors.scan_index] = np.diff(vectors.peaks.offsets)
+        counts, geometry, _ = self.analysis.region_map()
+        row, col = geometry.origin_bin
+        peaks = self.analysis.peaks
+        return [
+            ClassMaps(
+                **stamp.fields(),
+                labels=np.full(shape, NOT_CLASSIFIED, np.int16),
+                confidence=np.zeros(shape, np.float32),
+                class_ids=[],
+                class_names=[],
+                class_families=[],
+                class_counts=[],
+                second=np.full(shape, NOT_CLASSIFIED, np.int16),
+                parts=np.zeros((2, *shape), np.uint8),
+            ),
+            VirtualImageSet(
+                **stamp.fields(), names=[*VIRTUAL_IMAGES, "n_disks"], images=values.reshape(-1, *shape)
+            ),
+            VectorMap(
+                **stamp.fields(),
+                map=counts,
+                bins_per_pixel=geometry.sampling,
+                origin_row=float(row),
+                origin_col=float(col),
+                peak_ids=peaks.peak_id,
+                peak_qx=peaks.qx,
+                peak_qy=peaks.qy,
+                peak_support=peaks.support,
+            ),
+        ]
+
+    def status(self, revision: int, now: float) -> PipelineStatus:
+        """What the file says about its scan; `phase` is ``file``."""
+        results, final = self._results, self._results.final
+        light, reasons = verdict(results)
+        return PipelineStatus(
+            revision=revision,
+            published_at=now,
+            phase="file",
+            light=light,
+            reasons=reasons,
+            serial=SERIAL,
+            acquisition=results.acquisition,
+            scan_shape=self.analysis.scan_shape,
+            probe=final.probe if final else None,
+            positions_seen=len(results.vectors),
+            newest_sent_at=_clock(results.finished_at or results.created_at),
+            counters=_numbers(final),
+            workers=[],
+            notices=list(final.notices) if final else [],
+            results_path=str(results.path),
+        )
+
+    def frame(self, scan_index: int) -> FrameReply | Refused:
+        """Frame of a position: from the recording, else drawn from its disks."""
+        rows, cols = self.analysis.scan_shape
+        if not 0 <= scan_index < rows * cols:
+            return Refused(reason=f"scan index {scan_index} is outside of the {rows}x{cols} scan")
+        if not self.analysis.was_seen(np.array([scan_index]))[0]:
+            return Refused(reason="this position is not in the file: it was not scanned, or its frame was lost")
+        peaks, final = self.analysis.peaks_at(scan_index), self._results.final
+        frame = self.lookup.frame(scan_index)
+        drawn = self._drawn(peaks) if frame is None else frame
+        return FrameReply(
+            serial=SERIAL,
+            scan_index=scan_index,
+            label=int(final.snapshot.labels.reshape(-1)[scan_index]) if final else NOT_CLASSIFIED,
+            frame=drawn,
+            qx=peaks.qx,
+            qy=peaks.qy,
+            intensity=peaks.intensity,
+            origin=self.analysis.origin_at(scan_index),
+            drawn=frame is None,
+        )
+
+    def _drawn(self, peaks: BraggPeaks) -> NDArray[np.float32]:
+        probe = self._results.final.probe if self._results.final else None
+        return draw_disks(peaks, self._results.acquisition.frame_shape, probe.radius if probe else 3.0)
+
+
+def verdict(results: Results) -> tuple[str, list[str]]:
+    """Light and reasons: how the scan ended, and that this is a file."""
+    final = results.final
+    health = final.health if final and final.health else {}
+    lost = {key: float(health.get(key, 0) or 0) for key in _LOSSES}  # type: ignore[arg-type]  # numbers
+    ended = f"{results.status} {_local(results.finished_at)}".strip()
+    if results.status == "running":
+        ended = "not finished: it is being written, or was left behind by a process that died"
+    reasons = [ended, *([results.reason] if results.reason else [])]
+    whole = results.status == "complete" and not any(lost.values())
+    return ("green" if whole else "yellow"), reasons
+
+
+def _numbers(final: FinalResults | None) -> dict[str, float]:
+    """Counters of the file's health that are numbers, without the rates of its last seconds."""
+    stored = final.health if final and final.health else {}
+    return {
+        key: float(value)
+        for key, value in stored.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and not key.startswith("rate_")
+    }
+
+
+def _clock(text: str) -> float:
+    """Seconds since 1970 of a stored time; 0 for one that cannot be read."""
+    try:
+        return max(0.0, datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError, OSError):
+        return 0.0
+
+
+def _local(text: str) -> str:
+    """A stored time as this computer's clock shows it."""
+    at = _clock(text)
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M") if at else ""
+
+
+def _check(results: Results) -> None:
+    """Raise `ResultsError` unless the maps of a finished file have the shapes that belong together."""
+    if results.final is None:
+        return
+    final, snapshot = results.final, results.final.snapshot
+    shape, n = snapshot.labels.shape, snapshot.class_ids.size
+    wanted: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+        "classes/labels": (shape, results.acquisition.scan_shape or shape),
+        "classes/confidence": (snapshot.confidence.shape, shape),
+        "classes/shares": (snapshot.shares.shape, (n, *shape)),
+        "classes/families": ((len(snapshot.class_families),), (n,)),
+        "classes/names": ((len(final.class_names),), (n,)),
+        "classes/positions": (snapshot.class_positions.shape, (n,)),
+        "calibration/origin": (snapshot.origin.shape, (*shape, 2)),
+        "images/n_disks": (snapshot.n_disks.shape, shape),
+        "images/bragg_intensity": (snapshot.bragg_intensity.shape, shape),
+        **{f"images/virtual/{k}": (v.shape, shape) for k, v in snapshot.virtual_images.items()},
+    }
+    for name, (found, expected) in wanted.items():
+        if found != expected:
+            raise ResultsError(
+                f"{results.path} is damaged: {name} has shape {found}, expected {expected}; use a copy of it"
+            )
