@@ -100,7 +100,7 @@ class FakePipeline:
         self.notices = Notices()
         self.log = FrameLogWriter(folder, log_bytes // 8, log_bytes)
         self.intake = Intake(scan or ScanConfig(), self.log, drop_when_full=drop, notices=self.notices)
-        self.dispatcher = Dispatcher(self.config, probe, self.log, self.notices)
+        self.dispatcher = Dispatcher(self.config, probe, self.log, self.notices, false_disks_per_frame=0.1)
         self.now = T0
         self.workers: dict[str, FakeWorker] = {}
         self.to_analyst: list[object] = []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dispatch_stories import PROBE, acquisition
-from livebragg.model import ScanGeometry
+from livebragg.model import Calibration, EllipseEstimate, ScanGeometry
 from livebragg.pipeline.status import RECEIVER_SILENT_S, Standing, make_status
 from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import AcquisitionOpened, PipelineStatus, ReceiverReport
@@ -20,6 +20,9 @@ OPENED = AcquisitionOpened(
     geometry=ScanGeometry(scan_shape=(4, 10)),
     n_frames_expected=40,
     opened_at=9.0,
+)
+CALIBRATION = Calibration(
+    ellipse=EllipseEstimate.from_axes(1.02, 30.0, "rings", error=0.002), q_pixel_size_inv_angstrom=0.02
 )
 
 
@@ -35,7 +38,7 @@ def report(**changes: Any) -> ReceiverReport:
 def run(**changes: Any) -> Any:
     fields: dict[str, Any] = {
         "counters": Counter(positions_analysed=20, frames_failed=0),
-        "analysis": SimpleNamespace(scan_shape=(5, 10)),
+        "analysis": SimpleNamespace(scan_shape=(5, 10)), "calibrator": SimpleNamespace(calibration=CALIBRATION),
         "probe": PROBE, "newest_sent_at": 99.0, "results_path": "/r.h5", "problem": "", "complete": False,
         "ended_as": "complete", "end_reason": "",
     }  # fmt: skip
@@ -47,7 +50,7 @@ def run(**changes: Any) -> Any:
 def status(**changes: Any) -> PipelineStatus:
     fields: dict[str, Any] = {
         "revision": 7, "opened": OPENED, "run": run(), "report": report(), "report_age_s": 0.3, "finishing": False,
-        "notices": ["from the analyst"],
+        "notices": ["from the analyst"], "settings": {"detection.false_disks_per_frame": 0.1, "flip": False},
     }  # fmt: skip
     made = make_status(Standing(**{**fields, **changes}), now=100.0)
     assert decode([bytes(p) for p in encode(made)]) == made
@@ -61,6 +64,13 @@ def test_a_healthy_scan() -> None:
     assert (made.scan_shape, made.probe, made.newest_sent_at, made.results_path) == ((5, 10), PROBE, 99.0, "/r.h5")
     assert made.notices == ["from the receiver", "from the analyst"]
     assert made.workers == [{"worker_id": "w0"}]
+
+
+def test_the_calibration_and_the_settings_that_can_change_are_told() -> None:
+    made = status()
+    assert made.calibration == CALIBRATION
+    assert made.settings == {"detection.false_disks_per_frame": 0.1, "flip": False}
+    assert status(run=None).calibration is None
 
 
 def test_frames_fail_in_two_places_and_are_added() -> None:

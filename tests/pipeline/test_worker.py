@@ -106,6 +106,7 @@ def job(pieces: list[Piece], geometry: ScanGeometry | None = None, **changes: An
         "serial": 3,
         "geometry": geometry or ScanGeometry(scan_shape=(4, 5)),
         "probe": PROBE,
+        "false_disks_per_frame": 0.1,
         "pieces": pieces,
     }
     return DetectJob(**{**fields, **changes})
@@ -142,6 +143,15 @@ def test_disks_are_found_in_every_frame(bench: Bench) -> None:
         near = np.hypot(result.qx[at] - 24, result.qy[at] - 46)
         assert near.min() < 0.3
     assert np.abs(result.direct_beam[:, :2] - [24, 30]).max() < 0.3
+
+
+def test_the_sensitivity_is_that_of_the_job_whatever_the_worker_started_with(bench: Bench) -> None:
+    noise = np.random.default_rng(3).poisson(disks(16).mean(axis=0), (16, *SHAPE)).astype(np.uint16)
+    pieces = [bench.frames(noise, 0)]
+    few, many, few_again = (
+        detect(bench, job(pieces, false_disks_per_frame=n)).qx.size for n in (0.01, 30.0, 0.01)
+    )
+    assert few == few_again < many - 20
 
 
 def test_pieces_are_put_together_without_the_frames_to_skip(bench: Bench, seen: list[Any]) -> None:

@@ -238,6 +238,7 @@ def test_the_largest_job_fits_a_header() -> None:
         serial=1 << 31,
         geometry=ScanGeometry(scan_shape=(8192, 8192)),
         probe=ProbeShape(radius=3, edge_width=1, center=(4, 5)),
+        false_disks_per_frame=0.1,
         pieces=[piece] * 4096,
     )
     assert len(decode([bytes(p) for p in encode(job)]).pieces) == 4096

@@ -54,6 +54,10 @@ class Components:
         self._buffer: deque[int] = deque(maxlen=self._config.novelty_buffer)
         self.events: deque[AnalysisEvent] = deque(maxlen=_EVENTS)
 
+    def change(self, config: ClassifyConfig) -> None:
+        """Use other thresholds from now on; what was decided stays."""
+        self._config = config
+
     @property
     def n_components(self) -> int:
         """Components alive."""

@@ -70,6 +70,11 @@ class FamilyClassifier:
         self._weights = np.zeros((0, 0), np.float32)
         self.events: deque[AnalysisEvent] = deque(maxlen=1000)
 
+    def change(self, config: FamiliesConfig) -> None:
+        """Use other thresholds; the next update looks for phases and vacuum in everything that was seen."""
+        self._config, self._finder = config, PhaseFinder(config, self._cols)
+        self._looked_at = 0
+
     def update(
         self,
         view: ScatteringView,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -23,9 +23,15 @@ class UserClasses:
     The analysis below goes on as if nothing had happened; its classes keep their ids, and a join is laid over each
     new snapshot. So nothing is lost: weights, shares and positions of joined classes add up exactly, and joins can
     be taken back.
+
+    Parameters
+    ----------
+    clock : callable
+        Time of an event; ``None`` where there is no clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float | None] = lambda: None) -> None:
+        self._clock = clock
         self.reset()
 
     def reset(self) -> None:
@@ -125,7 +131,9 @@ class UserClasses:
 
     def _note(self, snapshot: AnalysisSnapshot, kind: str, subject: int, detail: str) -> None:
         seen = int(snapshot.seen.sum())
-        self._events.append(AnalysisEvent(positions_seen=seen, kind=kind, subject=subject, detail=detail))
+        self._events.append(
+            AnalysisEvent(positions_seen=seen, kind=kind, subject=subject, detail=detail, at=self._clock())
+        )
 
 
 def _family(snapshot: AnalysisSnapshot, class_id: int) -> str:

@@ -108,12 +108,15 @@ class AnalysisEvent:
         Id of the peak, class or component.
     detail : str
         One clause for the reader, may be empty.
+    at : float or None
+        When, in seconds since 1970-01-01 UTC, for what a person did; the analysis itself has no clock.
     """
 
     positions_seen: int
     kind: str
     subject: int
     detail: str = ""
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

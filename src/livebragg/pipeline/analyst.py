@@ -17,6 +17,7 @@ from livebragg.pipeline.publisher import Publisher
 from livebragg.pipeline.requests import answer
 from livebragg.pipeline.runtime import Runtime
 from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.settings import LiveSettings
 from livebragg.pipeline.status import Standing, make_status
 from livebragg.pipeline.warm_up import warm_up_analysis
 from livebragg.storage.frame_log import FrameLogReader
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 IDLE_WAIT_S = 0.05
 MESSAGES_PER_TURN = 200
+REQUESTS_PER_TURN = 50
+"""Results and maps come in between, however fast somebody asks."""
 PUBLISH_SHARE = 0.35
 """Largest part of the analyst's time that bringing the maps up to date may take while frames wait for workers."""
 PROMPT_SHARE = 0.75
@@ -62,6 +65,7 @@ class Analyst:
     def __init__(self, runtime: Runtime, ctx: Any) -> None:
         config = runtime.config
         self._runtime = runtime
+        self._settings = LiveSettings(config)
         self._config = config
         self._notices = Notices()
         self._log = FrameLogReader(runtime.log_directory)
@@ -160,7 +164,7 @@ class Analyst:
         self._publisher.forget()
         lookup = LogLookup(self._log, opened.acquisition, opened.geometry)
         self._lookups[message.serial] = lookup
-        self._runs[message.serial] = ScanRun(opened, probe, self._config, lookup, self._notices)
+        self._runs[message.serial] = ScanRun(opened, probe, self._settings.config, lookup, self._notices)
         for result in self._waiting.pop(message.serial, []):
             self._take_result(result)
 
@@ -231,14 +235,18 @@ class Analyst:
             finishing=self._finishing,
             problem=self._fruitless.get(serial, ""),
             notices=self._notices.snapshot(),
+            settings=self._settings.values,
         )
         return make_status(standing, time.time())
 
     def _answer_requests(self) -> None:
-        while (parts := sockets.receive_parts(self._control)) is not None:
-            reply, stop = answer(parts[1:], self._current(), self._status)
-            if stop is not None:
-                sockets.send(self._receiver, stop)
+        for _ in range(REQUESTS_PER_TURN):
+            parts = sockets.receive_parts(self._control)
+            if parts is None:
+                return
+            reply, order = answer(parts[1:], self._current(), self._status, self._settings)
+            if order is not None:
+                sockets.send(self._receiver, order)
             sockets.send(self._control, reply, prefix=(bytes(parts[0]), b""), wait=False)
 
     # ------------------------------------------------------------------------------------------------- the end

@@ -71,9 +71,22 @@ class Calibrator:
         ellipse, note = self._known_ellipse()
         if ellipse is None and self._config.ellipse in ("measure", "crystal") and self._loaded is None:
             ellipse, note = self._measure(snapshot)
-        peaks = np.stack([snapshot.peaks.qx, snapshot.peaks.qy], axis=1)
-        self.calibration = self._with_pixel_size(ellipse, note, peaks)
+        self.calibration = self._with_pixel_size(ellipse, note, _offsets(snapshot))
         return self.calibration
+
+    def change(self, config: CalibrationConfig, snapshot: AnalysisSnapshot | None) -> None:
+        """Use another configuration; the next update applies it to everything that was seen.
+
+        Raises
+        ------
+        CalibrationError
+            The ring that the pixel size is to be measured from is not there; nothing has changed.
+        """
+        ring = config.reference_spacing_angstrom, config.reference_radius_px
+        before = self._config.reference_spacing_angstrom, self._config.reference_radius_px
+        if snapshot is not None and ring != before and None not in ring:
+            _ring(config, self.calibration.ellipse, _offsets(snapshot))
+        self._config, self._loaded, self._measured_at = config, None, 0
 
     def save(self) -> None:
         """Keep the calibration for the next scan, if that is configured."""
@@ -144,11 +157,8 @@ class Calibrator:
         if size is None and known is not None:
             size, error = known.q_pixel_size_inv_angstrom, known.q_pixel_size_error
         if size is None and config.reference_spacing_angstrom is not None and len(peaks):
-            straight = peaks if ellipse is None else peaks @ ellipse.matrix.T
             try:
-                size, error = pixel_size(
-                    straight, config.reference_spacing_angstrom, config.reference_radius_px or 0.0
-                )
+                size, error = _ring(config, ellipse, peaks)
             except CalibrationError as problem:
                 note = f"{note}; {problem}" if note else str(problem)
         return Calibration(
@@ -159,6 +169,19 @@ class Calibrator:
             rotation_deg=known.rotation_deg if known is not None else config.rotation_deg,
             flip=known.flip if known is not None else config.flip,
         )
+
+
+def _ring(
+    config: CalibrationConfig, ellipse: EllipseEstimate | None, peaks: NDArray[np.floating]
+) -> tuple[float, float]:
+    """Pixel size and its error from the ring of the configuration."""
+    straight = peaks if ellipse is None else peaks @ ellipse.matrix.T
+    return pixel_size(straight, config.reference_spacing_angstrom or 0.0, config.reference_radius_px or 0.0)
+
+
+def _offsets(snapshot: AnalysisSnapshot) -> NDArray[np.float32]:
+    """Tracked peaks, shape (n, 2), relative to the origin in pixels."""
+    return np.stack([snapshot.peaks.qx, snapshot.peaks.qy], axis=1)
 
 
 def _reach(probe: ProbeShape, shape: tuple[int, int]) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from livebragg.accumulate import ProfileStore, RegionProfile, VectorView
 from livebragg.classify import ClassLabeler, ClassMaps, Factors, FamilyClassifier, FeatureTable, Scattering
 from livebragg.classify.order import Fading
-from livebragg.config.analysis import AnalysisConfig
+from livebragg.config.analysis import AnalysisConfig, FamiliesConfig
 from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, AnalysisEvent, DetectedBatch, ProbeShape
 
 _PROFILES_PER_CLASS = 2000
@@ -53,6 +53,10 @@ class Composition:
             part.reset()
         self._new: list[NDArray[np.int64]] = []
         self._maps = self._crystals = self._composed = self.labeler.maps
+
+    def change_families(self, config: FamiliesConfig) -> None:
+        """Use other thresholds for the classes without peaks, for everything that was seen."""
+        self._families.change(config)
 
     @property
     def events(self) -> list[AnalysisEvent]:

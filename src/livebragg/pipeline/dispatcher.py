@@ -67,7 +67,14 @@ class WorkerState:
 class Dispatcher:
     """Gives jobs to workers that asked, takes back those of lost workers, and tells when all is done."""
 
-    def __init__(self, config: DispatchConfig, probe: ProbeConfig, log: FrameLogWriter, notices: Notices) -> None:
+    def __init__(
+        self,
+        config: DispatchConfig,
+        probe: ProbeConfig,
+        log: FrameLogWriter,
+        notices: Notices,
+        false_disks_per_frame: float,
+    ) -> None:
         self._config = config
         self._probe_frames = probe.frames
         self._log = log
@@ -75,6 +82,8 @@ class Dispatcher:
         self._fixed_probe = fixed_probe(probe)
         self._runs: dict[int, _Run] = {}
         self._next_measurement = -1
+        self.false_disks_per_frame = false_disks_per_frame
+        """Sensitivity of the jobs that are given out from now on."""
         self.jobs = JobTable(config.batch_frames, config.flush_ms / 1000, config.max_attempts)
         self.workers: dict[str, WorkerState] = {}
         self.measuring: dict[str, tuple[int, float]] = {}
@@ -280,6 +289,7 @@ class Dispatcher:
             serial=job.serial,
             geometry=run.stream.geometry,
             probe=run.finder.probe,
+            false_disks_per_frame=self.false_disks_per_frame,
             pieces=job.pieces,
         )
 

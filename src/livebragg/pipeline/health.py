@@ -25,9 +25,9 @@ class Notices:
         self._added: dict[str, int] = {}
         self._total = 0
 
-    def add(self, text: str) -> None:
-        """Remember a warning, and log it the first time."""
-        kind = _NUMBER.sub("#", text)
+    def add(self, text: str, *, exact: bool = False) -> None:
+        """Remember a warning, and log it the first time; an `exact` one differs in its numbers too."""
+        kind = text if exact else _NUMBER.sub("#", text)
         times = self._newest[kind][1] if kind in self._newest else 0
         if times == 0:
             logger.warning("%s", text)

@@ -30,6 +30,7 @@ from livebragg.wire.messages import (
     AcquisitionDrained,
     AcquisitionOpened,
     AnalystFinished,
+    DetectionChanged,
     FrameBatch,
     ProbeMeasured,
     ResultAccepted,
@@ -68,7 +69,9 @@ class Receiver:
         drop = config.frame_log.when_full == "drop"
         self._intake = Intake(config.scan, self._log, drop_when_full=drop, notices=self._notices)
         self._repeats = RepeatedScans(config.scan)
-        self._dispatcher = Dispatcher(config.dispatch, config.probe, self._log, self._notices)
+        self._dispatcher = Dispatcher(
+            config.dispatch, config.probe, self._log, self._notices, config.detection.false_disks_per_frame
+        )
         self._jobs = sockets.open_socket(ctx, sockets.ROUTER, bind=runtime.jobs)
         self._analyst = sockets.open_socket(ctx, sockets.PUSH, connect=runtime.results)
         self._answers = sockets.open_socket(ctx, sockets.PULL, bind=runtime.accepted)
@@ -246,6 +249,8 @@ class Receiver:
                 self._finished_serials = max(self._finished_serials, message.serial)
             elif isinstance(message, StopAll):
                 self._stop_requests += 2 if message.immediately else 1
+            elif isinstance(message, DetectionChanged):
+                self._dispatcher.false_disks_per_frame = message.false_disks_per_frame
 
     # ---------------------------------------------------------------------------------------------- ending
     def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:

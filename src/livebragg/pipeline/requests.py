@@ -9,16 +9,20 @@ import numpy as np
 
 from livebragg.errors import WireError
 from livebragg.model import NOT_CLASSIFIED
+from livebragg.pipeline.acts import Act, act, change_settings
 from livebragg.pipeline.class_requests import ClassRequest, change_classes
 from livebragg.pipeline.region_requests import RegionRequest, answer_region
 from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.settings import LiveSettings
 from livebragg.wire.codec import decode
 from livebragg.wire.messages import (
     Accepted,
+    DetectionChanged,
     FrameReply,
     FrameRequest,
     PipelineStatus,
     Refused,
+    SettingsRequest,
     StatusRequest,
     StopAll,
     StopRequest,
@@ -26,9 +30,12 @@ from livebragg.wire.messages import (
 
 
 def answer(
-    parts: Sequence[Any], run: ScanRun | None, status: Callable[[], PipelineStatus]
-) -> tuple[object, StopAll | None]:
-    """Reply to one request, and the order to stop if that was asked for."""
+    parts: Sequence[Any],
+    run: ScanRun | None,
+    status: Callable[[], PipelineStatus],
+    settings: LiveSettings | None = None,
+) -> tuple[object, StopAll | DetectionChanged | None]:
+    """Reply to one request, and what the receiver has to be told because of it."""
     body = parts[1:] if parts and len(parts[0]) == 0 else parts  # REQ sends an empty delimiter
     try:
         request = decode(body)
@@ -42,6 +49,10 @@ def answer(
         return answer_region(request, run), None
     if isinstance(request, ClassRequest):
         return change_classes(request, run), None
+    if isinstance(request, Act):
+        return act(request, run), None
+    if isinstance(request, SettingsRequest):
+        return change_settings(request, run, settings)
     if isinstance(request, StopRequest):
         return Accepted(note="stopping"), StopAll(immediately=request.immediately)
     return Refused(reason=f"a {type(request).__name__} is not a request"), None

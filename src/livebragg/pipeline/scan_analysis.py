@@ -111,9 +111,17 @@ class ScanAnalysis(ScanState):
         self._finished = False
         return int(new.sum())
 
+    def change(self, config: AnalysisConfig) -> None:
+        """Use other thresholds for classes and families; the next refresh looks at everything again."""
+        self._nmf.change(config.classify)
+        if config.families != self._config.families:
+            self._classes.change_families(config.families)
+        self._config = config
+        self._refreshed_at = -1
+
     def refresh(self) -> None:
         """Bring map, peaks, features, classes and labels up to what has been added."""
-        if self._vectors.n_seen == self._refreshed_at:
+        if self._vectors.n_seen in (0, self._refreshed_at):
             return
         due = self._due()
         self._refreshed_at = self._vectors.n_seen

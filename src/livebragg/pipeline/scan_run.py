@@ -26,6 +26,7 @@ from livebragg.pipeline.payloads import batch_of
 from livebragg.pipeline.photometer import FramePhotometer
 from livebragg.pipeline.pixel_health import PixelHealth
 from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.user_log import UserLog
 from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.results import ResultsWriter, unique_path
 from livebragg.wire.messages import AcquisitionOpened, DetectResult, FeedMessage
@@ -117,7 +118,8 @@ class ScanRun:
         self._jobs_seen: set[int] = set()
         self.newest_sent_at = 0.0
         self.snapshot: AnalysisSnapshot | None = None
-        self.user_classes = UserClasses()
+        self.user_classes = UserClasses(clock=time.time)
+        self.log = UserLog()
         self._user_news = False
         self.problem = ""
         self.complete = False
@@ -165,7 +167,7 @@ class ScanRun:
     @property
     def shown(self) -> AnalysisSnapshot:
         """The newest maps with everything the user did to them, also since they were published."""
-        return self.user_classes.apply(self.analysis.snapshot())
+        return self.log.apply(self.user_classes.apply(self.analysis.snapshot()))
 
     @property
     def calibration(self) -> Calibration:
@@ -175,6 +177,26 @@ class ScanRun:
     def user_changed(self) -> None:
         """The user did something to the classes: publish, even if no results come."""
         self._user_news = True
+
+    def change(self, config: Config) -> None:
+        """Use other settings of the analysis, for everything that was seen.
+
+        Raises
+        ------
+        CalibrationError
+            The ring that the pixel size is to be measured from is not there; nothing has changed.
+        """
+        before, after = self._config.analysis, config.analysis
+        if after.calibration != before.calibration:
+            self.calibrator.change(after.calibration, self.snapshot)
+        if (after.classify, after.families) != (before.classify, before.families):
+            self.analysis.change(after)
+        self._user_news |= after != before and self.analysis.n_seen > 0
+        self._config = config
+
+    def say(self, text: str) -> None:
+        """Show a line among the notices."""
+        self._notices.add(text, exact=True)
 
     def publish(self, revision: int, now: float) -> list[FeedMessage]:
         """Bring everything up to date and make the feed's messages."""
@@ -294,7 +316,12 @@ class ScanRun:
 
     def flush(self) -> None:
         """Bring the results file up to date on disk, every few seconds."""
-        if self._writer is None or time.monotonic() < self._next_flush:
+        if time.monotonic() >= self._next_flush:
+            self.save()
+
+    def save(self) -> None:
+        """Bring the results file up to date on disk now."""
+        if self._writer is None:
             return
         self._next_flush = time.monotonic() + self._config.results.flush_s
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.settings import Value
 from livebragg.wire.messages import AcquisitionOpened, PipelineStatus, ReceiverReport
 
 RECEIVER_SILENT_S = 3.0
@@ -24,6 +25,7 @@ class Standing:
     report_age_s: float
     finishing: bool
     notices: list[str]
+    settings: dict[str, Value]
     problem: str = ""
     """Why the newest acquisition has no results."""
 
@@ -49,6 +51,8 @@ def make_status(standing: Standing, now: float) -> PipelineStatus:
         workers=report.workers if report else [],
         notices=(report.notices if report else []) + standing.notices,
         results_path=run.results_path if run else "",
+        calibration=run.calibrator.calibration if run else None,
+        settings=standing.settings,
     )
 
 

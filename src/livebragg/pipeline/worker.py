@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class WorkerStage:
         self._worker_id = worker_id
         self._config = config
         self._log = log
-        self._analyzer_key: tuple[ProbeShape, tuple[int, int], int, int] | None = None
+        self._analyzer_key: tuple[ProbeShape, tuple[int, int], int, int, float] | None = None
         self._analyzer: FrameAnalyzer | None = None
         self._template = vacuum_template(config)
         self._pixels: tuple[int, PixelHealth] | None = None
@@ -147,12 +147,13 @@ class WorkerStage:
 
     def _analyzer_for(self, job: DetectJob) -> FrameAnalyzer:
         pixels, shape = self._pixels_of(job), job.acquisition.frame_shape
-        key = job.probe, shape, job.serial if pixels.bad.any() else 0, pixels.revision
+        serial = job.serial if pixels.bad.any() else 0
+        key = job.probe, shape, serial, pixels.revision, job.false_disks_per_frame
         if self._analyzer is None or self._analyzer_key != key:
             self._analyzer = FrameAnalyzer(
                 job.probe,
                 shape,
-                self._config.detection,
+                replace(self._config.detection, false_disks_per_frame=job.false_disks_per_frame),
                 self._config.virtual,
                 template=self._template,
                 profile=self._config.profile,

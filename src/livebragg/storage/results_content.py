@@ -268,6 +268,8 @@ def _write_events(group: h5py.Group, snapshot: AnalysisSnapshot) -> None:
     _put(group, "kind", [e.kind for e in events])
     _put(group, "subject", np.array([e.subject for e in events], np.int64))
     _put(group, "detail", [e.detail for e in events])
+    times = [np.nan if e.at is None else e.at for e in events]
+    _put(group, "time", np.array(times, np.float64), "seconds since 1970-01-01 UTC")
 
 
 def _write_features(group: h5py.Group, features: SparseRows) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -224,14 +225,17 @@ def _peaks(group: h5py.Group) -> TrackedPeaks:
 
 
 def _events(group: h5py.Group) -> tuple[AnalysisEvent, ...]:
+    seen = group["positions_seen"][...].tolist()
+    times = group["time"][...].tolist() if "time" in group else [math.nan] * len(seen)  # older files have none
     rows = zip(
-        group["positions_seen"][...].tolist(),
+        seen,
         _texts(group["kind"]),
         group["subject"][...].tolist(),
         _texts(group["detail"]),
+        (None if math.isnan(at) else at for at in times),
         strict=True,
     )
-    return tuple(AnalysisEvent(positions_seen=n, kind=k, subject=s, detail=d) for n, k, s, d in rows)
+    return tuple(AnalysisEvent(positions_seen=n, kind=k, subject=s, detail=d, at=at) for n, k, s, d, at in rows)
 
 
 def _texts(dataset: h5py.Dataset) -> tuple[str, ...]:

@@ -173,13 +173,13 @@ def _union_codec(options: tuple[Any, ...]) -> tuple[Reader, Writer]:
     optional = len(solid) < len(options)
     if bytes in solid:  # bytes | memoryview: a raw part, whatever holds it
         return _read_part, _write_bytes
-    if len(solid) > 1:  # float | str
-        readers = {str: _read_str, float: _read_float}
+    if len(solid) > 1:  # float | str, bool | int | float | str
+        readers = {kind: _SCALARS[kind][0] for kind in solid}
 
         def read_any(value: Any, path: str, parts: Parts) -> Any:
-            return readers[str if isinstance(value, str) else float](value, path, parts)
+            return readers.get(type(value), readers[float])(value, path, parts)
 
-        return read_any, lambda value, parts: value
+        return read_any, _write_plain
     read_solid, write_solid = codec_of(solid[0])
 
     def read(value: Any, path: str, parts: Parts) -> Any:

@@ -1,5 +1,6 @@
 """Every message that leaves a process, and nothing else. The native stream is specified in `stream`."""
 
+from livebragg.wire.messages.acts import MarkRequest, SaveRequest, SettingsRequest
 from livebragg.wire.messages.control import (
     Accepted,
     ClassLockRequest,
@@ -35,6 +36,7 @@ from livebragg.wire.messages.jobs import (
     AcquisitionDrained,
     AcquisitionOpened,
     AnalystFinished,
+    DetectionChanged,
     DetectJob,
     DetectResult,
     MeasureJob,
@@ -79,6 +81,7 @@ __all__ = [
     "DarkFieldRequest",
     "DetectJob",
     "DetectResult",
+    "DetectionChanged",
     "Encoding",
     "EndReason",
     "FeedMessage",
@@ -87,6 +90,7 @@ __all__ = [
     "FrameRequest",
     "Heartbeat",
     "LatestFrame",
+    "MarkRequest",
     "MeasureJob",
     "Piece",
     "PieceEncoding",
@@ -102,6 +106,8 @@ __all__ = [
     "RegionProfileReply",
     "RegionProfileRequest",
     "ResultAccepted",
+    "SaveRequest",
+    "SettingsRequest",
     "StatusRequest",
     "StopAll",
     "StopRequest",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.model import Acquisition, ProbeShape
+from livebragg.model import Acquisition, Calibration, ProbeShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,11 @@ class PipelineStatus:
     notices: list[str]
     """The newest warnings in words, oldest first."""
     results_path: str
+    calibration: Calibration | None = None
+    """What is known by now; ``None`` before the first maps."""
+    settings: dict[str, bool | int | float | str] = field(default_factory=dict)
+    """Settings that can be changed while frames come (`SettingsRequest`): key and present value. What has no
+    value is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,8 @@ class DetectJob:
     """Running number of the acquisition in this pipeline: ids may repeat, serials never."""
     geometry: ScanGeometry
     probe: ProbeShape
+    false_disks_per_frame: float
+    """Sensitivity of the detection: the only setting of it that may change while frames come."""
     pieces: list[Piece]
 
 
@@ -217,6 +219,13 @@ class AnalystFinished:
     serial: int
     results_path: str
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionChanged:
+    """Analyst to receiver: jobs that are given out from now on detect like this."""
+
+    false_disks_per_frame: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

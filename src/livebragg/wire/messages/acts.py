@@ -1,0 +1,35 @@
+"""Requests that act on a running pipeline beyond its classes: settings, marks, saving. See `control`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsRequest:
+    """Change settings of the running pipeline, all of them or none; answered with `Accepted`, whose note says from
+    when on they hold. They hold for the scans after this one too, until the pipeline ends."""
+
+    values: dict[str, bool | int | float | str]
+    """Dotted key, as in a configuration file, to value: ``{"detection.false_disks_per_frame": 0.05}``. Which keys
+    can be changed while frames come is in `livebragg.pipeline.settings`, and in the refusal of any other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkRequest:
+    """Keep a note with its time in the events of the results file; answered with `Accepted`."""
+
+    serial: int
+    """Acquisition; 0 for the one under way. Only while it is not finished."""
+    note: str
+    """1 to 500 printable characters."""
+    scan_index: int = -1
+    """Flat, row-major scan position that is meant; -1: none, just the moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveRequest:
+    """Bring the results file up to date on disk now; answered with `Accepted`."""
+
+    serial: int
+    """Acquisition; 0 for the one under way."""
