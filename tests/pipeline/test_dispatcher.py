@@ -240,14 +240,13 @@ def test_jobs_go_round_before_anyone_gets_a_second_one(tmp_path: Path) -> None:
 
 
 def test_jobs_carry_the_sensitivity_of_the_moment_they_are_given_out(tmp_path: Path) -> None:
-    with story(tmp_path) as s:
-        s.start()
-        s.send_frames(0, 8)
-        s.ready("w0")
-        s.dispatcher.false_disks_per_frame = 0.5
-        s.send_frames(8, 8)
-        s.ready("w1")
-        assert [job.false_disks_per_frame for w in ("w0", "w1") for job in s.workers[w].jobs] == [0.1, 0.5]
+    pipe = FakePipeline(tmp_path)
+    worker = pipe.add_worker()
+    pipe.send(start())
+    pipe.send(batch(0, 8))
+    pipe.dispatcher.false_disks_per_frame = 0.5
+    pipe.send(batch(8, 8))
+    assert [job.false_disks_per_frame for job in worker.jobs] == [0.1, 0.5]
 
 
 def test_no_worker_gets_more_than_its_credits(tmp_path: Path) -> None:
