@@ -8,10 +8,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.accumulate.rings import without_gaps
 from livebragg.errors import FrameError
 from livebragg.model import RadialBatch
 
 T = TypeVar("T", bound=np.generic)
+
+_BLOCK = 8192
+"""Positions taken at a time: a region may be the whole of a large scan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +118,8 @@ class ProfileStore:
         index = index[self._known[index]]
         pixels = np.zeros(self.radii.size, np.int64)
         total, spread = np.zeros(self.radii.size), np.zeros(self.radii.size)
-        for first in range(0, index.size, 8192):  # blocks: a region may be the whole of a large scan
-            block = self.at(index[first : first + 8192])
+        for first in range(0, index.size, _BLOCK):
+            block = self.at(index[first : first + _BLOCK])
             counts = block.pixels.astype(np.float64)
             pixels += block.pixels.sum(axis=0, dtype=np.int64)
             total += (np.nan_to_num(block.mean) * counts).sum(axis=0)
@@ -129,6 +133,16 @@ class ProfileStore:
             pixels=pixels,
             n_positions=int(index.size),
         )
+
+    def weighted(self, pixels: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Counts of every position in so many pixels of each bin, shape (n_positions,), as if no disk covered
+        them; NaN where there is no profile."""
+        out = np.full(self._known.size, np.nan, np.float32)
+        index = np.flatnonzero(self._known)
+        for first in range(0, index.size, _BLOCK):
+            block = index[first : first + _BLOCK]
+            out[block] = without_gaps(self._mean[block]) @ pixels
+        return out
 
     def _make_room(self, needed: int) -> None:
         if needed > self._known.size:

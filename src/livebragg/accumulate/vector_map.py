@@ -60,15 +60,21 @@ def bragg_image(
     NDArray[np.float32], shape (n_positions,)
         Counts; NaN where a position has no origin.
     """
-    seen = vectors.count >= 0
-    count = np.maximum(vectors.count, 0)
-    order = np.argsort(vectors.start[seen], kind="stable")
-    owner = np.repeat(np.flatnonzero(seen)[order], count[seen][order])
-    distance = np.hypot(vectors.qx - origins[owner, 0] - place[0], vectors.qy - origins[owner, 1] - place[1])
-    near = distance <= radius
-    image = np.bincount(owner[near], vectors.intensity[near], count.size).astype(np.float32)
+    owner, qx, qy = placed_disks(vectors, origins)
+    near = np.hypot(qx - place[0], qy - place[1]) <= radius
+    image = np.bincount(owner[near], vectors.intensity[near], vectors.count.size).astype(np.float32)
     image[~np.isfinite(origins[:, 0])] = np.nan
     return image
+
+
+def placed_disks(
+    vectors: VectorView, origins: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """Position of every disk, and its place relative to that position's origin, in the order of the store."""
+    seen = np.flatnonzero(vectors.count >= 0)
+    seen = seen[np.argsort(vectors.start[seen], kind="stable")]
+    owner = np.repeat(seen, vectors.count[seen])
+    return owner, vectors.qx - origins[owner, 0], vectors.qy - origins[owner, 1]
 
 
 class BraggVectorMap:

@@ -164,6 +164,15 @@ class Composition:
         """Radial profile of a set of positions."""
         return self._profiles.region(scan_index)
 
+    def between_disks(self, pixels: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Counts in so many pixels of each bin of the profiles; see `ProfileStore.weighted`."""
+        return self._profiles.weighted(pixels)
+
+    @property
+    def profile_radii(self) -> NDArray[np.float32]:
+        """Middles of the profiles' bins, in pixels; none without profiles."""
+        return self._profiles.radii
+
     def _follow(
         self,
         positions: NDArray[np.int64],

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from livebragg.errors import WireError
-from livebragg.model import NOT_CLASSIFIED
 from livebragg.pipeline.acts import Act, act, change_settings
 from livebragg.pipeline.class_requests import ClassRequest, change_classes
+from livebragg.pipeline.position_requests import answer_position, label_and_origin
 from livebragg.pipeline.region_requests import RegionRequest, answer_region
+from livebragg.pipeline.ring_requests import answer_ring
 from livebragg.pipeline.scan_run import ScanRun
 from livebragg.pipeline.settings import LiveSettings
 from livebragg.wire.codec import decode
@@ -21,11 +20,13 @@ from livebragg.wire.messages import (
     FrameReply,
     FrameRequest,
     PipelineStatus,
+    PositionRequest,
     Refused,
     SettingsRequest,
     StatusRequest,
     StopAll,
     StopRequest,
+    VirtualImageRequest,
 )
 
 
@@ -45,6 +46,10 @@ def answer(
         return status(), None
     if isinstance(request, FrameRequest):
         return _frame(request, run), None
+    if isinstance(request, PositionRequest):
+        return answer_position(request, run), None
+    if isinstance(request, VirtualImageRequest):
+        return answer_ring(request, run), None
     if isinstance(request, RegionRequest):
         return answer_region(request, run), None
     if isinstance(request, ClassRequest):
@@ -68,17 +73,14 @@ def _frame(request: FrameRequest, run: ScanRun | None) -> FrameReply | Refused:
     if frame is None:
         return Refused(reason="this position was not scanned yet, or its frame has left the frame log")
     peaks = run.analysis.peaks_at(request.scan_index)
-    labels, origin = run.snapshot.labels if run.snapshot else None, None
-    if run.snapshot is not None and request.scan_index < run.snapshot.labels.size:
-        origin = run.snapshot.origin.reshape(-1, 2)[request.scan_index]
-    known = labels is not None and request.scan_index < labels.size
+    label, origin = label_and_origin(run, request.scan_index)
     return FrameReply(
         serial=run.opened.serial,
         scan_index=request.scan_index,
-        label=int(labels.reshape(-1)[request.scan_index]) if known and labels is not None else NOT_CLASSIFIED,
+        label=label,
         frame=frame,
         qx=peaks.qx,
         qy=peaks.qy,
         intensity=peaks.intensity,
-        origin=np.asarray(run.probe.center if origin is None else origin, np.float32),
+        origin=origin,
     )

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livebragg.classify import UserClasses
 from livebragg.config.render import to_table
 from livebragg.config.schema import Config
 from livebragg.detect import profile_radii
 from livebragg.errors import ConfigError, ResultsError
-from livebragg.model import AnalysisSnapshot, BraggPeaks, Calibration, DetectedBatch, ProbeShape
+from livebragg.model import AnalysisSnapshot, BraggPeaks, Calibration, DetectedBatch, ProbeShape, unpack_mask
 from livebragg.pipeline import feed_messages as feed
 from livebragg.pipeline.calibrator import Calibrator
 from livebragg.pipeline.class_patterns import DiskMask, MeanPatterns, PatternSampler, all_patterns
@@ -128,6 +129,14 @@ class ScanRun:
         self.end_reason = ""
         self._next_flush = time.monotonic() + config.results.flush_s
         self._writer = self._open_results(results_path)
+
+    @property
+    def usable_pixels(self) -> NDArray[np.bool_]:
+        """False at pixels that the detector or the configuration says not to use, shape frame_shape."""
+        acquisition = self.opened.acquisition
+        usable = ~unpack_mask(acquisition.bad_pixels, acquisition.frame_shape)
+        usable[tuple(np.array(self._config.detection.bad_pixels, np.int64).reshape(-1, 2).T)] = False
+        return usable
 
     # -------------------------------------------------------------------------------------------- results in
     def add(self, result: DetectResult, now: float) -> None:

@@ -15,6 +15,7 @@ from livebragg.accumulate import (
     VectorStore,
     VectorView,
     bragg_image,
+    ring_of_disks,
     vector_map,
 )
 from livebragg.calibrate import OriginTracker, PeakTracker
@@ -175,9 +176,36 @@ class ScanState:
 
         All in detector pixels; NaN where a position was not seen, or not refreshed yet.
         """
-        vectors = self._vectors.view
-        origins = filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
-        return self._on_scan(bragg_image(vectors, origins, place, radius), np.nan)
+        return self._on_scan(bragg_image(self._vectors.view, self._origins(), place, radius), np.nan)
+
+    @property
+    def profile_radii(self) -> NDArray[np.float32]:
+        """Middles of the bins of the radial profiles, in pixels; none where profiles are not measured."""
+        return self._classes.profile_radii
+
+    def ring_image(
+        self, pixels: NDArray[np.float64], inner: float, outer: float, disk_radius: float
+    ) -> NDArray[np.float32]:
+        """Counts within a ring about the origin, shape scan_shape, from profiles and disks.
+
+        Parameters
+        ----------
+        pixels : NDArray[np.float64], shape (bins,)
+            Pixels of the ring by bin of the profiles; see `livebragg.accumulate.ring_pixels`.
+        inner, outer, disk_radius : float
+            In detector pixels.
+
+        Returns
+        -------
+        NDArray[np.float32]
+            NaN where a position was not seen, or not refreshed yet.
+        """
+        disks = ring_of_disks(self._vectors.view, self._origins(), inner, outer, disk_radius)
+        return self._on_scan(disks + filled(self._classes.between_disks(pixels), disks.size, np.nan), np.nan)
+
+    def _origins(self) -> NDArray[np.float32]:
+        """Origin of every position, NaN where it was not refreshed yet, shape (n_positions, 2)."""
+        return filled(self._map.binned_origins.T, self._vectors.view.count.size, np.nan).T
 
     def snapshot(self) -> AnalysisSnapshot:
         """Immutable copy of all maps."""

@@ -45,6 +45,41 @@ class FrameReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PositionRequest:
+    """Answered with a `PositionReply`: what was found at a scan position, also when its frame is gone."""
+
+    serial: int
+    """Acquisition; 0 for the one under way."""
+    scan_index: int
+    """Flat, row-major scan position."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionReply:
+    """Answer to a `PositionRequest`."""
+
+    serial: int
+    scan_index: int
+    label: int
+    """Id of its class, -1 where not classified."""
+    qx: NDArray[np.float32]
+    """(n_disks,); detector pixels."""
+    qy: NDArray[np.float32]
+    intensity: NDArray[np.float32]
+    origin: NDArray[np.float32]
+    """(2,): the position's origin (qx, qy) in detector pixels."""
+    peak_ids: NDArray[np.int32]
+    """(n_features,); the tracked peaks that it contains."""
+    features: NDArray[np.float32]
+    """(n_features,); the value at each, in the unit of ``classify.feature``, before rows get unit norm."""
+    class_ids: list[int]
+    weights: NDArray[np.float32]
+    """(n_classes,); weight of each class; NaN before it was found out."""
+    shares: NDArray[np.float32]
+    """(n_classes,); part of the position that is each class, 0 to 1; NaN before it was found out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegionProfileRequest:
     """Answered with a `RegionProfileReply`: the radial profile of a box of positions, or of any part of it."""
 
@@ -152,6 +187,27 @@ class DarkFieldReply:
     image: NDArray[np.float32]
     """(scan_rows, scan_cols); counts: light at the peak (NaN where it was not measured), or the summed intensity
     of the disks at the place (0 where none was found, NaN where not seen)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualImageRequest:
+    """Answered with a `VirtualImageReply`: a virtual detector of any radii, for all positions, old ones too."""
+
+    serial: int
+    """Acquisition; 0 for the one under way."""
+    inner: float
+    """Radii about the beam of each position, in detector pixels; 0 for a full disk."""
+    outer: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualImageReply:
+    """Answer to a `VirtualImageRequest`."""
+
+    serial: int
+    image: NDArray[np.float32]
+    """(scan_rows, scan_cols); counts, from radial profiles and disks (see ``docs/dashboard.md``); NaN where not
+    seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
