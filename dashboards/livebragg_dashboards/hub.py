@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,9 @@ from livebragg.wire.messages import (
     VectorMap,
     VirtualImageSet,
 )
+from livebragg_dashboards.acting import ActClient, Outcome
 from livebragg_dashboards.control import ControlClient, FrameAnswer
+from livebragg_dashboards.floor import Floor
 from livebragg_dashboards.state import FeedState, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -68,6 +71,9 @@ class Hub:
         self._state = FeedState()
         self._questions: dict[str, FrameRequest] = {}
         self._answers: dict[str, FrameAnswer] = {}
+        self._acts: deque[tuple[str, int, object]] = deque()
+        self._outcomes: dict[str, Outcome] = {}
+        self.floor = Floor()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="livebragg-hub", daemon=True)
@@ -118,6 +124,23 @@ class Hub:
             self._questions.pop(owner, None)
             self._answers.pop(owner, None)
 
+    def act(self, owner: str, number: int, request: object) -> None:
+        """Ask the pipeline to do something; what became of it comes to `outcome` of the same owner."""
+        with self._lock:
+            self._acts.append((owner, number, request))
+
+    def outcome(self, owner: str) -> Outcome | None:
+        """What became of the owner's newest act, told once."""
+        with self._lock:
+            return self._outcomes.pop(owner, None)
+
+    def leave(self, owner: str) -> None:
+        """A session ended."""
+        self.forget(owner)
+        self.floor.release(owner)
+        with self._lock:
+            self._outcomes.pop(owner, None)
+
     # --------------------------------------------------------------------------------------- the thread
     def _run(self) -> None:
         try:
@@ -130,7 +153,7 @@ class Hub:
     def _listen(self, ctx: Any) -> None:
         feed = sockets.open_socket(ctx, sockets.SUB, connect=self.feed, receive_high_water=QUEUE, linger_ms=0)
         sockets.subscribe(feed, *TOPICS.values())
-        client = ControlClient(ctx, self.control)
+        client, acts = ControlClient(ctx, self.control), ActClient(ctx, self.control)
         poller = sockets.Poller()
         poller.add(feed)
         try:
@@ -138,8 +161,10 @@ class Hub:
                 poller.wait(POLL_S)
                 self._drain(feed)
                 self._talk(client)
+                self._carry_out(acts)
         finally:
             client.close()
+            acts.close()
             feed.close(0)
 
     def _drain(self, feed: Any) -> None:
@@ -177,6 +202,15 @@ class Hub:
         for owner, answer in client.step(time.monotonic()):
             with self._lock:
                 self._answers[owner] = answer
+
+    def _carry_out(self, client: ActClient) -> None:
+        with self._lock:
+            acts, self._acts = self._acts, deque()
+        outcomes = [(owner, client.ask(owner, number, request)) for owner, number, request in acts]
+        for owner, outcome in [*outcomes, *client.step(time.monotonic())]:
+            if outcome is not None:
+                with self._lock:
+                    self._outcomes[owner] = outcome
 
 
 def _decode(topic: bytes, parts: list[Any]) -> Any:
