@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import logging
 import socket
 import sys
 import threading
 import webbrowser
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from livebragg.config.dashboard import DashboardConfig
 from livebragg.errors import ConfigError, LiveBraggError, PipelineError
 from livebragg_dashboards.hubs import close_hubs, shared_hub
 from livebragg_dashboards.options import config_of, parser
+from livebragg_dashboards.served import Served
 
 APP_DIR = Path(__file__).parent
 SESSION_TOKEN_S = 16 * 3600
@@ -96,6 +100,26 @@ def serve(config: DashboardConfig, *, show: bool) -> None:
         close_hubs()
 
 
+def shown_config(args: argparse.Namespace, stack: contextlib.ExitStack) -> DashboardConfig:
+    """Configuration of the command line; of a file, with the endpoints of the program that reads it.
+
+    Raises
+    ------
+    ConfigError
+        A value cannot be used.
+    PipelineError
+        The file cannot be shown.
+    """
+    config = config_of(args)
+    if args.recording and not args.file:
+        raise ConfigError("--recording belongs to a results file: name it with --file")
+    if not args.file:
+        return config
+    frames = ["--recording", args.recording] if args.recording else []
+    served = stack.enter_context(Served("serve", args.file, *frames))
+    return replace(config, feed=served.feed, control=served.control)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry of the console script."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -103,7 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
     args = parser().parse_args(argv)
     try:
-        serve(config_of(args), show=args.show)
+        with contextlib.ExitStack() as stack:
+            serve(shown_config(args, stack), show=args.show)
     except ConfigError as error:
         print(f"livebragg-dashboard: {error}", file=sys.stderr)
         return 2

@@ -68,6 +68,8 @@ def _frame_header(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: Fram
     disks = f"{n} disk{'s' if n != 1 else ''}"
     if viewer.selected is None:
         shown = scene.shown
+        if snapshot.status is not None and snapshot.status.phase == "file":
+            return {"mode": "live", "title": "Frame", "where": "", "note": "click a position"}
         where = _position(shown, snapshot) if isinstance(shown, LatestFrame) else ""
         return {"mode": "live", "title": "Latest frame", "where": where, "note": disks if shown else ""}
     where = "selected ({}, {})".format(*viewer.selected)
@@ -76,7 +78,8 @@ def _frame_header(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: Fram
     if answer.reply is None:
         return {"mode": "refused", "title": "Frame", "where": where, "note": clean(answer.reason, 140)}
     name = _class_name(snapshot.get(ClassMaps), answer.reply.label)
-    return {"mode": "selected", "title": "Frame", "where": where, "note": f"{disks} · {name}"}
+    title = "Disks, drawn" if answer.reply.drawn else "Frame"
+    return {"mode": "selected", "title": title, "where": where, "note": f"{disks} · {name}"}
 
 
 def _position(shown: LatestFrame, snapshot: Snapshot) -> str:

@@ -18,6 +18,10 @@ acquisition does not notice. In three terminals:
   livebragg attach tcp://127.0.0.1:7550      the pipeline; it publishes on port 7551
   livebragg-dashboard                        this page, on http://127.0.0.1:7553/
 
+A results file is shown the same way, and says that it is one; --recording adds its frames:
+
+  livebragg-dashboard --file results.h5 --recording scan.h5
+
 To watch from another computer, serve on the network and name the address that browsers will use, exactly:
 
   livebragg-dashboard --host 0.0.0.0 --allow-origin microscope.lab.example:7553
@@ -37,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
     add = made.add_argument
     add("--feed", default=DEFAULTS.feed, metavar="ENDPOINT", help="results feed of the pipeline (%(default)s)")
     add("--control", default=DEFAULTS.control, metavar="ENDPOINT", help="where clicks are answered (%(default)s)")
+    add("--file", metavar="RESULTS", help="show this results file instead of a running pipeline")
+    add("--recording", metavar="FRAMES", help="with --file: the recorded frames of that scan")
     add("--host", default=DEFAULTS.host, metavar="ADDRESS", help="address to serve on (%(default)s)")
     add("--port", type=int, default=DEFAULTS.port, help="port to serve on; 0 takes a free one (%(default)s)")
     add("--allow-origin", action="append", default=[], metavar="HOST[:PORT]",

@@ -143,7 +143,8 @@ class FeedState:
         if before is not None and _is_another(before.message, status):
             self._begin_anew(before, status)
         self._status = Slot(status, now)
-        self.trends.add(now, status.counters)
+        if status.phase != "file":  # its numbers stand still, and time goes on
+            self.trends.add(now, status.counters)
 
     def _begin_anew(self, before: Slot, status: PipelineStatus) -> None:
         """Forget the old acquisition. What came since its last status may be the new one's already."""

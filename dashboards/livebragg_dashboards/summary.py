@@ -23,6 +23,7 @@ PHASES = {
     "finishing": "Finishing",
     "complete": "Complete",
     "stopped": "Stopped",
+    "file": "File, not live",
 }
 MOVING = ("measuring", "running", "stalled")
 LIGHTS = ("green", "yellow", "red")
@@ -56,6 +57,7 @@ def strip(snapshot: Snapshot, now: float, feed: str, problem: str = "") -> dict[
         light, phase, reasons = "red", "Dashboard failed", [problem]
     return {
         "state": state,
+        "source": "file" if status is not None and status.phase == "file" else "live",
         "light": light,
         "phase": phase,
         "reasons": [clean(r, 160) for r in reasons[:MAX_REASONS]],

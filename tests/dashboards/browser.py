@@ -28,11 +28,23 @@ def require_chromium() -> None:
 
 
 @contextmanager
+def chromium_page() -> Iterator[Any]:
+    """A page of a browser of its own."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser.new_page(viewport={"width": 1920, "height": 1080})
+        browser.close()
+
+
+@contextmanager
 def dashboard(feed: str, control: str, *options: str, port: int = 0) -> Iterator[str]:
-    """Address of a dashboard server in its own process."""
+    """Address of a dashboard server in its own process; without endpoints when the options say what is shown."""
     command = [sys.executable, "-m", "livebragg_dashboards.cli", "--no-browser", "--port", str(port)]
+    endpoints = ["--feed", feed, "--control", control] if feed else []
     process = subprocess.Popen(
-        [*command, "--feed", feed, "--control", control, *options],
+        [*command, *endpoints, *options],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert process.stdout is not None

@@ -71,7 +71,8 @@ window.livebragg = (() => {
 
   // ------------------------------------------------------------------------- texts
   function showStrip(s) {
-    $("page").dataset.state = s.state;
+    $("page").dataset.state = s.state; $("page").dataset.source = s.source;
+    put($("live"), s.source === "file" ? "No position" : "Back to live");
     $("light").dataset.light = s.light;
     put($("phase"), s.phase); put($("reasons"), s.reasons.join(" · "));
     put($("name"), s.name); put($("about"), s.about);
@@ -89,7 +90,7 @@ window.livebragg = (() => {
     list($("notices").querySelector("ul"), s.notices.length ? s.notices : ["none"], (text) => {
       const item = document.createElement("li"); item.textContent = item.title = text; return item;
     });
-    document.title = s.state === "stale" ? "⚠ no data – livebragg" : `${s.name} – livebragg`;
+    document.title = s.state === "stale" ? "⚠ no data – livebragg" : `${s.name} – ${s.source === "file" ? "file, " : ""}livebragg`;
   }
   // Trouble is said while it lasts, and for a while that it is over.
   function showRibbon(s) {
@@ -214,7 +215,7 @@ window.livebragg = (() => {
     hide($("lost"), true);
     showStrip(u.strip); showRibbon(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout);
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
-    const idle = u.strip.phase === "Complete" || u.strip.phase === "Stopped";
+    const idle = u.strip.source === "file" || u.strip.phase === "Complete" || u.strip.phase === "Stopped";
     put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}`);
     for (const name of Object.keys(plots)) {
       const canvas = canvases[name];

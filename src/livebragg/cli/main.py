@@ -21,6 +21,7 @@ first steps:
   livebragg attach tcp://127.0.0.1:7550           ... analysed while it arrives ...
   livebragg-dashboard                             ... and shown at http://127.0.0.1:7553
   livebragg process scan.h5 -o results.h5         the same analysis of a file, without a stream
+  livebragg-dashboard --file results.h5           a finished scan in the same page
   livebragg reclassify results.h5 -o new.h5       other classes from the disks it holds
 
 Every command explains itself: livebragg COMMAND --help
