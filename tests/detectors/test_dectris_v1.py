@@ -147,6 +147,31 @@ def test_a_payload_with_a_zeroed_header_is_read() -> None:
     assert np.array_equal(read[0], FRAME)
 
 
+@pytest.mark.parametrize(
+    ("about", "mask", "text"),
+    [
+        ({"shape": [3, 3]}, b"1234", "(3, 3) pixels has 4 bytes"),
+        (
+            {"shape": [ROWS, COLS]},
+            bytes(4 * ROWS * COLS),
+            f"({COLS}, {ROWS}) pixels, the frames have ({ROWS}, {COLS})",
+        ),
+        ({"shape": "large"}, b"", "must be [columns, rows]"),
+    ],
+    ids=["too short", "transposed", "no shape"],
+)
+def test_a_mask_that_does_not_fit_is_said_and_the_frames_are_used_without_it(
+    about: dict[str, Any], mask: bytes, text: str
+) -> None:
+    table = [part(htype="dpixelmask-1.0", type="uint32", **about), mask]
+    stream = Stream().take([header("all"), config(), *table], image(0)).flush()
+    assert sorted(stream.frames()[0]) == [0]
+    assert stream.acquisition.bad_pixels == b""
+    assert stream.acquisition.metadata.dwell_time_s == 1e-3
+    (notice,) = stream.notices
+    assert text in notice
+
+
 def test_both_protocols_may_come_on_one_socket() -> None:
     stream = Stream().take([header(), config(1)], image(0), end())
     stream.take(made.start(ROWS, COLS, 1, series=8), made.image(0, FRAME, 8), made.end(8))
@@ -181,10 +206,6 @@ NO_MESSAGE: dict[str, tuple[list[bytes], str]] = {
     "a shuffle without compression": (image(0, encoding="bs16<"), "encoding 'bs16<'"),
     "a second part in no JSON": ([image(0)[0], b"{]", b"", b""], "not JSON"),
     "a second part that is a list": ([image(0)[0], b"[1]", b"", b""], "JSON object"),
-    "a mask of another size": (
-        [header("all"), config(), part(htype="dpixelmask-1.0", shape=[3, 3]), b"1234"],
-        "mask of",
-    ),
 }
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import dectris_messages as made
 from dectris_stream import Stream
-from livebragg.detectors import KeptFrames
+from livebragg.detectors import KeptFrames, series
 from livebragg.errors import MalformedMessageError, SequenceError, WireError
 from livebragg.model import ScanOrder, unpack_mask
 from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason
@@ -105,6 +105,28 @@ def test_a_series_becomes_an_acquisition_with_what_its_header_says() -> None:
     assert stream.notices == []
 
 
+@pytest.mark.parametrize("known_type", [True, False], ids=["known type", "type of the images"])
+@pytest.mark.parametrize(
+    ("mask", "text"),
+    [
+        (np.ones((31, 24), np.uint32), "(31, 24) pixels, the frames have (24, 31)"),
+        (np.ones((4, 5), np.uint32), "(4, 5) pixels, the frames have (24, 31)"),
+        (None, "array of tag 40"),
+    ],
+    ids=["transposed", "another size", "no array"],
+)
+def test_a_mask_that_does_not_fit_is_said_and_the_frames_are_used_without_it(
+    mask: NDArray[Any] | None, text: str, known_type: bool
+) -> None:
+    told = 17 if mask is None else made.array(mask, "none")
+    header = made.start(24, 31, 1, pixel_mask={"threshold_1": told}, image_dtype="uint16" if known_type else None)
+    stream = Stream().take(header, made.image(0, made.frames(1)[0])).flush()
+    assert sorted(stream.frames()[0]) == [0]
+    assert stream.acquisition.bad_pixels == b""
+    (notice,) = stream.notices
+    assert text in notice
+
+
 def test_a_header_without_pixel_type_waits_for_the_first_image() -> None:
     (frame,) = made.frames(1, dtype="uint32")
     stream = Stream().take(made.start(24, 31, 4, image_dtype=None))
@@ -141,6 +163,52 @@ def test_numbers_of_every_size_are_read_from_the_first_bytes() -> None:
         stream.take(made.image(number, frame)).flush()
         assert stream.of(KeptFrames)[-1].first_frame == number
     assert stream.frames()[1] == {}
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["type", "series_id", "series_unique_id", "image_id"]))
+)
+@pytest.mark.parametrize("endless", [False, True], ids=["map", "map without length"])
+def test_in_any_order_of_keys_an_image_is_taken_for_what_it_is(order: tuple[str, ...], endless: bool) -> None:
+    """Each differs from the one before in one fact only: no fact may be taken over from the message before."""
+
+    def written(**facts: Any) -> bytes:
+        whole = {"data": {"threshold_1": made.array(frame, "none")}, **facts}
+        body = b"".join(cbor2.dumps(key) + cbor2.dumps(whole[key]) for key in (*order, "data"))
+        return made.MAGIC + (b"\xbf" + body + b"\xff" if endless else b"\xa5" + body)
+
+    frame = made.frames(1)[0]
+    facts: dict[str, Any] = {"type": "image", "series_id": 7, "series_unique_id": made.UNIQUE}
+    stream = Stream()
+    for number in (0, 1, 2):
+        stream.take(written(image_id=number, **facts))
+    with pytest.raises(SequenceError, match="series 6"):
+        stream.take(written(image_id=3, **facts | {"series_id": 6}))
+    with pytest.raises(SequenceError, match="it is taken up when another one follows"):
+        stream.take(written(image_id=3, **facts | {"series_id": 8}))
+    with pytest.raises(SequenceError, match="which is over"):
+        stream.take(written(image_id=3, **facts | {"series_unique_id": "another"}))
+    with pytest.raises(MalformedMessageError, match="a start, an image or an end"):
+        stream.take(written(image_id=3, **facts | {"type": "other"}))
+    stream.take(written(image_id=3, **facts)).flush()
+    assert sorted(stream.frames()[0]) == [0, 1, 2, 3]
+
+
+def test_text_that_looks_like_the_number_s_key_is_no_number() -> None:
+    (frame,) = made.frames(1)
+    stream = Stream()
+    for number in (2, 3):
+        fields = {"type": "image", "series_id": 7, "series_unique_id": "himage_id\x02", "image_id": number}
+        stream.take(made.MAGIC + cbor2.dumps(fields | {"data": {"threshold_1": made.array(frame, "none")}}))
+    assert sorted(stream.flush().frames()[0]) == [2, 3]
+
+
+def test_messages_much_larger_than_a_frame_are_not_held_beyond_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message may hold more than is unpacked of it, say the other thresholds."""
+    monkeypatch.setattr(series, "MAX_BATCH_BYTES", 4 * FRAME.nbytes)
+    data = {"threshold_1": made.array(FRAME), "other": bytes(3 * FRAME.nbytes // 2)}
+    stream = Stream().take(made.start(24, 31, 6), *(made.image(k, FRAME, data=data) for k in range(6))).flush()
+    assert [(k.first_frame, k.n_frames) for k in stream.of(KeptFrames)] == [(0, 2), (2, 2), (4, 2)]
 
 
 def test_attaching_in_the_middle_keeps_the_numbers() -> None:

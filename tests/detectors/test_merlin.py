@@ -145,6 +145,16 @@ def test_a_unit_that_is_none_is_refused_with_its_reason(name: str) -> None:
         Merlin().take(unit)
 
 
+def test_a_damaged_first_frame_of_the_next_acquisition_costs_none_that_are_held() -> None:
+    good = units(MerlinWriter(12), counts(12, n=3))
+    stream = Merlin().take(*good)
+    with pytest.raises(MalformedMessageError, match="bytes of pixels"):
+        stream.take(good[1][:-7])
+    stream.take(*good[1:]).flush()
+    told = [(k.acquisition_id, k.first_frame, k.n_frames) for k in stream.of(KeptFrames)]
+    assert told == [("merlin-1", 0, 3), ("merlin-2", 0, 3)]
+
+
 def test_a_damaged_frame_is_lost_alone() -> None:
     good = units(MerlinWriter(12), counts(12, n=3))
     stream = Merlin().take(good[0], good[1], good[2][:-7], good[3]).flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import imagecodecs
@@ -11,6 +12,47 @@ from numpy.typing import NDArray
 from livebragg.errors import MalformedMessageError
 from livebragg.wire import bitshuffle
 from livebragg.wire.bitshuffle import HEADER, LZ4_MOST_RATIO
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Pixels of one frame, as they were received."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    payload: Any
+    """Bytes-like."""
+    algorithm: str
+    """See `fill`."""
+    element_bytes: int = 0
+
+
+def check_frame(shape: tuple[int, int], dtype: np.dtype[Any], out_frame: NDArray[Any]) -> None:
+    """Raise `MalformedMessageError` unless a frame is one of its series."""
+    if shape != out_frame.shape or dtype.newbyteorder("<") != out_frame.dtype:
+        raise MalformedMessageError(
+            f"the image has {shape} pixels of {dtype.name}, its series {out_frame.shape} of {out_frame.dtype.name}"
+        )
+
+
+def fill_frame(out_frame: NDArray[Any], packed: Packed) -> None:
+    """Decompress one frame.
+
+    Parameters
+    ----------
+    out_frame : NDArray, shape (frame_rows, frame_cols)
+        Little-endian and contiguous; filled.
+    packed : Packed
+
+    Raises
+    ------
+    MalformedMessageError
+        It does not hold exactly such a frame.
+    """
+    check_frame(packed.shape, packed.dtype, out_frame)
+    fill(out_frame.reshape(-1).view(np.uint8), packed.payload, packed.algorithm, packed.element_bytes)
+    if packed.dtype.byteorder == ">":
+        out_frame.byteswap(inplace=True)
 
 
 def fill(out: NDArray[np.uint8], payload: Any, algorithm: str, element_bytes: int) -> None:

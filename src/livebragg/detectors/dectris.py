@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from livebragg.detectors import dectris_cbor
+from livebragg.detectors import cbor_prefix, dectris_cbor
 from livebragg.detectors.base import Decoded, Notice
 from livebragg.detectors.dectris_json import JsonParser
 from livebragg.detectors.series import SeriesEnd, SeriesImage, SeriesStart, SeriesTracker
 from livebragg.errors import MalformedMessageError
-
-_IMAGE_ID = b"\x68image_id"
-_PREFIX_BYTES = 256
-"""The image's number is looked for in this many first bytes: after the type and the ids of the series."""
-
-_LENGTHS = {24: 1, 25: 2, 26: 4}
 
 
 class DectrisDecoder:
@@ -33,7 +27,7 @@ class DectrisDecoder:
     Notes
     -----
     Consecutive images begin with the same bytes up to the image's number, so that most messages need not be
-    parsed: the worker does that, and finds what is wrong with them.
+    parsed (`cbor_prefix`): the worker does that, and finds what is wrong with them.
     """
 
     def __init__(self, channel: str, batch_frames: int, notice: Notice) -> None:
@@ -76,22 +70,8 @@ class DectrisDecoder:
         at = len(self._prefix)
         if not at or message[:at] != self._prefix:
             return None
-        return _small_int(bytes(message[at : at + 5]))
+        return cbor_prefix.unsigned(bytes(message[at : at + 9]))
 
     def _remember(self, message: Any, image: SeriesImage) -> None:
-        head = bytes(message[:_PREFIX_BYTES])
-        at = head.find(_IMAGE_ID) + len(_IMAGE_ID)
-        known = at >= len(_IMAGE_ID) and _small_int(head[at : at + 5]) == image.number
-        self._prefix = head[:at] if known else b""
+        self._prefix = cbor_prefix.before_number(message)
         self._series, self._unique = image.series, image.unique
-
-
-def _small_int(head: bytes) -> int | None:
-    """A CBOR unsigned integer of at most 4 bytes."""
-    if not head:
-        return None
-    first = head[0]
-    if first < 24:
-        return first
-    length = _LENGTHS.get(first)
-    return None if length is None or len(head) <= length else int.from_bytes(head[1 : 1 + length], "big")

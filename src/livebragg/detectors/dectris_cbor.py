@@ -14,10 +14,19 @@ import cbor2
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.detectors.compression import fill
-from livebragg.detectors.facts import beam_energy_kev, mask_bytes, metadata_of, positive_int, scan_hints
+from livebragg.detectors import compression
+from livebragg.detectors.compression import Packed
+from livebragg.detectors.facts import (
+    beam_energy_kev,
+    metadata_of,
+    pixel_mask,
+    positive_int,
+    scan_hints,
+    whole_number,
+)
 from livebragg.detectors.series import SeriesEnd, SeriesImage, SeriesStart
 from livebragg.errors import MalformedMessageError
+from livebragg.model.scan import MAX_FRAME_SIDE
 from livebragg.wire.messages import PieceEncoding
 from livebragg.wire.schema import shown
 
@@ -64,10 +73,10 @@ def parse(message: Any, channel: str) -> Message:
         The message is none of these, or lacks what is needed.
     """
     fields = load(message)
-    kind, series = fields.get("type"), _number(fields, "series_id")
+    kind, series = fields.get("type"), whole_number(fields, "series_id")
     unique = _text(fields.get("series_unique_id"))
     if kind == "image":
-        number = _number(fields, "image_id")
+        number = whole_number(fields, "image_id")
 
         def look() -> SeriesStart:
             return _from_image(fields, series, unique, channel)
@@ -109,24 +118,18 @@ def fill_frame(message: Any, number: int, channel: str, out_frame: NDArray[Any])
     fields = load(message)
     if fields.get("image_id") != number:
         raise MalformedMessageError(f"image {shown(fields.get('image_id'))} came in the place of image {number}")
-    shape, dtype, data = _array(_channel(fields, channel)[1])
-    if shape != out_frame.shape or dtype.newbyteorder("<") != out_frame.dtype:
-        raise MalformedMessageError(
-            f"the image has {shape} pixels of {dtype.name}, its series {out_frame.shape} of {out_frame.dtype.name}"
-        )
-    _fill(data, out_frame.reshape(-1).view(np.uint8))
-    if dtype.byteorder == ">":
-        out_frame.byteswap(inplace=True)
+    compression.fill_frame(out_frame, _packed(_channel(fields, channel)[1]))
 
 
 # -------------------------------------------------------------------------------------------- arrays
-def _fill(data: Any, out: NDArray[np.uint8]) -> None:
+def _packed(array: Any) -> Packed:
+    shape, dtype, data = _array(array)
     if isinstance(data, bytes):
-        return fill(out, data, "none", 0)
+        return Packed(shape, dtype, data, "none")
     value = data.value if isinstance(data, cbor2.CBORTag) and data.tag == DECTRIS_COMPRESSION else None
     match value:
         case [str(algorithm), int(element_bytes), bytes(payload)]:
-            return fill(out, payload, algorithm, element_bytes)
+            return Packed(shape, dtype, payload, algorithm, element_bytes)
     raise MalformedMessageError(
         f"an array's bytes must be a byte string, or tag 56500 of three, not {shown(data)}"
     )
@@ -156,15 +159,6 @@ def _channel(fields: Mapping[str, Any], wanted: str) -> tuple[str, Any]:
             "them"
         )
     return wanted, data[wanted]
-
-
-def _whole_array(value: Any) -> NDArray[Any]:
-    shape, dtype, data = _array(value)
-    if not (0 < shape[0] <= 1 << 14 and 0 < shape[1] <= 1 << 14):
-        raise MalformedMessageError(f"an array of {shape} pixels is larger than a detector")
-    out = np.empty(shape, dtype)
-    _fill(data, out.reshape(-1).view(np.uint8))
-    return out
 
 
 # ---------------------------------------------------------------------------------------- the header
@@ -197,7 +191,7 @@ def _start(fields: Mapping[str, Any], series: int, unique: str, channel: str) ->
         n_images=positive_int(fields.get("number_of_images")),
         channel=channel,
         highest_count=positive_int(fields.get("saturation_value")),
-        bad_pixels=_bad_pixels(fields, channel),
+        mask=pixel_mask(lambda: _mask(fields, channel)),
         hints=scan_hints(fields.get("user_data")),
         metadata=metadata_of(
             energy_kev=beam_energy_kev(fields.get("incident_energy")),
@@ -207,20 +201,18 @@ def _start(fields: Mapping[str, Any], series: int, unique: str, channel: str) ->
     )
 
 
-def _bad_pixels(fields: Mapping[str, Any], channel: str) -> bytes:
+def _mask(fields: Mapping[str, Any], channel: str) -> NDArray[Any] | None:
     masks = fields.get("pixel_mask")
     if not isinstance(masks, Mapping) or not masks:
-        return b""
-    return mask_bytes(_whole_array(masks.get(channel, next(iter(masks.values())))))
+        return None
+    packed = _packed(masks.get(channel, next(iter(masks.values()))))
+    if not all(0 < side <= MAX_FRAME_SIDE for side in packed.shape):
+        raise MalformedMessageError(f"an array of {packed.shape} pixels is larger than a detector")
+    mask = np.empty(packed.shape, packed.dtype.newbyteorder("<"))
+    compression.fill_frame(mask, packed)
+    return mask
 
 
 # ------------------------------------------------------------------------------------------- scalars
-def _number(fields: Mapping[str, Any], key: str) -> int:
-    value = fields.get(key)
-    if type(value) is not int or not 0 <= value < 1 << 63:
-        raise MalformedMessageError(f"{key} must be a whole number from 0, not {shown(value)}")
-    return value
-
-
 def _text(value: Any) -> str:
     return value[:200] if isinstance(value, str) else ""

@@ -15,8 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.detectors.compression import fill
-from livebragg.detectors.facts import beam_energy_kev, mask_bytes, metadata_of, positive_int, scan_hints
+from livebragg.detectors import compression
+from livebragg.detectors.compression import Packed
+from livebragg.detectors.facts import (
+    beam_energy_kev,
+    metadata_of,
+    pixel_mask,
+    positive_int,
+    scan_hints,
+    whole_number,
+)
 from livebragg.detectors.series import SeriesEnd, SeriesImage, SeriesStart
 from livebragg.errors import MalformedMessageError
 from livebragg.wire.messages import PieceEncoding
@@ -51,7 +59,7 @@ class JsonParser:
         kind = first.get("htype")
         if kind is None and header is not None:
             return _start(header, first, [], parts[1:])
-        series = _number(first, "series")
+        series = whole_number(first, "series")
         if not isinstance(kind, str):
             kind = shown(kind)
         if kind.startswith("dimage-"):
@@ -72,18 +80,11 @@ class JsonParser:
 
 def fill_frame(parts: Sequence[Any], out_frame: NDArray[Any]) -> None:
     """Decode the pixels of one image from its second and third part; see `dectris_cbor.fill_frame`."""
-    shape, dtype, algorithm, element_bytes = _layout(_json(parts[0]))
-    if shape != out_frame.shape or dtype.newbyteorder("<") != out_frame.dtype:
-        raise MalformedMessageError(
-            f"the image has {shape} pixels of {dtype.name}, its series {out_frame.shape} of {out_frame.dtype.name}"
-        )
-    fill(out_frame.reshape(-1).view(np.uint8), parts[1], algorithm, element_bytes)
-    if dtype.byteorder == ">":
-        out_frame.byteswap(inplace=True)
+    compression.fill_frame(out_frame, _packed(_json(parts[0]), parts[1]))
 
 
-def _layout(image: dict[str, Any]) -> tuple[tuple[int, int], np.dtype[Any], str, int]:
-    """Shape, type, algorithm and bytes of a shuffled element."""
+def _packed(image: dict[str, Any], payload: Any) -> Packed:
+    """Pixels of an image, by its second part."""
     name, encoding = image.get("type"), image.get("encoding")
     if name not in _PIXEL_TYPES:
         raise MalformedMessageError(f"pixels of type {shown(name)}; use one of {', '.join(_PIXEL_TYPES)}")
@@ -92,7 +93,7 @@ def _layout(image: dict[str, Any]) -> tuple[tuple[int, int], np.dtype[Any], str,
         raise MalformedMessageError(f"encoding {shown(encoding)} is not known; bs16-lz4<, lz4< and < are examples")
     algorithm = "bslz4" if match[1] else "lz4-bare" if match[2] else "none"
     dtype = np.dtype(name).newbyteorder("<" if match[3] == "<" else ">")
-    return _shape(image.get("shape")), dtype, algorithm, int(match[1] or 8) // 8
+    return Packed(_shape(image.get("shape")), dtype, payload, algorithm, int(match[1] or 8) // 8)
 
 
 def _shape(value: Any) -> tuple[int, int]:
@@ -108,12 +109,12 @@ def _image(first: dict[str, Any], series: int, parts: Sequence[Any]) -> SeriesIm
         raise MalformedMessageError(f"an image of STREAM V1 has four parts, not {len(parts)}")
 
     def look() -> SeriesStart:
-        shape, dtype, _, _ = _layout(_json(parts[1]))
-        return SeriesStart(series=series, frame_shape=shape, dtype=dtype.newbyteorder("=").name)
+        packed = _packed(_json(parts[1]), parts[2])
+        return SeriesStart(series=series, frame_shape=packed.shape, dtype=packed.dtype.newbyteorder("=").name)
 
     return SeriesImage(
         series=series,
-        number=_number(first, "frame"),
+        number=whole_number(first, "frame"),
         parts=(parts[1], parts[2]),
         encoding=PieceEncoding.DECTRIS_V1,
         look=look,
@@ -126,12 +127,12 @@ def _start(
     rows, cols = (positive_int(config.get(f"{axis}_pixels_in_detector")) for axis in "yx")
     bits = config.get("bit_depth_image")
     return SeriesStart(
-        series=_number(header, "series"),
+        series=whole_number(header, "series"),
         frame_shape=None if rows is None or cols is None else (rows, cols),
         dtype=f"uint{bits}" if bits in (8, 16, 32) else None,
         n_images=_n_images(config),
         highest_count=positive_int(config.get("countrate_correction_count_cutoff")),
-        bad_pixels=_bad_pixels(tables),
+        mask=pixel_mask(lambda: _mask(tables)),
         hints=scan_hints(bytes(appendix[-1][:MAX_JSON_BYTES])) if appendix else scan_hints(None),
         metadata=metadata_of(
             energy_kev=beam_energy_kev(config.get("photon_energy")),
@@ -148,7 +149,7 @@ def _n_images(config: dict[str, Any]) -> int | None:
     return triggers if config.get("trigger_mode") in ("exte", "inte") else positive_int(triggers * images)
 
 
-def _bad_pixels(tables: Sequence[Any]) -> bytes:
+def _mask(tables: Sequence[Any]) -> NDArray[np.uint32] | None:
     for about, data in zip(tables[::2], tables[1::2], strict=False):
         facts = _json(about)
         if str(facts.get("htype")).startswith("dpixelmask-"):
@@ -156,8 +157,8 @@ def _bad_pixels(tables: Sequence[Any]) -> bytes:
             mask = np.frombuffer(data, np.uint8)
             if min(shape) < 1 or mask.size != 4 * shape[0] * shape[1]:
                 raise MalformedMessageError(f"a pixel mask of {shape} pixels has {mask.size} bytes")
-            return mask_bytes(mask.view("<u4").reshape(shape))
-    return b""
+            return mask.view("<u4").reshape(shape)
+    return None
 
 
 def _json(part: Any) -> dict[str, Any]:
@@ -169,11 +170,4 @@ def _json(part: Any) -> dict[str, Any]:
         raise MalformedMessageError(f"a part of {len(part)} bytes is not JSON ({type(error).__name__})") from None
     if not isinstance(value, dict):
         raise MalformedMessageError(f"a part of STREAM V1 must be a JSON object, not {shown(value)}")
-    return value
-
-
-def _number(fields: dict[str, Any], key: str) -> int:
-    value = fields.get(key)
-    if type(value) is not int or not 0 <= value < 1 << 63:
-        raise MalformedMessageError(f"{key} must be a whole number from 0, not {shown(value)}")
     return value

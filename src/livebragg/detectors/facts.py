@@ -4,16 +4,41 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.detectors.series import ScanHints
-from livebragg.errors import FrameError
+from livebragg.errors import FrameError, MalformedMessageError
 from livebragg.model import MAX_MASK_BYTES, ScanMetadata, ScanOrder, pack_mask
 from livebragg.model.scan import check_scan_shape
+from livebragg.wire.schema import shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanHints:
+    """What a header's appendix says about the scan; all optional."""
+
+    scan_shape: tuple[int, int] | None = None
+    frames_per_position: int = 1
+    flyback_frames: int = 0
+    scan_order: ScanOrder = ScanOrder.RASTER
+
+
+def whole_number(fields: Mapping[str, Any], key: str) -> int:
+    """A field that has to be there, a whole number from 0.
+
+    Raises
+    ------
+    MalformedMessageError
+        It is something else.
+    """
+    value = fields.get(key)
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise MalformedMessageError(f"{key} must be a whole number from 0, not {shown(value)}")
+    return value
 
 
 def positive_int(value: Any) -> int | None:
@@ -45,10 +70,39 @@ def metadata_of(*, energy_kev: float | None, frame_time_s: Any, name: Any) -> Sc
         return ScanMetadata(**facts)
 
 
-def mask_bytes(pixel_mask: NDArray[np.generic]) -> bytes:
-    """Packed mask of a detector's bit mask; whatever bit is set, the pixel is not a good one."""
-    packed = pack_mask(np.asarray(pixel_mask != 0))
-    return packed if len(packed) <= MAX_MASK_BYTES else b""
+def pixel_mask(read: Callable[[], NDArray[np.generic] | None]) -> NDArray[np.bool_] | str | None:
+    """A detector's bit mask: whatever bit is set, the pixel is not a good one.
+
+    Returns
+    -------
+    mask : NDArray[np.bool_], or str, or None
+        ``None`` when the header has none; in words why it cannot be used when it has: frames can be used without.
+    """
+    try:
+        mask = read()
+    except MalformedMessageError as error:
+        return str(error)
+    return None if mask is None else np.asarray(mask != 0)
+
+
+def mask_bytes(mask: NDArray[np.bool_] | str | None, frame_shape: tuple[int, int]) -> bytes:
+    """Packed mask of frames of a shape, none where there is none.
+
+    Raises
+    ------
+    MalformedMessageError
+        It is no mask of such frames.
+    """
+    if mask is None:
+        return b""
+    if isinstance(mask, str):
+        raise MalformedMessageError(mask)
+    if mask.shape != frame_shape:
+        raise MalformedMessageError(f"it has {mask.shape} pixels, the frames have {frame_shape}")
+    packed = pack_mask(mask)
+    if len(packed) > MAX_MASK_BYTES:
+        raise MalformedMessageError(f"packed it has {len(packed)} bytes, at most {MAX_MASK_BYTES} are allowed")
+    return packed
 
 
 def scan_hints(user_data: Any) -> ScanHints:

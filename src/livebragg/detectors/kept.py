@@ -7,11 +7,42 @@ after the other. The receiver does not look into them; workers cut them out and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from livebragg.errors import MalformedMessageError
+from livebragg.wire.messages import PieceEncoding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFrames:
+    """Consecutive frames that are kept in the detector's own format until a worker decodes them."""
+
+    acquisition_id: str
+    first_frame: int
+    n_frames: int
+    encoding: PieceEncoding
+    parts: list[Any]
+    """Bytes-likes, to be written one after the other: what `keep` made."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all parts together."""
+        return sum(map(len, self.parts))
+
+    def part(self, start: int, stop: int, acquisition_id: str, first_frame: int) -> KeptFrames:
+        """Some of the frames, as frames of another acquisition."""
+        each = (len(self.parts) - 1) // self.n_frames
+        lengths = memoryview(self.parts[0])[4 * each * start : 4 * each * stop]
+        return KeptFrames(
+            acquisition_id=acquisition_id,
+            first_frame=first_frame,
+            n_frames=stop - start,
+            encoding=self.encoding,
+            parts=[lengths, *self.parts[1 + each * start : 1 + each * stop]],
+        )
 
 
 def keep(frames: Sequence[Sequence[Any]]) -> list[Any]:

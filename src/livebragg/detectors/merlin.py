@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.detectors.base import Decoded, Notice
-from livebragg.detectors.facts import positive_float, positive_int
-from livebragg.detectors.series import ScanHints, SeriesImage, SeriesStart, SeriesTracker
+from livebragg.detectors.compression import check_frame
+from livebragg.detectors.facts import ScanHints, positive_float, positive_int
+from livebragg.detectors.series import SeriesImage, SeriesStart, SeriesTracker
 from livebragg.errors import FrameError, MalformedMessageError
 from livebragg.model import ScanMetadata
 from livebragg.model.scan import MAX_FRAME_SIDE, check_scan_shape
@@ -85,19 +86,20 @@ class MerlinDecoder:
 
     def _frame(self, unit: Any) -> list[Decoded]:
         number = _sequence(bytes(unit[4:24]))
-        out: list[Decoded] = []
-        series = self._header.series
-        if number == 0 and self._number > 0:  # it counts from 1 again, and the header is lost
-            self._header = SeriesStart(series=series + 1)
-            out, series = self._tracker.start(self._header), series + 1
-        self._number = max(self._number, number)
-        if self._tracker.follows(series, "", number):
-            return out + self._tracker.put(number, (unit,))
+        series, out = self._header.series, []
 
         def look() -> SeriesStart:
             shape, dtype = frame_layout(parse_header(unit), len(unit))
             return SeriesStart(series=series, frame_shape=shape, dtype=dtype)
 
+        if number == 0 and self._number > 0:  # it counts from 1 again, and the header is lost
+            series += 1
+            header = look()  # before anything changes: a frame that is none begins nothing
+            out = self._tracker.start(header)
+            self._header, self._number = header, 0
+        self._number = max(self._number, number)
+        if self._tracker.follows(series, "", number):
+            return out + self._tracker.put(number, (unit,))
         image = SeriesImage(series=series, number=number, parts=(unit,), encoding=PieceEncoding.MERLIN, look=look)
         return out + self._tracker.image(image)
 
@@ -224,10 +226,7 @@ def fill_frame(unit: Any, number: int, out_frame: NDArray[Any]) -> None:
     if header.number != number:
         raise MalformedMessageError(f"frame {header.number} came in the place of frame {number}")
     shape, dtype = frame_layout(header, len(unit))
-    if shape != out_frame.shape or np.dtype(dtype) != out_frame.dtype:
-        raise MalformedMessageError(
-            f"the frame has {shape} pixels of {dtype}, its acquisition {out_frame.shape} of {out_frame.dtype.name}"
-        )
+    check_frame(shape, np.dtype(dtype), out_frame)
     pixels = np.frombuffer(unit, np.uint8, offset=header.offset)
     if header.pixel_type == "R64":
         _fill_raw(header, pixels, out_frame)

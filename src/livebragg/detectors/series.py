@@ -10,26 +10,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from livebragg.detectors.base import Decoded, KeptFrames, Notice
-from livebragg.detectors.kept import keep
+from livebragg.detectors.base import Decoded, Notice
+from livebragg.detectors.facts import ScanHints, mask_bytes
+from livebragg.detectors.kept import KeptFrames, keep
 from livebragg.errors import FrameError, MalformedMessageError, SequenceError
-from livebragg.model import Acquisition, ScanMetadata, ScanOrder
+from livebragg.model import Acquisition, ScanMetadata
 from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason, PieceEncoding
 from livebragg.wire.messages.stream import MAX_FRAMES
 
 MAX_BATCH_BYTES = 1 << 26
-"""Unpacked frames that are filed together."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScanHints:
-    """What a header's appendix says about the scan; all optional."""
-
-    scan_shape: tuple[int, int] | None = None
-    frames_per_position: int = 1
-    flyback_frames: int = 0
-    scan_order: ScanOrder = ScanOrder.RASTER
+"""Of frames that are filed together: unpacked, and as messages (which may hold more than is unpacked)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +37,8 @@ class SeriesStart:
     channel: str = ""
     highest_count: int | None = None
     """Largest valid pixel value."""
-    bad_pixels: bytes = b""
+    mask: NDArray[np.bool_] | str | None = None
+    """Pixels that are never to be used; in words what is wrong with the mask, if there is one."""
     hints: ScanHints = field(default_factory=ScanHints)
     metadata: ScanMetadata = field(default_factory=ScanMetadata)
 
@@ -102,6 +95,7 @@ class SeriesTracker:
     _candidate: int = -1
     """A later series of which one image came: a single damaged number must not end the series under way."""
     _held: list[tuple[Any, ...]] = field(default_factory=list)
+    _held_bytes: int = 0
 
     def follows(self, series: int, unique: str, number: int) -> bool:
         """Whether an image of the series under way can be filed without looking at it."""
@@ -135,12 +129,13 @@ class SeriesTracker:
 
     def put(self, number: int, parts: tuple[Any, ...]) -> list[Decoded]:
         """File an image of the series under way."""
-        out = []
-        if self._held and (number != self._first + len(self._held) or len(self._held) >= self._limit):
+        out, nbytes = [], sum(map(len, parts))
+        if self._held and not self._joins(number, nbytes):
             out = self.flush()
         if not self._held:
             self._first = number
         self._held.append(parts)
+        self._held_bytes += nbytes
         self._newest = max(self._newest, number)
         return out
 
@@ -155,7 +150,7 @@ class SeriesTracker:
         if not self._opened:
             self.notice(f"series {end.series} ended without an image")
             return out
-        n_images = self._newest + 1
+        n_images = min(self._newest + 1, start.n_images or MAX_FRAMES)  # one number may have been damaged
         complete = start.n_images is None or n_images >= start.n_images
         reason = EndReason.FINISHED if complete else EndReason.STOPPED
         return [*out, AcquisitionEnd(acquisition_id=self._name(), frames_sent=n_images, reason=reason)]
@@ -171,10 +166,15 @@ class SeriesTracker:
             encoding=self._encoding,
             parts=keep(self._held),
         )
-        self._held = []
+        self._held, self._held_bytes = [], 0
         return [kept]
 
     # ------------------------------------------------------------------------------------------- internals
+    def _joins(self, number: int, nbytes: int) -> bool:
+        """Whether an image may be filed together with those that are held."""
+        follows = number == self._first + len(self._held)
+        return follows and len(self._held) < self._limit and self._held_bytes + nbytes <= MAX_BATCH_BYTES
+
     def _find_start(self, image: SeriesImage) -> list[Decoded]:
         """Make sure that the image's series is the one under way and announced."""
         start = self._start
@@ -226,7 +226,7 @@ class SeriesTracker:
                 scan_order=start.hints.scan_order,
                 channel=start.channel,
                 highest_count=start.highest_count or _below_top(start.dtype),
-                bad_pixels=start.bad_pixels,
+                bad_pixels=self._bad_pixels(start),
                 metadata=start.metadata,
             )
         except FrameError as error:
@@ -236,6 +236,17 @@ class SeriesTracker:
         self._start, self._opened, self._ended, self._newest, self._candidate = start, True, False, -1, -1
         self._limit = max(1, min(self.batch_frames, MAX_BATCH_BYTES // acquisition.frame_bytes))
         return [*out, message]
+
+    def _bad_pixels(self, start: SeriesStart) -> bytes:
+        assert start.frame_shape is not None
+        try:
+            return mask_bytes(start.mask, start.frame_shape)
+        except MalformedMessageError as error:
+            self.notice(
+                f"the pixel mask of {self.word} {start.series} cannot be used: {error}; the frames are used "
+                "without it (detection.bad_pixels can name pixels that are not to be used)"
+            )
+            return b""
 
     def _name(self) -> str:
         assert self._start is not None
