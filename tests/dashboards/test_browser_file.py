@@ -31,9 +31,7 @@ def viewer() -> Iterator[Viewer]:
         yield Viewer(page)
 
 
-def test_a_file_fills_the_page_says_so_and_draws_what_is_clicked(
-    viewer: Viewer, results: Path
-) -> None:
+def test_a_file_fills_the_page_says_so_and_draws_what_is_clicked(viewer: Viewer, results: Path) -> None:
     with dashboard("", "", "--file", str(results)) as address:
         viewer.open(address)
         viewer.wait_text("#phase", "File, not live")

@@ -15,6 +15,7 @@ from livebragg.config.pipeline import DispatchConfig
 from livebragg.errors import WireError
 from livebragg.model.scan import ScanOrder
 from livebragg.pipeline.dispatcher import MAX_UNACCEPTED_JOBS
+from livebragg.pipeline.health import losses
 from livebragg.wire.messages import (
     AcquisitionDrained,
     AcquisitionOpened,
@@ -466,7 +467,7 @@ def test_frames_that_kill_three_workers_are_given_up_and_those_behind_them_are_n
                for text in pipe.notices.snapshot())  # fmt: skip
     pipe.finish_work()
     assert sorted(pipe.frames_accepted(1)) == list(range(8, 40))
-    assert pipe.told(AcquisitionDrained)[0].note.endswith("; 8 frames were not analysed")
+    assert losses(pipe.told(AcquisitionDrained)[0].counters) == ["8 frames could not be analysed"]
 
 
 def test_a_worker_that_holds_a_job_too_long_is_hung_and_one_that_waits_for_the_analyst_is_not(
@@ -620,7 +621,7 @@ def test_stopping_at_once_skips_what_nobody_has_begun(tmp_path: Path) -> None:
     (drained,) = pipe.told(AcquisitionDrained)
     assert drained.reason is EndReason.STOPPED
     assert drained.note.startswith("stopped")
-    assert drained.note.endswith("; 27 frames were not analysed")
+    assert losses(drained.counters) == ["27 frames were not analysed, it was stopped at once"]
     assert pipe.frames_accepted(1) == list(range(8))
     assert pipe.unreleased() == 0
 

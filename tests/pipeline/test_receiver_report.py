@@ -23,7 +23,7 @@ def report(pipe: FakePipeline, **changes: Any) -> ReceiverReport:
         "silent_s": 0.2,
         "quiet_warning_s": 5.0,
         "endpoint": "tcp://scope:7550",
-        "holding_back": False,
+        "held_back": "",
         "stopping": False,
         "running_s": 10.0,
         "now": pipe.now,
@@ -94,7 +94,7 @@ def test_a_sender_held_back_and_a_long_backlog_are_yellow(tmp_path: Path) -> Non
     pipe.add_worker(credits=1)
     pipe.send(start(400))
     pipe.send(batch(0, BEHIND_FRAMES + 1))
-    made = report(pipe, holding_back=True)
+    made = report(pipe, held_back="the frame log is full")
     assert made.light == "yellow"
     assert made.reasons == [
         "the frame log is full: the sender is held back",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 
 import dectris_messages as made
 from dectris_stream import Stream, piece_of
-from livebragg.config.pipeline import ScanConfig
+from livebragg.config.pipeline import ScanConfig, StreamConfig
+from livebragg.config.schema import Config
 from livebragg.detectors import Decoded, KeptFrames, decode_kept
 from livebragg.errors import ConfigError
 from livebragg.model import Acquisition, ScanGeometry, ScanOrder
@@ -18,6 +20,7 @@ from livebragg.pipeline.scan_path import RepeatedScans, scan_geometry
 from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason
 
 FRAMES = made.frames(16, 8, 9)
+NOTICES: list[str] = []
 
 
 def acquisition(**facts: Any) -> Acquisition:
@@ -105,7 +108,7 @@ def told(messages: list[Decoded]) -> list[str]:
 
 
 def repeated(messages: list[Decoded], **config: Any) -> tuple[RepeatedScans, list[Decoded]]:
-    scans = RepeatedScans(ScanConfig(**{"shape": (2, 3), "repeat": True} | config))
+    scans = RepeatedScans(ScanConfig(**{"shape": (2, 3), "repeat": True} | config), NOTICES.append)
     return scans, [out for message in messages for out in scans.handle(message)]
 
 
@@ -151,6 +154,51 @@ def test_attaching_in_the_middle_begins_with_the_scan_under_way() -> None:
     _, out = repeated(series(range(6002, 6008)))
     assert told(out)[0] == "start series-7-scan-1001 6"
     assert told(out)[1] == "series-7-scan-1001 2+4"
+
+
+def test_one_damaged_number_opens_no_scan_far_away_and_costs_one_image() -> None:
+    scans, out = repeated(series([0, 1, 70_001, 2, 3, 4, 5, 6, 7]))
+    assert told(out) == [
+        "start series-7 6",
+        "series-7 0+2",
+        "series-7 2+4",
+        "end series-7 6",
+        "start series-7-scan-2 6",
+        "series-7-scan-2 0+2",
+        "end series-7-scan-2 2",
+    ]
+    assert scans.counters["frames_misnumbered"] == 1
+    assert "image 70001 lies in a later scan" in NOTICES[-1]
+
+
+def test_a_scan_that_is_lost_whole_is_left_out_and_the_first_image_after_it_is_kept() -> None:
+    scans, out = repeated(series([0, 1, 20, 22, 23], batch_frames=1))
+    assert "start series-7-scan-4 6" in told(out)
+    assert [word for word in told(out) if word.startswith("series-7-scan-4")] == [
+        "series-7-scan-4 2+1",
+        "series-7-scan-4 4+1",
+        "series-7-scan-4 5+1",
+    ]
+    assert scans.counters["frames_misnumbered"] == 0
+
+
+def test_single_images_that_follow_each_other_open_the_next_scan_at_once() -> None:
+    _, out = repeated(series(range(7), batch_frames=1)[:-1])
+    assert told(out)[-1] == "series-7-scan-2 0+1"
+
+
+def test_repeat_without_a_shape_is_said() -> None:
+    scans, out = repeated(series(range(3)), shape=None)
+    assert told(out)[0] == "start series-7 1000000"
+    assert "scan.repeat needs the shape of a scan" in NOTICES[-1]
+    assert not scans.counters
+
+
+def test_repeat_is_refused_for_the_native_stream() -> None:
+    config = Config(scan=ScanConfig(repeat=True))
+    with pytest.raises(ConfigError, match=r"scan\.repeat divides the series of a detector"):
+        config.check()
+    replace(config, stream=StreamConfig(detector="dectris")).check()
 
 
 def test_a_series_without_images_is_announced_and_ended() -> None:

@@ -87,6 +87,7 @@ def pipeline_config(args: argparse.Namespace, endpoint: str | None) -> Config:
         "publish.control": args.control,
     }
     config = build_config(args, flags)
+    config.check()
     _check_endpoints(config)
     _check_vacuum_file(config)
     if config.analysis.calibration.file:

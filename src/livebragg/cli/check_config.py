@@ -31,6 +31,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     if args.print_defaults:
         args.config, args.set = None, []
     config = build_config(args, {})
+    config.check()
     if args.print or args.print_defaults:
         print(to_toml(config), end="")
     else:

@@ -15,6 +15,7 @@ from livebragg.config.pipeline import (
     ScanConfig,
     StreamConfig,
 )
+from livebragg.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +46,17 @@ class Config:
     """The results file."""
     dashboard: DashboardConfig = field(default_factory=DashboardConfig)
     """The web page."""
+
+    def check(self) -> None:
+        """Whether the sections go together; not done before all sources of the configuration were read.
+
+        Raises
+        ------
+        ConfigError
+            They do not.
+        """
+        if self.scan.repeat and self.stream.detector == "native":
+            raise ConfigError(
+                'scan.repeat divides the series of a detector; in the native stream (stream.detector = "native") '
+                "the sender begins every scan anew: leave scan.repeat out, or set stream.detector"
+            )

@@ -12,7 +12,7 @@ from typing import Any
 
 from livebragg.errors import LiveBraggError
 from livebragg.pipeline.frame_lookup import LogLookup
-from livebragg.pipeline.health import Notices
+from livebragg.pipeline.health import Notices, losses
 from livebragg.pipeline.publisher import Publisher
 from livebragg.pipeline.requests import answer
 from livebragg.pipeline.runtime import Runtime
@@ -259,7 +259,7 @@ class Analyst:
             self._revision += 1
             status = _STATUS_OF[message.reason]
             health = self._receiver_counters(message.serial) | message.counters
-            reason = message.note + _losses(message.counters)
+            reason = "; ".join([message.note, *losses(message.counters)])
             for update in run.finish(self._revision, status, reason, health, message.notices):
                 self._publisher.publish(update)
             path, problem = run.results_path, run.problem
@@ -269,16 +269,6 @@ class Analyst:
         logger.info("acquisition %d: %s; results: %s", message.serial, message.note, path or problem or "none")
         self._publisher.publish(self._status())
         sockets.send(self._receiver, AnalystFinished(serial=message.serial, results_path=path, problem=problem))
-
-
-def _losses(counters: dict[str, float]) -> str:
-    """What a finished scan lacks, in words."""
-    words = {
-        "frames_missing": "never came",
-        "frames_dropped": "were dropped",
-        "frames_out_of_range": "lay beyond it",
-    }
-    return "".join(f"; {counters[key]:.0f} frames {text}" for key, text in words.items() if counters.get(key))
 
 
 def run_analyst(runtime: Runtime) -> None:

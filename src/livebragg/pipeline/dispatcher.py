@@ -317,8 +317,6 @@ class Dispatcher:
                 self._give_up_all(run, run.finder.failed, now)
                 note, reason = f"{note}; no probe: {run.finder.failed}", EndReason.ABORTED
             if self.jobs.outstanding(serial) == 0:
-                lost = run.stream.counters["frames_skipped"] + run.stream.counters["frames_failed"]
-                note += f"; {lost} frames were not analysed" if lost else ""
                 counters = {key: float(value) for key, value in run.stream.counters.items()}
                 drained = AcquisitionDrained(serial=serial, reason=reason, note=note, counters=counters)
                 out.append((ANALYST, drained))

@@ -48,8 +48,3 @@ class FrameSet:
     def missing_below(self, stop: int) -> int:
         """How many frames below `stop` were never added."""
         return stop - sum(min(b, stop) - a for a, b in zip(self._starts, self._stops, strict=True) if a < stop)
-
-    @property
-    def gaps(self) -> int:
-        """Holes between the received frames."""
-        return max(0, len(self._starts) - 1 + (bool(self._starts) and self._starts[0] > 0))

@@ -5,12 +5,34 @@ from __future__ import annotations
 import logging
 import re
 from collections import deque
+from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
 
 MAX_NOTICES = 50
 
+_LOSSES = {
+    "frames_missing": "frames never came",
+    "frames_dropped": "frames were dropped, the frame log was full",
+    "frames_failed": "frames could not be analysed",
+    "frames_skipped": "frames were not analysed, it was stopped at once",
+    "messages_not_forwarded": "messages were not taken by the program at stream.forward",
+    "frames_out_of_range": "frames lie beyond the end of the scan",
+}
+"""Counters of what is lost, in words."""
+
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?")
+
+
+def losses(counters: Mapping[str, float]) -> list[str]:
+    """What is lost, in words.
+
+    Examples
+    --------
+    >>> losses({"frames_missing": 3.0, "frames_failed": 0, "frames_received": 97})
+    ['3 frames never came']
+    """
+    return [f"{counters[key]:.0f} {words}" for key, words in _LOSSES.items() if counters.get(key)]
 
 
 class Notices:

@@ -116,7 +116,8 @@ class Intake:
     def __init__(self, scan: ScanConfig, log: FrameLogWriter, *, drop_when_full: bool, notices: Notices) -> None:
         self._scan = scan
         self._log = log
-        self._drop_when_full = drop_when_full
+        self.drop_when_full = drop_when_full
+        """Whether frames are dropped (and counted) when the log is full; else the sender has to wait."""
         self._notices = notices
         self._serial = 0
         self.stream: Stream | None = None
@@ -233,7 +234,7 @@ class Intake:
         try:
             return self._log.append(*_parts(message))
         except FrameLogFullError as error:
-            if not self._drop_when_full:
+            if not self.drop_when_full:
                 raise
             stream.counters["frames_dropped"] += new
             self._notices.add(f"frames dropped: {error}")

@@ -68,7 +68,7 @@ class Receiver:
         )
         drop = config.frame_log.when_full == "drop"
         self._intake = Intake(config.scan, self._log, drop_when_full=drop, notices=self._notices)
-        self._repeats = RepeatedScans(config.scan)
+        self._repeats = RepeatedScans(config.scan, self._notices.add)
         self._dispatcher = Dispatcher(
             config.dispatch, config.probe, self._log, self._notices, config.detection.false_disks_per_frame
         )
@@ -115,12 +115,14 @@ class Receiver:
         self._log.close()
 
     def _done(self) -> bool:
-        idle = not self._dispatcher.busy and self._finished_serials == self._intake.serial
+        idle = not (self._held or self._dispatcher.busy) and self._finished_serials == self._intake.serial
         return idle and (self._stopping or (self._runtime.once and self._intake.serial > 0))
 
     def _turn(self) -> None:
-        if not self._held:
+        if self._listens:
             self._source.watch(self._poller)
+        else:
+            self._source.ignore(self._poller)
         wait = self._dispatcher.jobs.flush(time.time())
         ready = self._poller.wait(min(IDLE_WAIT_S, IDLE_WAIT_S if wait is None else wait))
         now = time.time()
@@ -134,15 +136,32 @@ class Receiver:
             self._take_answers(now)
         if self._held:
             self._retry_held(now)
-        else:
+            self._end_stopped(now)
+        elif self._listens:
             self._take_stream(now)
         self._send(self._dispatcher.assign(now))
         if now >= self._next_report:
             self._check_hung(now)
-            if not self._held:
-                events = self._intake.silent(now - self._last_message_at, self._config.stream.end_after_s)
-                self._send(self._dispatcher.on_stream(events, now))
+            self._look_for_silence(now)
             self._report(now)
+
+    @property
+    def _held_back(self) -> str:
+        """What the detector has to wait for; empty when it need not."""
+        if self._held:
+            return "the frame log is full"
+        return "" if self._tee.ready() else "the program at stream.forward does not take the stream"
+
+    @property
+    def _listens(self) -> bool:
+        return not (self._stopping or self._held_back)
+
+    def _look_for_silence(self, now: float) -> None:
+        """Whether the detector is silent; one that is held back, or not listened to, is not."""
+        if not self._listens:
+            self._last_message_at = now
+        silent_s = now - self._last_message_at
+        self._send(self._dispatcher.on_stream(self._intake.silent(silent_s, self._config.stream.end_after_s), now))
 
     # ------------------------------------------------------------------------------------------- the stream
     def _take_stream(self, now: float) -> None:
@@ -151,7 +170,7 @@ class Receiver:
                 break
             try:
                 parts = self._source.receive()
-                if parts is None or self._stopping:
+                if parts is None:
                     break
                 self._last_message_at = now
                 self._counters["messages_received"] += 1
@@ -170,8 +189,6 @@ class Receiver:
         """Handle messages in order; from the first on for which there is no room they are held."""
         for message in itertools.chain.from_iterable(map(self._repeats.handle, messages)):
             if self._held or not self._handle(message, now):
-                if not self._held:
-                    self._source.ignore(self._poller)
                 self._held.append(message)
 
     def _handle(self, message: Decoded, now: float) -> bool:
@@ -193,7 +210,7 @@ class Receiver:
         self._notices.add(str(error))
 
     def _retry_held(self, now: float) -> None:
-        while self._held and (self._stopping or self._handle(self._held[0], now)):
+        while self._held and self._handle(self._held[0], now):
             self._held.popleft()
         if self._held:
             self._send(self._dispatcher.on_log_full(now))
@@ -258,12 +275,18 @@ class Receiver:
 
     def _stop(self, now: float) -> None:
         at_once = self._stopping or self._stop_requests > 1
-        self._stop_requests = 0
-        if not self._stopping:
-            self._stopping = True
-            self._send(self._dispatcher.on_stream(self._intake.stop("stopped by the operator"), now))
+        self._stop_requests, self._stopping = 0, True
+        if at_once:
+            self._intake.drop_when_full = True  # what was taken in is not waited for, but counted
+            self._retry_held(now)
+        self._end_stopped(now)
         if at_once:
             self._send(self._dispatcher.discard_backlog(now))
+
+    def _end_stopped(self, now: float) -> None:
+        """Once stopped, end the acquisition under way as soon as everything that was taken in is filed."""
+        if self._stopping and not self._held:
+            self._send(self._dispatcher.on_stream(self._intake.stop("stopped by the operator"), now))
 
     # ----------------------------------------------------------------------------------------------- output
     def _send(self, out: Outgoing) -> None:
@@ -277,6 +300,7 @@ class Receiver:
         """Counters and notices belong to the acquisition during which they arose."""
         if isinstance(message, AcquisitionOpened):
             self._counters.clear()
+            self._tee.counters.clear()
             self._marks[message.serial] = self._notices.mark()
         elif isinstance(message, AcquisitionDrained):
             self._report(time.time())  # so that the results are written with the last counters
@@ -296,7 +320,7 @@ class Receiver:
             silent_s=now - self._last_message_at,
             quiet_warning_s=self._config.stream.quiet_warning_s,
             endpoint=self._config.stream.endpoint,
-            holding_back=bool(self._held),
+            held_back=self._held_back,
             stopping=self._stopping,
             running_s=now - self._started_at,
             now=now,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from livebragg.pipeline.dispatcher import Dispatcher
-from livebragg.pipeline.health import Notices
+from livebragg.pipeline.health import Notices, losses
 from livebragg.pipeline.intake import Intake
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire.messages import ReceiverReport
@@ -15,15 +15,6 @@ STARTING_S = 120.0
 
 BEHIND_FRAMES = 2000
 """Backlog from which the light turns yellow."""
-
-LOSSES = {
-    "frames_missing": "frames never came",
-    "frames_dropped": "frames were dropped, the frame log was full",
-    "frames_failed": "frames could not be analysed",
-    "messages_not_forwarded": "messages were not taken by the program at stream.forward",
-    "frames_out_of_range": "frames lie beyond the end of the scan",
-}
-"""Counters that turn the light yellow, in words."""
 
 
 def make_report(
@@ -37,7 +28,7 @@ def make_report(
     silent_s: float,
     quiet_warning_s: float,
     endpoint: str,
-    holding_back: bool,
+    held_back: str,
     stopping: bool,
     running_s: float,
     now: float,
@@ -45,7 +36,7 @@ def make_report(
     """Judge the state of the stream and the workers."""
     stream = intake.stream
     serial = stream.serial if stream is not None else 0
-    silent = silent_s > quiet_warning_s and not holding_back
+    silent = silent_s > quiet_warning_s and not held_back
     under_way = stream is not None and not stream.ended
     numbers: Counter[str] = Counter(counters)
     numbers.update(intake.counters)
@@ -61,11 +52,11 @@ def make_report(
         )
     if silent and under_way:
         reds.append(f"no message from {endpoint} for {silent_s:.0f} s; is the sender running?")
-    if holding_back:
-        yellows.append("the frame log is full: the sender is held back")
+    if held_back:
+        yellows.append(f"{held_back}: the sender is held back")
     if dispatcher.jobs.backlog_frames > BEHIND_FRAMES:
         yellows.append(f"{dispatcher.jobs.backlog_frames} frames behind, catching up when the rate allows")
-    yellows += [f"{numbers[key]} {words}" for key, words in LOSSES.items() if numbers[key]]
+    yellows += losses(numbers)
     if numbers["messages_malformed"]:
         yellows.append(f"{numbers['messages_malformed']} messages could not be used")
     return ReceiverReport(

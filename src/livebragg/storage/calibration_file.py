@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +114,4 @@ def _number(key: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         shown = repr(value)[:60]
         raise ConfigError(f"{key} must be a number from {low:g} to {high:g}, not {shown}")
-    if not math.isfinite(value):
-        raise ConfigError(f"{key} must be finite")
     return float(value)

@@ -104,11 +104,6 @@ class ResultsWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file, self._log = self._create()
 
-    @property
-    def is_open(self) -> bool:
-        """Whether more can be appended."""
-        return self._file is not None
-
     def append(self, batch: DetectedBatch) -> None:
         """Take the vectors of some positions; they are on disk after the next `flush`.
 

@@ -20,9 +20,9 @@ from livebragg.wire.codec import decode, encode, topic_of
 
 MAX_MESSAGE_BYTES = 1 << 30
 MAX_IPC_PATH = 107
+"""Longest path of a Unix domain socket on Linux, in bytes."""
 HEARTBEAT_MS = 1000
 VANISHED_MS, STREAM_VANISHED_MS = 5000, 60000
-"""Longest path of a Unix domain socket on Linux, in bytes."""
 COPY_BELOW_BYTES = 1 << 16
 """libzmq copies smaller messages anyway; handing them over by reference only costs."""
 
@@ -119,19 +119,14 @@ def open_socket(
 
 def send(socket: Any, message: Any, *, prefix: tuple[bytes, ...] = (), wait: bool = True) -> bool:
     """Send one message; False when it would have to wait and `wait` is false."""
-    parts = [*prefix, *encode(message)]
-    flags = 0 if wait else zmq.DONTWAIT
-    try:
-        socket.send_multipart(parts, flags=flags, copy=max(map(_size, parts)) < COPY_BELOW_BYTES)
-    except zmq.Again:
-        return False
-    return True
+    return send_parts(socket, [*prefix, *encode(message)], wait=wait)
 
 
 def send_parts(socket: Any, parts: list[Any], *, wait: bool = True) -> bool:
     """Send parts that are encoded already; False when they would have to wait and `wait` is false."""
     try:
-        socket.send_multipart(parts, flags=0 if wait else zmq.DONTWAIT)
+        copy = max(map(_size, parts)) < COPY_BELOW_BYTES
+        socket.send_multipart(parts, flags=0 if wait else zmq.DONTWAIT, copy=copy)
     except zmq.Again:
         return False
     return True
