@@ -130,7 +130,7 @@ def run(protocol: str, n_messages: int, seed: int, folder: Path) -> Report:
     decoder: StreamDecoder = (
         MerlinDecoder(8, notices.add) if protocol == "merlin" else DectrisDecoder("", 8, notices.add)
     )
-    scans = RepeatedScans(ScanConfig(shape=(3, 4), repeat=bool(seed % 2)))
+    scans = RepeatedScans(ScanConfig(shape=(3, 4), repeat=bool(seed % 2)), notices.add)
     with FrameLogWriter(folder, LOG_BYTES // 4, LOG_BYTES) as log, FrameLogReader(folder) as reader:
         intake = Intake(ScanConfig(shape=(3, 4)), log, drop_when_full=True, notices=notices)
         for _ in range(n_messages):
