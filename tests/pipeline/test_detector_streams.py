@@ -15,6 +15,8 @@ import pytest
 
 import dectris_messages as made
 from live_pipeline import LivePipeline, live_pipeline, simulator
+from livebragg.cli.main import main
+from livebragg.storage.results_reader import read_results
 from livebragg.wire import sockets
 from livebragg_simulators.specimen import Specimen, SpecimenConfig
 
@@ -135,6 +137,29 @@ def test_the_simulated_detector_is_analysed_like_the_recording_it_replays(
     assert facts["status"] == "complete"
     with h5py.File(path) as file:
         assert np.array_equal(file["livebragg/sum_pattern"][:], np.load(recording).sum(axis=(0, 1)))
+
+
+def test_a_shape_said_while_the_scan_runs_maps_everything_anew(tmp_path: Path) -> None:
+    recording = tmp_path / "recording.npy"
+    np.save(recording, Specimen(CONFIG).frames(0, ROWS * COLS).reshape(ROWS, COLS, 72, 64).astype(np.uint16))
+    flags = ("--set", "scan.fallback_cols=7", "--set", "stream.end_after_s=5")
+    with live_pipeline(tmp_path, *DECTRIS, *flags) as pipeline:
+        pipeline.wait_ready()
+        with simulator(pipeline.stream, "replay", str(recording), "--rate", "8", "--protocol", "dectris-v2"):
+            pipeline.wait_for(lambda status: status["positions_seen"] > 20)
+            assert main(["scan-shape", f"{ROWS},{COLS}", "--control", pipeline.control]) == 0
+            pipeline.wait_for(lambda status: tuple(status["scan_shape"]) == (ROWS, COLS))
+            assert main(["scan-shape", "2,2", "--control", pipeline.control]) == 1
+            assert pipeline.end() == 0, pipeline.text()
+    (path,) = pipeline.results()
+    counted, facts, _ = read(path)
+    assert counted["frames_received"] == counted["frames_analysed"] == ROWS * COLS
+    assert counted["positions_analysed"] == ROWS * COLS
+    assert facts["status"] == "complete"
+    final, frames = read_results(path).final, np.load(recording)
+    assert final is not None
+    assert np.array_equal(final.snapshot.sum_pattern, frames.sum(axis=(0, 1)))
+    assert np.allclose(final.snapshot.virtual_images["total"], frames.sum(axis=(2, 3)), rtol=0.02)
 
 
 def test_a_merlin_that_sends_no_end_is_analysed_all_the_same(tmp_path: Path) -> None:

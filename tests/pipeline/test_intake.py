@@ -11,7 +11,7 @@ from hostile_messages import ACQUISITION, REFUSED_BY_INTAKE, REFUSED_BY_WORKER, 
 from livebragg.config.pipeline import ScanConfig
 from livebragg.detectors import NativeDecoder
 from livebragg.errors import FrameLogFullError, MalformedMessageError, SequenceError
-from livebragg.model import Acquisition
+from livebragg.model import Acquisition, ScanGeometry
 from livebragg.pipeline.health import Notices
 from livebragg.pipeline.intake import MAX_JUMP_FRAMES, Ended, Intake, Opened, Stored
 from livebragg.storage.frame_log import FrameLogReader, FrameLogWriter
@@ -277,6 +277,23 @@ def test_a_frame_number_from_nowhere_does_not_make_the_maps_grow_to_it(tmp_path:
     assert intake.stream is not None
     assert intake.stream.counters["frames_out_of_range"] == 2
     assert intake.stream.newest_frame == MAX_JUMP_FRAMES
+
+
+def test_a_shape_that_is_said_while_frames_come_ends_the_scan_where_it_says(pipe: FakePipeline) -> None:
+    pipe.add_worker(credits=99)
+    pipe.send(start(None))
+    pipe.send(batch(0, 8))
+    true = ScanGeometry(scan_shape=(3, 4))
+    pipe.dispatcher.change_geometry(1, true)
+    pipe.dispatcher.change_geometry(7, true)  # an acquisition that is drained
+    pipe.send(batch(8, 8))
+    pipe.tick(0.1)
+    stream = pipe.streams[0]
+    assert [job.geometry.scan_shape for job in pipe.workers["w0"].jobs] == [(1, 256), (3, 4)]
+    assert (stream.n_frames_expected, stream.counters["frames_out_of_range"]) == (12, 4)
+    (ended,) = pipe.intake.silent(1.5, 0.0)
+    assert isinstance(ended, Ended)
+    assert ended.reason is EndReason.FINISHED
 
 
 def test_the_senders_number_of_frames_limits_a_scan_of_unknown_shape(tmp_path: Path) -> None:

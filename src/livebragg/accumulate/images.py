@@ -65,6 +65,10 @@ class ScanImages:
         if sum_pattern is not None:
             self._sum += sum_pattern
 
+    def at(self, scan_index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Values of some positions, shape (n, len(names))."""
+        return self._values[:, scan_index].T
+
     def snapshot(self) -> ImageStack:
         """Copy of all images."""
         values = {name: row.copy() for name, row in zip(self.names, self._values, strict=True)}

@@ -38,6 +38,13 @@ class VectorView:
     start: NDArray[np.int64]
     count: NDArray[np.int32]
 
+    def peaks(self, scan_index: NDArray[np.int64]) -> BraggPeaks:
+        """Disks of some positions that were seen, copied."""
+        start, count = self.start[scan_index], self.count[scan_index]
+        offsets = np.concatenate([[0], np.cumsum(count, dtype=np.int64)])
+        disks = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], count)
+        return BraggPeaks(**{name: getattr(self, name)[disks] for name in _COLUMNS}, offsets=offsets)
+
 
 class VectorStore:
     """Ragged, append-only store of disks by scan index.

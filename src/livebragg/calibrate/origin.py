@@ -116,6 +116,10 @@ class OriginTracker:
         self._n_usable += int(np.isfinite(direct_beam).all(axis=1).sum())
         self._touched.update(np.unique(scan_index // self._scan_shape[1]).tolist())
 
+    def measured(self, scan_index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What `update` was told of some positions, shape (n, 3)."""
+        return self._measured[scan_index]
+
     def origins(self, scan_index: NDArray[np.int64]) -> NDArray[np.float32]:
         """Best present estimate for some positions, shape (n, 2), in detector pixels."""
         self._refit()

@@ -59,3 +59,15 @@ class DetectedBatch:
 
     def __len__(self) -> int:
         return int(self.scan_index.size)
+
+    def at(self, scan_index: NDArray[np.int64]) -> DetectedBatch:
+        """The same at other positions; what is at a negative one is left out. The frames' sum stays whole."""
+        keep = scan_index >= 0
+        return DetectedBatch(
+            scan_index=scan_index[keep],
+            peaks=self.peaks.take(keep),
+            direct_beam=self.direct_beam[keep],
+            virtual=self.virtual[keep],
+            sum_pattern=self.sum_pattern,
+            profiles=None if self.profiles is None else self.profiles.take(keep),
+        )

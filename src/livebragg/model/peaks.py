@@ -70,6 +70,13 @@ class BraggPeaks:
         columns = {name: getattr(self, name)[start:stop] for name in _COLUMNS}
         return BraggPeaks(**columns, offsets=np.array([0, stop - start]))
 
+    def take(self, keep: NDArray[np.bool_]) -> BraggPeaks:
+        """Peaks of some of the frames."""
+        counts = np.diff(self.offsets)
+        mine = np.repeat(keep, counts)
+        columns = {name: getattr(self, name)[mine] for name in _COLUMNS}
+        return BraggPeaks(**columns, offsets=np.concatenate([[0], np.cumsum(counts[keep], dtype=np.int64)]))
+
     @classmethod
     def empty(cls, n_frames: int = 1) -> BraggPeaks:
         """No peaks in `n_frames` frames."""

@@ -218,6 +218,24 @@ class ScanGeometry:
         on_scan = (numbers >= 0) & (self.open_ended | (line < self.scan_shape[0]))
         return np.where(on_line & on_scan, line * self.scan_shape[1] + column, NO_POSITION)
 
+    def first_frames(self, scan_index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number of the first frame of some positions: what `scan_index` is asked to find them.
+
+        Examples
+        --------
+        >>> snake = ScanOrder.SNAKE
+        >>> scan = ScanGeometry(scan_shape=(2, 3), flyback_frames=1, scan_order=snake, missed_triggers=(1,))
+        >>> scan.first_frames(np.array([2, 5, 3]))
+        array([1, 3, 5])
+        """
+        line, column = np.divmod(np.asarray(scan_index, np.int64), self.scan_shape[1])
+        if self.scan_order is ScanOrder.SNAKE:
+            column = np.where(line % 2 == 1, self.scan_shape[1] - 1 - column, column)
+        triggers = line * self.frames_per_line + column * self.frames_per_position
+        missed = np.asarray(self.missed_triggers, np.int64)
+        holes = missed - self.first_frame + np.arange(missed.size)
+        return np.asarray(triggers + self.first_frame - np.searchsorted(holes, triggers))
+
     def _triggers(self, frame_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Number of each frame's trigger, from 0 at the first position."""
         triggers = frame_numbers - self.first_frame

@@ -28,6 +28,7 @@ from livebragg.wire.messages import (
     AnalystFinished,
     DetectResult,
     EndReason,
+    GeometryChanged,
     PipelineStatus,
     ProbeChosen,
     ReceiverReport,
@@ -247,7 +248,16 @@ class Analyst:
             reply, order = answer(parts[1:], self._current(), self._status, self._settings)
             if order is not None:
                 sockets.send(self._receiver, order)
+            if isinstance(order, GeometryChanged):
+                self._move(order)
             sockets.send(self._control, reply, prefix=(bytes(parts[0]), b""), wait=False)
+
+    def _move(self, change: GeometryChanged) -> None:
+        """Map everything anew."""
+        serial = change.serial
+        lookup = self._lookups[serial] = self._lookups[serial].moved(change.geometry)
+        run = self._runs[serial] = self._runs[serial].moved(change.geometry, lookup)
+        self._opened[serial] = run.opened
 
     # ------------------------------------------------------------------------------------------------- the end
     def _finish(self, message: AcquisitionDrained) -> None:

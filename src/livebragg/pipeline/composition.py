@@ -12,7 +12,7 @@ from livebragg.accumulate import ProfileStore, RegionProfile, VectorView
 from livebragg.classify import ClassLabeler, ClassMaps, Factors, FamilyClassifier, FeatureTable, Scattering
 from livebragg.classify.order import Fading
 from livebragg.config.analysis import AnalysisConfig, FamiliesConfig
-from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, AnalysisEvent, DetectedBatch, ProbeShape
+from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, AnalysisEvent, DetectedBatch, ProbeShape, RadialBatch
 
 _PROFILES_PER_CLASS = 2000
 """Positions behind the mean profile of a class: more change nothing that could be seen."""
@@ -149,6 +149,10 @@ class Composition:
             return self._families.shares(self._composed, self._crystals)[:, : maps.labels.size]
         weights = np.where(maps.labels == NOT_CLASSIFIED, 0.0, maps.weights)
         return np.asarray(weights / np.maximum(weights.sum(axis=0), 1e-9), np.float32)
+
+    def profiles_at(self, scan_index: NDArray[np.int64]) -> RadialBatch | None:
+        """Radial profiles of some positions; ``None`` where batches came without."""
+        return self._profiles.at(scan_index) if self.has_profiles else None
 
     def class_profiles(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Middles of the bins (bins,), and mean and variance of each class (n_classes, 2, bins)."""

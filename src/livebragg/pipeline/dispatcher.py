@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from livebragg.config.detection import ProbeConfig
 from livebragg.config.pipeline import DispatchConfig
-from livebragg.model import ProbeShape
+from livebragg.model import ProbeShape, ScanGeometry
 from livebragg.pipeline.health import Notices
 from livebragg.pipeline.intake import Ended, IntakeEvent, Opened, Stored, Stream
 from livebragg.pipeline.job_table import HeldPositions, Job, JobTable
@@ -106,6 +106,14 @@ class Dispatcher:
                 self._let_go_of_all(run, now)
                 self.jobs.close_open()
         return out + self.assign(now)
+
+    def change_geometry(self, serial: int, geometry: ScanGeometry) -> None:
+        """Frames of an acquisition lie elsewhere, but the same ones belong together.
+
+        Jobs that workers have keep their geometry, which their results name.
+        """
+        if serial in self._runs:
+            self._runs[serial].stream.geometry = geometry
 
     def _open(self, stream: Stream, now: float) -> Outgoing:
         finder = ProbeFinder(self._probe_frames, self._config.probe_wait_s, now)

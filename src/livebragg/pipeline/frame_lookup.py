@@ -48,6 +48,12 @@ class LogLookup:
         self._first = np.full(geometry.n_positions, -1, np.int32)
         self._last = np.full(geometry.n_positions, -1, np.int32)
 
+    def moved(self, geometry: ScanGeometry) -> LogLookup:
+        """The same frames where another geometry has them."""
+        lookup = LogLookup(self._log, self._acquisition, geometry)
+        lookup.add(self._pieces)
+        return lookup
+
     def add(self, pieces: list[Piece]) -> None:
         """Remember where some frames lie; pieces that are known already are ignored."""
         for piece in pieces:

@@ -50,7 +50,8 @@ class Stream:
     acquisition: Acquisition
     serial: int
     geometry: ScanGeometry
-    n_frames_expected: int | None
+    """May change while frames come."""
+    n_frames_announced: int | None
     opened_at: float
     received: FrameSet = field(default_factory=FrameSet)
     """Frames in the frame log."""
@@ -62,13 +63,18 @@ class Stream:
     newest_frame: int = -1
 
     @property
+    def n_frames_expected(self) -> int | None:
+        """Frames of the whole scan, ``None`` while nobody knows."""
+        return self.n_frames_announced or (None if self.geometry.open_ended else self.geometry.frame_limit)
+
+    @property
     def frame_limit(self) -> int:
         """First frame number that does not belong to the scan."""
         geometry = self.geometry
         if not geometry.open_ended:
             return geometry.frame_limit
         most = MAX_POSITIONS // geometry.scan_shape[1] * geometry.frames_per_line
-        return min(most, self.n_frames_expected or most)
+        return min(most, self.n_frames_announced or most)
 
     @property
     def complete(self) -> bool:
@@ -197,10 +203,9 @@ class Intake:
         if geometry.open_ended:
             self._notices.add(
                 f"the sender does not know the scan shape; lines of {self._scan.fallback_cols} positions are "
-                "assumed (set scan.shape or scan.fallback_cols)"
+                "assumed (say it with `livebragg scan-shape ROWS,COLS`, or set scan.shape or scan.fallback_cols)"
             )
-        expected = message.n_frames or (None if geometry.open_ended else geometry.frame_limit)
-        self.stream = Stream(message.acquisition, self._serial, geometry, expected, now)
+        self.stream = Stream(message.acquisition, self._serial, geometry, message.n_frames, now)
         return [*events, Opened(self.stream)]
 
     def _batch(self, message: FrameBatch | KeptFrames, now: float) -> list[IntakeEvent]:

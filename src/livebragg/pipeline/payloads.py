@@ -93,6 +93,11 @@ def no_profiles(n: int) -> RadialBatch:
     return RadialBatch.unknown(n, np.zeros(0, np.float32))
 
 
+def moved(batch: DetectedBatch, old: ScanGeometry, new: ScanGeometry) -> DetectedBatch:
+    """A batch that one geometry has placed, where another has its frames; what has no place there is left out."""
+    return batch if old == new else batch.at(new.scan_index(old.first_frames(batch.scan_index)))
+
+
 def batch_of(result: DetectResult) -> DetectedBatch:
     """The batch that travelled in a result."""
     peaks = BraggPeaks(

@@ -32,6 +32,7 @@ from livebragg.wire.messages import (
     AnalystFinished,
     DetectionChanged,
     FrameBatch,
+    GeometryChanged,
     ProbeMeasured,
     ResultAccepted,
     StopAll,
@@ -266,6 +267,8 @@ class Receiver:
                 self._finished_serials = max(self._finished_serials, message.serial)
             elif isinstance(message, StopAll):
                 self._stop_requests += 2 if message.immediately else 1
+            elif isinstance(message, GeometryChanged):
+                self._dispatcher.change_geometry(message.serial, message.geometry)
             elif isinstance(message, DetectionChanged):
                 self._dispatcher.false_disks_per_frame = message.false_disks_per_frame
 

@@ -8,6 +8,7 @@ from typing import Any
 from livebragg.errors import WireError
 from livebragg.pipeline.acts import Act, act, change_settings
 from livebragg.pipeline.class_requests import ClassRequest, change_classes
+from livebragg.pipeline.geometry_requests import GeometryRequest, change_geometry
 from livebragg.pipeline.position_requests import answer_position, label_and_origin
 from livebragg.pipeline.region_requests import RegionRequest, answer_region
 from livebragg.pipeline.ring_requests import answer_ring
@@ -19,6 +20,7 @@ from livebragg.wire.messages import (
     DetectionChanged,
     FrameReply,
     FrameRequest,
+    GeometryChanged,
     PipelineStatus,
     PositionRequest,
     Refused,
@@ -35,7 +37,7 @@ def answer(
     run: ScanRun | None,
     status: Callable[[], PipelineStatus],
     settings: LiveSettings | None = None,
-) -> tuple[object, StopAll | DetectionChanged | None]:
+) -> tuple[object, StopAll | DetectionChanged | GeometryChanged | None]:
     """Reply to one request, and what the receiver has to be told because of it."""
     body = parts[1:] if parts and len(parts[0]) == 0 else parts  # REQ sends an empty delimiter
     try:
@@ -58,6 +60,10 @@ def answer(
         return act(request, run), None
     if isinstance(request, SettingsRequest):
         return change_settings(request, run, settings)
+    if isinstance(request, GeometryRequest):
+        if settings is None:
+            return Refused(reason="a finished scan stays as it is"), None
+        return change_geometry(request, run)
     if isinstance(request, StopRequest):
         return Accepted(note="stopping"), StopAll(immediately=request.immediately)
     return Refused(reason=f"a {type(request).__name__} is not a request"), None

@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,21 @@ from livebragg.config.render import to_table
 from livebragg.config.schema import Config
 from livebragg.detect import profile_radii
 from livebragg.errors import ConfigError, ResultsError
-from livebragg.model import AnalysisSnapshot, BraggPeaks, Calibration, DetectedBatch, ProbeShape, unpack_mask
+from livebragg.model import (
+    AnalysisSnapshot,
+    BraggPeaks,
+    Calibration,
+    DetectedBatch,
+    ProbeShape,
+    ScanGeometry,
+    unpack_mask,
+)
 from livebragg.pipeline import feed_messages as feed
 from livebragg.pipeline.calibrator import Calibrator
 from livebragg.pipeline.class_patterns import DiskMask, MeanPatterns, PatternSampler, all_patterns
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices, RateMeter
-from livebragg.pipeline.payloads import batch_of
+from livebragg.pipeline.payloads import batch_of, moved
 from livebragg.pipeline.photometer import FramePhotometer
 from livebragg.pipeline.pixel_health import PixelHealth
 from livebragg.pipeline.scan_analysis import ScanAnalysis
@@ -152,7 +161,7 @@ class ScanRun:
         self.rate.add(now, result.frames_analysed)
         self._unpublished += [piece.sent_at for piece in result.pieces]
         self.newest_sent_at = max(self.newest_sent_at, result.newest_sent_at)
-        self.add_batch(batch_of(result))
+        self.add_batch(moved(batch_of(result), result.geometry, self.opened.geometry))
 
     def add_batch(self, batch: DetectedBatch) -> None:
         """Take what was found at some positions."""
@@ -202,6 +211,46 @@ class ScanRun:
             self.analysis.change(after)
         self._user_news |= after != before and self.analysis.n_seen > 0
         self._config = config
+
+    def moved(self, geometry: ScanGeometry, lookup: FrameLookup) -> ScanRun:
+        """Everything that came, where another geometry has it: a new run, which takes the place of this one.
+
+        The results file keeps its name; until the new one holds everything the old one lies beside it.
+        """
+        path, before = self._set_results_aside()
+        opened = replace(self.opened, geometry=geometry)
+        new = ScanRun(opened, self.probe, self._config, lookup, self._notices, path)
+        new._take_over(self)
+        self.close()
+        if before is not None and not new.problem:
+            before.unlink(missing_ok=True)
+        return new
+
+    def _set_results_aside(self) -> tuple[Path | None, Path | None]:
+        if self._writer is None:
+            return None, None
+        path = self._writer.path
+        self._writer.close()
+        self._writer = None
+        before = path.with_name(f"{path.name}.before")
+        try:
+            return path, path.rename(before)
+        except OSError as error:
+            self._notices.add(f"{path} cannot be renamed ({error.strerror}); results go on in another file")
+            return None, None
+
+    def _take_over(self, old: ScanRun) -> None:
+        """Know and have done what another run has."""
+        for name in ("_mark", "rate", "lags", "_unpublished", "_jobs_seen", "newest_sent_at", "log"):
+            setattr(self, name, getattr(old, name))
+        self.counters = old.counters - Counter(
+            {name: old.counters[name] for name in ("disks", "positions_analysed")}
+        )
+        self.counters.update(dict.fromkeys(_COUNTED, 0))
+        for batch in old.analysis.batches():
+            self.add_batch(moved(batch, old.opened.geometry, self.opened.geometry))
+        self.save()
+        self._user_news = True
 
     def say(self, text: str) -> None:
         """Show a line among the notices."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from livebragg.model import (
     AnalysisEvent,
     AnalysisSnapshot,
     BraggPeaks,
+    DetectedBatch,
     MapGeometry,
     ProbeShape,
     TrackedPeaks,
@@ -33,6 +35,9 @@ from livebragg.model import (
 from livebragg.pipeline.composition import Composition
 
 T = TypeVar("T", bound=np.generic)
+
+_TOGETHER = 4096
+"""Positions of a batch when everything is read out again."""
 
 _BRAGG_IMAGES = ("n_disks", "bragg_intensity")
 
@@ -114,6 +119,11 @@ class ScanState:
     def n_seen(self) -> int:
         """Positions accepted so far."""
         return self._vectors.n_seen
+
+    @property
+    def seen_index(self) -> NDArray[np.int64]:
+        """Positions accepted so far, in order of arrival, shape (n_seen,); read-only."""
+        return self._vectors.arrived
 
     @property
     def scan_shape(self) -> tuple[int, int]:
@@ -257,6 +267,21 @@ class ScanState:
     def _origin_map(self) -> NDArray[np.float32]:
         origin = self._origin.snapshot().origin
         return np.stack([self._on_scan(origin[:, axis], np.nan) for axis in (0, 1)], axis=-1)
+
+    def batches(self) -> Iterator[DetectedBatch]:
+        """Everything that was added, in order of arrival; the sum of all frames comes with the first batch."""
+        vectors, stack = self._vectors.view, self._images.snapshot()
+        total = stack.sum_pattern.astype(np.float32)
+        for first in range(0, self.n_seen, _TOGETHER):
+            index = self._vectors.arrived[first : first + _TOGETHER]
+            yield DetectedBatch(
+                scan_index=index.copy(),
+                peaks=vectors.peaks(index),
+                direct_beam=self._origin.measured(index),
+                virtual=self._images.at(index)[:, : len(VIRTUAL_IMAGES)],
+                sum_pattern=total if first == 0 else np.zeros_like(total),
+                profiles=self._classes.profiles_at(index),
+            )
 
     def _events(self) -> tuple[AnalysisEvent, ...]:
         events = [*self._tracker.events, *self._nmf.events, *self._classes.events]

@@ -169,6 +169,7 @@ def _result(job: DetectJob, batch: DetectedBatch, **fields: Any) -> DetectResult
         job_id=job.job_id,
         serial=job.serial,
         pieces=job.pieces,
+        geometry=job.geometry,
         newest_sent_at=max(p.sent_at for p in job.pieces),
         scan_index=batch.scan_index,
         offsets=peaks.offsets,

@@ -1,6 +1,12 @@
 """Every message that leaves a process, and nothing else. The native stream is specified in `stream`."""
 
-from livebragg.wire.messages.acts import MarkRequest, SaveRequest, SettingsRequest
+from livebragg.wire.messages.acts import (
+    MarkRequest,
+    MissedTriggersRequest,
+    SaveRequest,
+    ScanShapeRequest,
+    SettingsRequest,
+)
 from livebragg.wire.messages.control import (
     Accepted,
     ClassLockRequest,
@@ -43,6 +49,7 @@ from livebragg.wire.messages.jobs import (
     DetectionChanged,
     DetectJob,
     DetectResult,
+    GeometryChanged,
     MeasureJob,
     Piece,
     PieceEncoding,
@@ -92,10 +99,12 @@ __all__ = [
     "FrameBatch",
     "FrameReply",
     "FrameRequest",
+    "GeometryChanged",
     "Heartbeat",
     "LatestFrame",
     "MarkRequest",
     "MeasureJob",
+    "MissedTriggersRequest",
     "Piece",
     "PieceEncoding",
     "PipelineStatus",
@@ -113,6 +122,7 @@ __all__ = [
     "RegionProfileRequest",
     "ResultAccepted",
     "SaveRequest",
+    "ScanShapeRequest",
     "SettingsRequest",
     "StatusRequest",
     "StopAll",

@@ -16,6 +16,31 @@ class SettingsRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScanShapeRequest:
+    """Say how many positions a line has, and how many lines there are; answered with `Accepted`. Everything that
+    came is mapped anew, and what comes lies where this says."""
+
+    serial: int
+    """Acquisition; 0 for the one under way. Only while it is not finished."""
+    cols: int
+    rows: int | None = None
+    """``None``: as many as come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissedTriggersRequest:
+    """Say that the detector missed triggers: the frames from one on move by so many positions, and leave holes.
+    Answered with `Accepted`; everything that came is mapped anew."""
+
+    serial: int
+    """Acquisition; 0 for the one under way. Only while it is not finished."""
+    frame: int
+    """Number of the first frame after them."""
+    count: int = 1
+    """Triggers missed before it; negative: so many that were said to be missed there were not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarkRequest:
     """Keep a note with its time in the events of the results file; answered with `Accepted`."""
 

@@ -117,6 +117,8 @@ class DetectResult:
     serial: int
     pieces: list[Piece]
     """The job's pieces: where the raw frames lie."""
+    geometry: ScanGeometry
+    """The job's: what `scan_index` refers to."""
     newest_sent_at: float
     frames_analysed: int
     frames_unmapped: int
@@ -219,6 +221,15 @@ class AnalystFinished:
     serial: int
     results_path: str
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeometryChanged:
+    """Analyst to receiver: the frames of an acquisition lie elsewhere, also those that came. Jobs that are given
+    out from now on have this geometry."""
+
+    serial: int
+    geometry: ScanGeometry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,102 @@
+"""Where the frames lie: said, or said again, while they come."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import replace
+
+from livebragg.errors import FrameError
+from livebragg.model import ScanGeometry
+from livebragg.model.scan import check_scan_shape
+from livebragg.pipeline.scan_run import ScanRun
+from livebragg.wire.messages import (
+    Accepted,
+    GeometryChanged,
+    MissedTriggersRequest,
+    Refused,
+    ScanShapeRequest,
+)
+
+GeometryRequest = ScanShapeRequest | MissedTriggersRequest
+
+MOST_MISSED = 1 << 16
+"""Missed triggers of one scan: each job carries them."""
+
+
+def change_geometry(
+    request: GeometryRequest, run: ScanRun | None
+) -> tuple[Accepted | Refused, GeometryChanged | None]:
+    """Check what is asked for, and say it to the analyst and the receiver."""
+    if run is None or request.serial not in (0, run.opened.serial):
+        return Refused(reason="that acquisition is not in memory, or none of its frames was analysed yet"), None
+    if run.complete:
+        return Refused(reason="the scan is finished and its results are written; ask while it runs"), None
+    old = run.opened.geometry
+    try:
+        geometry = _with_shape(old, request) if isinstance(request, ScanShapeRequest) else _shifted(old, request)
+        check_move(run, geometry, shape=isinstance(request, ScanShapeRequest))
+    except FrameError as error:
+        return Refused(reason=str(error)), None
+    note = f"{run.analysis.n_seen} positions are mapped anew"
+    if old.flyback_frames:
+        note += "; frames that were taken for the fly-back until now are holes"
+    return Accepted(note=note), GeometryChanged(serial=run.opened.serial, geometry=geometry)
+
+
+def check_move(run: ScanRun, geometry: ScanGeometry, *, shape: bool) -> None:
+    """Raise `FrameError` when what came cannot be mapped anew: it was added otherwise, or has no place."""
+    old = run.opened.geometry
+    if old.frames_per_position > 1 and (old.flyback_frames or not shape):
+        raise FrameError(
+            f"the {old.frames_per_position} frames of each position were added when they came, and cannot be "
+            "divided otherwise now; set it in the configuration and start the scan again"
+        )
+    seen = run.analysis.seen_index
+    newest = int(old.first_frames(seen).max(initial=-1))
+    if shape and not geometry.open_ended and newest >= geometry.frame_limit:
+        raise FrameError(
+            f"a scan of {geometry.scan_shape[0]}x{geometry.scan_shape[1]} positions ends with frame "
+            f"{geometry.frame_limit - 1}, but frame {newest} has come already"
+        )
+
+
+def with_missed(geometry: ScanGeometry, frames: Sequence[int]) -> ScanGeometry:
+    """The geometry with a trigger more missed before each of some frames.
+
+    Raises
+    ------
+    FrameError
+        They are too many.
+    """
+    missed = list(geometry.missed_triggers)
+    for frame in frames:
+        insort(missed, frame)
+    if len(missed) > MOST_MISSED:
+        raise FrameError(f"{len(missed)} missed triggers; at most {MOST_MISSED} are possible")
+    return replace(geometry, missed_triggers=tuple(missed))
+
+
+def _with_shape(geometry: ScanGeometry, request: ScanShapeRequest) -> ScanGeometry:
+    shape = (1 if request.rows is None else request.rows, request.cols)
+    check_scan_shape(shape)
+    return replace(geometry, scan_shape=shape, open_ended=request.rows is None)
+
+
+def _shifted(geometry: ScanGeometry, request: MissedTriggersRequest) -> ScanGeometry:
+    if not 0 <= request.frame < 1 << 40 or not 0 < abs(request.count) <= MOST_MISSED:
+        raise FrameError(
+            f"{request.count} triggers before frame {request.frame} cannot have been missed: frames count from 0, "
+            f"and 1 to {MOST_MISSED} triggers are possible"
+        )
+    if request.count > 0:
+        return with_missed(geometry, [request.frame] * request.count)
+    missed = list(geometry.missed_triggers)
+    known = missed.count(request.frame)
+    if known < -request.count:
+        raise FrameError(
+            f"{known} triggers were said to be missed before frame {request.frame}, not {-request.count}"
+        )
+    for _ in range(-request.count):
+        missed.remove(request.frame)
+    return replace(geometry, missed_triggers=tuple(missed))
