@@ -81,7 +81,7 @@ def test_measured_light_adds_what_was_not_found_and_replaces_what_was(vectors):
     value = np.array([[36, 49], [1, -5]], np.float32)
     error = np.array([[5, 6], [9, 1]], np.float32)
     measured = ForcedIntensities(intensity=value, error=error, usable=np.ones_like(value))
-    features.measure(vectors, positions, origins, measured)
+    features.measure(vectors, positions, origins, measured, features.forced.catalogue)
     assert features.snapshot().dense(positions)[:, 0].all()
     show(features, vectors, positions)
     view = features.snapshot()
@@ -102,14 +102,14 @@ def test_rows_survive_packing(vectors):
         value = np.full((2, len(extra)), 100, np.float32)
         value[:, :2] = -1
         show(features, vectors, positions)
-        features.measure(
-            vectors, positions, origins, ForcedIntensities(intensity=value, error=value / 10, usable=value / 100)
-        )  # fmt: skip
+        light = ForcedIntensities(intensity=value, error=value / 10, usable=value / 100)
+        features.measure(vectors, positions, origins, light, features.forced.catalogue)
         assert (features.snapshot().count[positions] == width + np.array([1, 2])).all()
         features.track(tracked([(10, 0), (-12, -7)], ids=[0, 1]))
         features.update(vectors, positions, origins + 1e-4)
-        features.measure(vectors, positions, origins, ForcedIntensities(
-            intensity=value[:, :2], error=1 - value[:, :2], usable=value[:, :2]))  # fmt: skip
+        two = value[:, :2]
+        light = ForcedIntensities(intensity=two, error=1 - two, usable=two)
+        features.measure(vectors, positions, origins, light, features.forced.catalogue)
         np.testing.assert_allclose(features.snapshot().dense(positions)[:, :2], before, rtol=1e-5)
 
 

@@ -29,7 +29,7 @@ def store():
 
 
 def test_a_new_peak_makes_all_positions_stale_and_only_its_own_values_old(store):
-    store.put(np.array([0, 2]), measured([[4, 9], [16, 25]]))
+    store.put(np.array([0, 2]), measured([[4, 9], [16, 25]]), store.catalogue)
     assert store.stale(np.arange(4)).tolist() == [1, 3]
     store.track(tracked([(9, 0), (0, 12), (20, 20)], [3, 5, 6]))
     assert store.stale(np.arange(4)).tolist() == [0, 1, 2, 3]
@@ -38,7 +38,7 @@ def test_a_new_peak_makes_all_positions_stale_and_only_its_own_values_old(store)
 
 
 def test_a_peak_that_wanders_is_measured_again_however_slowly_it_goes(store):
-    store.put(np.arange(4), measured(np.ones((4, 2))))
+    store.put(np.arange(4), measured(np.ones((4, 2))), store.catalogue)
     for shift in (0.2, 0.4):
         store.track(tracked([(9 + shift, 0), (0, 12)], [3, 5]))
         assert store.stale(np.arange(4)).size == 0
@@ -48,12 +48,21 @@ def test_a_peak_that_wanders_is_measured_again_however_slowly_it_goes(store):
 
 
 def test_the_slot_of_a_peak_that_died_does_not_speak_for_its_successor(store):
-    store.put(np.arange(4), measured(np.full((4, 2), 7)))
+    store.put(np.arange(4), measured(np.full((4, 2), 7)), store.catalogue)
     store.track(tracked([(9, 0), (30, 1)], [3, 8]))
     assert np.isnan(store.intensity(5)).all() and np.isnan(store.intensity(8)).all()
-    store.put(np.array([1]), measured([[1, 36]]))
+    store.put(np.array([1]), measured([[1, 36]]), store.catalogue)
     np.testing.assert_allclose(store.intensity(8), [np.nan, 36, np.nan, np.nan])
     assert np.isfinite(store.roots(np.array([1]), np.array([3, 8]))).all()
+
+
+def test_light_that_was_asked_for_before_the_peaks_changed_counts_for_those_that_did_not(store):
+    earlier = store.catalogue
+    store.track(tracked([(9, 0), (30, 1)], [3, 8]))
+    store.put(np.arange(4), measured(np.full((4, 2), 7)), earlier)
+    np.testing.assert_allclose(store.intensity(3), 7, rtol=0.05)
+    assert np.isnan(store.intensity(8)).all()
+    assert store.stale(np.arange(4)).size == 4
 
 
 def test_positions_without_frames_are_asked_for_once(store):
@@ -62,7 +71,7 @@ def test_positions_without_frames_are_asked_for_once(store):
 
 
 def test_a_value_that_could_not_be_told_is_never_current(store):
-    store.put(np.array([0]), measured([[np.nan, 4]]))
+    store.put(np.array([0]), measured([[np.nan, 4]]), store.catalogue)
     assert store.current(np.array([0]), np.array([3, 5])).tolist() == [[False, True]]
     assert store.stale(np.array([0])).size == 0
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from livebragg.classify.contrast import class_contrast
-from livebragg.classify.forced import ForcedStore, Vectors
+from livebragg.classify.forced import Catalogue, ForcedStore, Vectors
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.kernels.feature_rows import ROOT_UNIT, Light, count_entries, fill_rows, pack_rows
 from livebragg.kernels.matching import match_disks, paint_owners
@@ -228,13 +228,14 @@ class FeatureTable:
         positions: NDArray[np.int64],
         origins: NDArray[np.float32],
         measured: ForcedIntensities,
+        catalogue: Catalogue,
     ) -> None:
-        """Take what was measured at the places of `forced`, and compute the rows of these positions again.
+        """Take what was measured at the peaks of a catalogue, and compute the rows of these positions again.
 
         A disk that belongs to no tracked peak makes the peaks beside it unknown. `origins` are those of
         `positions`, as in `update`.
         """
-        self.forced.put(positions, measured)
+        self.forced.put(positions, measured, catalogue)
         self.forced.shadow(vectors, self._matched, positions, origins, self._center_radius / 1.5)
         self._write(vectors, positions)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,15 @@ class Vectors(Protocol):
     def count(self) -> NDArray[np.int32]: ...
 
 
+class Catalogue(NamedTuple):
+    """Which peaks are tracked, where, and since when: measuring takes time, and the peaks may change meanwhile."""
+
+    version: int
+    slots: NDArray[np.int64]
+    places: NDArray[np.float32]
+    """Where to measure, shape (n_peaks, 2), relative to the origin in pixels."""
+
+
 class ForcedStore:
     """Intensities at the tracked peaks, three bytes each, with exact bookkeeping.
 
@@ -55,7 +64,8 @@ class ForcedStore:
     >>> store.stale(np.arange(3)).tolist()
     [0, 1, 2]
     >>> value = np.array([[25.0]], np.float32)
-    >>> store.put(np.array([1]), ForcedIntensities(intensity=value, error=value / 5, usable=value / 25))
+    >>> light = ForcedIntensities(intensity=value, error=value / 5, usable=value / 25)
+    >>> store.put(np.array([1]), light, store.catalogue)
     >>> store.stale(np.arange(3)).tolist(), store.intensity(7).tolist()
     ([0, 2], [nan, 25.0, nan])
     """
@@ -81,6 +91,11 @@ class ForcedStore:
     def places(self) -> NDArray[np.float32]:
         """Where to measure, shape (n_peaks, 2), relative to the origin in pixels."""
         return self._place[self._order]
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The peaks as they are now."""
+        return Catalogue(self._version, self._order, self.places)
 
     @property
     def nbytes(self) -> int:
@@ -116,10 +131,11 @@ class ForcedStore:
         newest = self.version[self._order].max(initial=0)
         return np.asarray(positions[(self.stamp[positions] < newest) & ~self._gone[positions]])
 
-    def put(self, positions: NDArray[np.int64], measured: ForcedIntensities) -> None:
-        """Take what was measured at `places`, in that order, for some positions."""
-        store_forced(measured.intensity, measured.error, positions, self._order, self.root, self.significance)
-        self.stamp[positions] = self._version
+    def put(self, positions: NDArray[np.int64], measured: ForcedIntensities, catalogue: Catalogue) -> None:
+        """Take what was measured for some positions at the peaks of a catalogue, which may be an earlier one:
+        where the peaks have changed since, that is not current."""
+        store_forced(measured.intensity, measured.error, positions, catalogue.slots, self.root, self.significance)
+        self.stamp[positions] = catalogue.version
 
     def shadow(
         self,

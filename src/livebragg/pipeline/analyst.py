@@ -44,9 +44,9 @@ REQUESTS_PER_TURN = 50
 """Results and maps come in between, however fast somebody asks."""
 PUBLISH_SHARE = 0.35
 """Largest part of the analyst's time that bringing the maps up to date may take while frames wait for workers."""
-PROMPT_SHARE = 0.75
+PROMPT_SHARE = 0.5
 """The same when none wait: results are shown as they come."""
-PROMPT_GAP_S = 0.03
+PROMPT_GAP_S = 0.08
 """Results that come this soon after others are shown together with them."""
 
 _STATUS_OF = {EndReason.FINISHED: "complete", EndReason.STOPPED: "stopped", EndReason.ABORTED: "aborted"}
@@ -165,7 +165,9 @@ class Analyst:
         self._publisher.forget()
         lookup = LogLookup(self._log, opened.acquisition, opened.geometry)
         self._lookups[message.serial] = lookup
-        self._runs[message.serial] = ScanRun(opened, probe, self._settings.config, lookup, self._notices)
+        self._runs[message.serial] = ScanRun(
+            opened, probe, self._settings.config, lookup, self._notices, live=True
+        )
         for result in self._waiting.pop(message.serial, []):
             self._take_result(result)
 
@@ -216,14 +218,15 @@ class Analyst:
         self._log.forget_dropped()
         if run is not None and not run.complete:
             if run.has_news and started >= self._next_maps:
-                for message in run.publish(self._revision, started):
+                for message in run.publish(self._revision, started, hurried=self._behind):
                     self._publisher.publish(message)
                 now = time.time()
                 share = PUBLISH_SHARE if self._behind else PROMPT_SHARE
                 self._next_maps = now + max(PROMPT_GAP_S, (now - started) * (1 / share - 1))
             run.flush()
-        self._publisher.publish(self._status())
-        self._next_publish = max(started + self._config.publish.interval_s, time.time())
+        if started >= self._next_publish:
+            self._publisher.publish(self._status())
+            self._next_publish = max(started + self._config.publish.interval_s, time.time())
 
     def _status(self) -> PipelineStatus:
         serial = max(self._opened, default=0)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +27,17 @@ _INNER = 1.6
 """Probe radii about the origin that show the beam, not a halo."""
 
 
+_BUDGET_S = 0.01
+"""Time for reading frames at each update: a calibration takes a few."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Steps = Generator[Future[Any] | None, None, T]
+"""Work in small steps; a future is something to wait for."""
+
+
 class Calibrator:
-    """Keeps the calibration of one scan up to date.
+    """Keeps the calibration of one scan up to date, a little at each update; another thread does the computing.
 
     Parameters
     ----------
@@ -60,19 +73,42 @@ class Calibrator:
         self._loaded = load_calibration(Path(config.file)) if config.file else None
         self._announced = announced_pixel_size
         self._measured_at = 0
+        self._work: Steps[None] | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="calibration")
         self.calibration = self._with_pixel_size(*self._known_ellipse(), np.zeros((0, 2)))
 
     def update(self, snapshot: AnalysisSnapshot, *, final: bool = False) -> Calibration:
-        """The calibration that this snapshot supports; measured anew when the scan has grown, or at the end."""
+        """The calibration as it is known; measured anew, over the next updates, when the scan has grown, and at
+        the end at once."""
         seen = int(snapshot.seen.sum())
-        if not final and seen < _AGAIN * self._measured_at:
-            return self.calibration
-        self._measured_at = max(seen, 1)
+        if final or (self._work is None and seen >= _AGAIN * self._measured_at):
+            self._measured_at = max(seen, 1)
+            self._work = self._measured(snapshot)
+        self._go_on(final)
+        return self.calibration
+
+    def _go_on(self, to_the_end: bool) -> None:
+        deadline = time.perf_counter() + _BUDGET_S
+        for task in self._work or ():
+            if to_the_end:
+                wait([] if task is None else [task])
+            elif task is not None or time.perf_counter() > deadline:
+                return
+        self._work = None
+
+    def _measured(self, snapshot: AnalysisSnapshot) -> Steps[None]:
+        """Set the calibration that this snapshot supports."""
         ellipse, note = self._known_ellipse()
         if ellipse is None and self._config.ellipse in ("measure", "crystal") and self._loaded is None:
-            ellipse, note = self._measure(snapshot)
+            ellipse, note = yield from self._measure(snapshot)
         self.calibration = self._with_pixel_size(ellipse, note, _offsets(snapshot))
-        return self.calibration
+
+    def _elsewhere(self, function: Callable[P, T], *args: P.args, **options: P.kwargs) -> Steps[T]:
+        """What the function returns, computed by the other thread."""
+        task = self._pool.submit(function, *args, **options)
+        while not task.done():
+            yield task
+        return task.result()
 
     def change(self, config: CalibrationConfig, snapshot: AnalysisSnapshot | None) -> None:
         """Use another configuration; the next update applies it to everything that was seen.
@@ -86,12 +122,21 @@ class Calibrator:
         before = self._config.reference_spacing_angstrom, self._config.reference_radius_px
         if snapshot is not None and ring != before and None not in ring:
             _ring(config, self.calibration.ellipse, _offsets(snapshot))
-        self._config, self._loaded, self._measured_at = config, None, 0
+        self._config, self._loaded, self._measured_at, self._work = config, None, 0, None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a calibration is being measured."""
+        return self._work is not None
 
     def save(self) -> None:
         """Keep the calibration for the next scan, if that is configured."""
         if self._config.save_to:
             save_calibration(self._config.save_to, self.calibration)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._pool.shutdown()
 
     def _known_ellipse(self) -> tuple[EllipseEstimate | None, str]:
         config = self._config
@@ -101,41 +146,43 @@ class Calibrator:
             return EllipseEstimate.from_axes(config.ellipse_ratio, config.ellipse_angle_deg, "given"), ""
         return None, "not asked for" if config.ellipse == "none" else "not measured yet"
 
-    def _measure(self, snapshot: AnalysisSnapshot) -> tuple[EllipseEstimate | None, str]:
+    def _measure(self, snapshot: AnalysisSnapshot) -> Steps[tuple[EllipseEstimate | None, str]]:
         """The best determined of what there is evidence for, or the reasons why there is none."""
         found: list[EllipseEstimate] = []
         reasons: list[str] = []
         for evidence in (self._rings, self._halos):
             try:
-                found.append(evidence(snapshot))
+                found.append((yield from evidence(snapshot)))
             except CalibrationError as error:
                 reasons.append(str(error))
         if found:
             return min(found, key=lambda estimate: estimate.error), ""
         return None, "; ".join(reasons)
 
-    def _rings(self, snapshot: AnalysisSnapshot) -> EllipseEstimate:
+    def _rings(self, snapshot: AnalysisSnapshot) -> Steps[EllipseEstimate]:
         crystal = np.array([family == "crystal" for family in snapshot.class_families], np.bool_)
         patterns = snapshot.class_patterns[crystal]
         owner = np.full(len(snapshot.peaks), -1, np.int64)
         if patterns.size:
             owner = np.where(patterns.max(axis=0) > 0, patterns.argmax(axis=0), -1)
         symmetric = self._config.ellipse == "crystal"
-        return ellipse_of_rings(snapshot.peaks.qx, snapshot.peaks.qy, owner, symmetric=symmetric)
+        qx, qy = snapshot.peaks.qx, snapshot.peaks.qy
+        return (yield from self._elsewhere(ellipse_of_rings, qx, qy, owner, symmetric=symmetric))
 
-    def _halos(self, snapshot: AnalysisSnapshot) -> EllipseEstimate:
+    def _halos(self, snapshot: AnalysisSnapshot) -> Steps[EllipseEstimate]:
         found, problem = [], CalibrationError("no amorphous class shows a halo")
         for number, family in zip(snapshot.class_ids, snapshot.class_families, strict=True):
             if family == "amorphous":
+                members = np.flatnonzero(snapshot.labels.reshape(-1) == number)
                 try:
-                    found.append(self._halo(snapshot, np.flatnonzero(snapshot.labels.reshape(-1) == number)))
+                    found.append((yield from self._halo(snapshot, members)))
                 except CalibrationError as error:
                     problem = error
         if not found:
             raise problem
         return combined(found)
 
-    def _halo(self, snapshot: AnalysisSnapshot, members: NDArray[np.int64]) -> EllipseEstimate:
+    def _halo(self, snapshot: AnalysisSnapshot, members: NDArray[np.int64]) -> Steps[EllipseEstimate]:
         probe = self._mask.probe
         halo = HaloPattern(self._shape, probe.radius + probe.edge_width)
         origin = snapshot.origin.reshape(-1, 2)
@@ -144,10 +191,12 @@ class Calibrator:
             for position, frame in zip(index, without_hot_pixels(frames), strict=True):
                 qx, qy, _ = self._mask.disks_of(np.array([position]))
                 halo.add(frame, origin[position], np.stack([qx, qy], axis=1))
+                yield None
         if halo.n_frames == 0:
             raise CalibrationError("the frames of the amorphous positions are gone")
         mean, weight, center = halo.snapshot()
-        return ellipse_of_halo(mean, weight, center, _INNER * probe.radius, _reach(probe, self._shape))
+        reach = _reach(probe, self._shape)
+        return (yield from self._elsewhere(ellipse_of_halo, mean, weight, center, _INNER * probe.radius, reach))
 
     def _with_pixel_size(
         self, ellipse: EllipseEstimate | None, note: str, peaks: NDArray[np.floating]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from threading import local
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from threading import get_native_id, local
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,8 +23,17 @@ from livebragg.pipeline.pixel_health import PixelHealth
 _PART = 16
 """Frames that a thread measures at a time."""
 
+_NICENESS = 10
+
+_ROUND_BYTES = 256 << 20
+"""Frames that may wait for being measured."""
+
 _LEAST, _ENOUGH = 8, 256
 """Frames from which broken pixels are looked for, and up to which."""
+
+
+Measuring = tuple[NDArray[np.int64], Future[ForcedIntensities]]
+"""Positions, and their light as soon as it is measured."""
 
 
 class OddPixels:
@@ -68,7 +81,8 @@ class Frames(Protocol):
 class FramePhotometer:
     """Measures light at given places in frames that are looked up.
 
-    Frames are read by the caller's thread and measured by a few others, since the kernels release the GIL.
+    Frames are read by the caller's thread and measured by a few others, which give way to the workers; the kernels
+    release the GIL.
 
     Parameters
     ----------
@@ -103,12 +117,27 @@ class FramePhotometer:
         self._pixels = pixels
         self._odd = OddPixels(frame_shape)
         self._mine = local()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="photometry")
+        self.capacity = max(1, _ROUND_BYTES // (8 * frame_shape[0] * frame_shape[1]))
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="photometry", initializer=_step_back)
 
     def measure(
         self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
     ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
-        """See `livebragg.pipeline.scan_analysis.Photometer`."""
+        """See `livebragg.pipeline.backfill.Photometer`."""
+        waiting: deque[Measuring] = deque()
+        for part in self.begin(scan_index, places, origins):
+            waiting.append(part)
+            if len(waiting) > 2 * self._threads:
+                index, task = waiting.popleft()
+                yield index, task.result()
+        for index, task in waiting:
+            yield index, task.result()
+
+    def begin(
+        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+    ) -> Iterator[Measuring]:
+        """See `livebragg.pipeline.backfill.Photometer`."""
         if len(places) == 0:
             return
         held: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
@@ -117,23 +146,21 @@ class FramePhotometer:
             self._odd.learn(clean)
             held.append((index, clean))
             if self._odd.known:
-                yield from self._measure_all(held, places, origins)
+                yield from self._submit(held, places, origins)
                 held.clear()
-        yield from self._measure_all(held, places, origins)
+        yield from self._submit(held, places, origins)
 
-    def _measure_all(
+    def _submit(
         self,
         blocks: list[tuple[NDArray[np.int64], NDArray[Any]]],
         places: NDArray[np.float32],
         origins: NDArray[np.float32],
-    ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
+    ) -> Iterator[Measuring]:
         for index, frames in blocks:
-            parts = [slice(first, first + _PART) for first in range(0, index.size, _PART)]
-            tasks = [
-                self._pool.submit(self._measure, frames[part], places, origins[index[part]]) for part in parts
-            ]
-            for part, task in zip(parts, tasks, strict=True):
-                yield index[part], task.result()
+            for first in range(0, index.size, _PART):
+                part = slice(first, first + _PART)
+                task = self._pool.submit(self._measure, frames[part], places, origins[index[part]])
+                yield index[part], task
 
     def close(self) -> None:
         """End the threads."""
@@ -161,3 +188,10 @@ class FramePhotometer:
             self._mine.revision = revision
         detector: DiskDetector = self._mine.detector
         return detector
+
+
+def _step_back() -> None:
+    """Let everything else go first: what this thread measures can wait for an idle core."""
+    if sys.platform == "linux":  # where threads have a priority of their own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICENESS)

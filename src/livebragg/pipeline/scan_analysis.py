@@ -10,16 +10,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.calibrate import pattern_origins
 from livebragg.classify.turns import next_in_turn
 from livebragg.config.analysis import AnalysisConfig
-from livebragg.model import BraggPeaks, DetectedBatch, ForcedIntensities, ProbeShape
+from livebragg.model import BraggPeaks, DetectedBatch, ProbeShape
+from livebragg.pipeline.backfill import Backfill, Photometer
 from livebragg.pipeline.scan_state import ScanState, filled
 
 _FINAL_PASSES = 3
@@ -28,23 +26,14 @@ _LEARN_AGAIN = 1.3
 """Growth of the scan after which the patterns are asked again how far measured origins can be believed."""
 _LEARNED_FROM = 10_000
 """Positions from which that is learned."""
+_LOOKS = 64
+"""Peaks are looked for again when the scan has grown by this part of it, at the latest after half a line."""
+_JUDGED = 512
+"""Positions whose light is judged again per refresh, besides those with new light."""
 _SMALL = 8192
 """Positions seen up to which every refresh looks at all of them."""
 _WHOLE_AGAIN = 1.4
 """Growth of the scan after which one does so beyond that; the others look at a bounded number."""
-
-
-class Photometer(Protocol):
-    """Measures light at given places of the frames of some positions."""
-
-    def measure(
-        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
-    ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
-        """Part after part of `scan_index` with its intensities; positions without frames are left out.
-
-        `places` (k, 2) are relative to the origins, `origins` (n_positions, 2) are those of all positions.
-        """
-        ...
 
 
 class ScanAnalysis(ScanState):
@@ -64,6 +53,8 @@ class ScanAnalysis(ScanState):
         The number of scan rows is not known; more are accepted.
     photometer : Photometer, optional
         Measures light at tracked peaks in the frames; without it only the disks that were found count.
+    background : bool
+        Measure it between the refreshes, without waiting for it.
     """
 
     def __init__(
@@ -74,15 +65,19 @@ class ScanAnalysis(ScanState):
         config: AnalysisConfig | None = None,
         open_ended: bool = False,
         photometer: Photometer | None = None,
+        background: bool = False,
     ) -> None:
         super().__init__(scan_shape, frame_shape, probe, config, open_ended)
-        self._photometer = photometer
+        self._photometer = photometer if self._config.classify.forced_photometry else None
+        self._background = background
         self.reset()
 
     def reset(self) -> None:
         """Forget the scan."""
         super().reset()
+        self._backfill = Backfill(self._photometer, self._features, self._about_to_change, self._background)
         self._judged_to = 0
+        self._tracked_at = 0
         self._whole_at = 0
         self._turn = 0
         self._behind = 0
@@ -119,14 +114,22 @@ class ScanAnalysis(ScanState):
         self._config = config
         self._refreshed_at = -1
 
-    def refresh(self) -> None:
-        """Bring map, peaks, features, classes and labels up to what has been added."""
-        if self._vectors.n_seen in (0, self._refreshed_at):
+    @property
+    def has_light(self) -> bool:
+        """Whether light that was asked for waits for the next refresh."""
+        return self._backfill.is_ready
+
+    def refresh(self, *, hurried: bool = False) -> None:
+        """Bring map, peaks, features, classes and labels up to what has been added.
+
+        In a hurry, no light is measured.
+        """
+        if self._vectors.n_seen in (0, self._refreshed_at) and not self.has_light:
             return
         due = self._due()
         self._refreshed_at = self._vectors.n_seen
-        changed = self._advance(due)
-        measured = self._measure(self._config.classify.backfill)
+        changed = self._advance(due, track=self._vectors.n_seen >= self._tracked_at + self._patience)
+        measured = self._measure(hurried)
         changed = np.union1d(changed, np.union1d(measured, self._judge(self._next_to_judge(measured))))
         if self._vectors.n_seen >= _LEARN_AGAIN * self._learned_at:
             self._learn_origins()
@@ -147,7 +150,7 @@ class ScanAnalysis(ScanState):
             changed = self._advance(everything)
             self._learn_origins()
             self._nmf.update(self._features.view, changed, self._vectors.n_seen)
-        measured = self._measure(self._config.classify.final_backfill, weakest=True)
+        measured = self._measure(final=True)
         self._nmf.update(self._features.view, measured, self._vectors.n_seen)
         judged = self._judge(everything)  # before the view is taken: the rows may move
         self._nmf.update(self._features.view, judged, self._vectors.n_seen)
@@ -157,6 +160,11 @@ class ScanAnalysis(ScanState):
             self._relabel(np.zeros(0, np.int64), final=step == _FINAL_LABELLINGS - 1)
         self._refreshed_at = self._vectors.n_seen
         self._finished = True
+
+    @property
+    def _patience(self) -> int:
+        """New positions after which peaks are looked for again."""
+        return min(self._vectors.n_seen // _LOOKS, self.scan_shape[1] // 2)
 
     def _due(self) -> NDArray[np.int64]:
         """Positions that a refresh looks at: all of a small scan and, each time a large one has grown by a good
@@ -171,14 +179,16 @@ class ScanAnalysis(ScanState):
         self._turn = (first + take) % n
         return np.union1d(recent, np.take(arrived, np.arange(first, first + take), mode="wrap"))
 
-    def _advance(self, due: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Origins, map, peaks and features of the positions that are due, given in rising order; returns those
-        whose features changed."""
+    def _advance(self, due: NDArray[np.int64], *, track: bool = True) -> NDArray[np.int64]:
+        """Origins, map, peaks (if they are looked for) and features of the positions that are due, given in rising
+        order; returns those whose features changed."""
         vectors = self._vectors.view
         moved = self._map.update(vectors, due, self._origin.origins(due))
-        if self._tracker.update(self._map.counts, self._vectors.n_seen):
-            self._features.track(self._tracker.snapshot())
-            self._behind = self._vectors.n_seen
+        if track:
+            self._tracked_at = self._vectors.n_seen
+            if self._tracker.update(self._map.counts, self._tracked_at):
+                self._features.track(self._tracker.snapshot())
+                self._behind = self._tracked_at
         affected = due if self._behind > 0 else moved
         whole = due.size == self._vectors.n_seen
         self._behind = 0 if whole else self._behind - due.size // 2  # half of them are those whose turn it is
@@ -193,7 +203,7 @@ class ScanAnalysis(ScanState):
     def _next_to_judge(self, measured: NDArray[np.int64]) -> NDArray[np.int64]:
         """What was just measured, and the next few of the others in turn: classes come and change."""
         known = np.flatnonzero(self._features.forced.stamp)
-        rows, self._judged_to = next_in_turn(known, self._judged_to, self._config.classify.recode_budget)
+        rows, self._judged_to = next_in_turn(known, self._judged_to, _JUDGED)
         return np.union1d(measured, rows)
 
     def _judge(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -204,24 +214,13 @@ class ScanAnalysis(ScanState):
         patterns = self._nmf.witnessed(self._features.view)
         return self._features.judge(vectors, positions, patterns, self._about_to_change)
 
-    def _measure(self, most: int, weakest: bool = False) -> NDArray[np.int64]:
-        """Measure the light at tracked peaks at positions where that is not up to date, the newest first (or
-        those with the fewest disks); returns those that were."""
-        if self._photometer is None or not self._config.classify.forced_photometry or most == 0:
-            return np.zeros(0, np.int64)
-        vectors, forced = self._vectors.view, self._features.forced
-        stale = forced.stale(self._vectors.arrived)
-        if weakest:
-            stale = stale[np.argsort(-vectors.count[stale], kind="stable")]
-        chosen = stale[-most:]
-        measured: list[NDArray[np.int64]] = []
-        for index, values in self._photometer.measure(np.sort(chosen), forced.places, self._map.binned_origins):
-            self._about_to_change(index)
-            self._features.measure(vectors, index, self._map.binned_origins[index], values)
-            measured.append(index)
-        done = np.concatenate([*measured, np.zeros(0, np.int64)])
-        forced.give_up(np.setdiff1d(chosen, done))
-        return done
+    def _measure(self, hurried: bool = False, *, final: bool = False) -> NDArray[np.int64]:
+        """Light at tracked peaks where it is not up to date, as far as there is time; returns where."""
+        vectors, arrived, origins = self._vectors.view, self._vectors.arrived, self._map.binned_origins
+        if final:
+            return self._backfill.finish(vectors, arrived, origins, self._config.classify.final_backfill)
+        most = 0 if hurried else self._config.classify.backfill
+        return self._backfill.refresh(vectors, arrived, origins, most)
 
     def _learn_origins(self) -> None:
         vectors, arrived = self._vectors.view, self._vectors.arrived

@@ -44,7 +44,9 @@ from livebragg.wire.messages import AcquisitionOpened, DetectResult, FeedMessage
 logger = logging.getLogger(__name__)
 
 PATTERN_BUDGET_S = 0.03
-"""Time for reading sample frames at each publication."""
+"""Time for reading sample frames each time that patterns are published."""
+PATTERN_GAP_S = 0.4
+"""Class patterns and profiles are published no more often than this."""
 
 MAX_LAGS = 20_000
 
@@ -75,6 +77,8 @@ class ScanRun:
         Where warnings go.
     results_path : Path, optional
         Results file to write; by default the name follows from the configuration.
+    live : bool
+        Never wait for what can be measured later.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class ScanRun:
         lookup: FrameLookup,
         notices: Notices,
         results_path: Path | None = None,
+        live: bool = False,
     ) -> None:
         self.opened = opened
         self.probe = probe
@@ -108,6 +113,7 @@ class ScanRun:
             config.analysis,
             open_ended=geometry.open_ended,
             photometer=self._photometer,
+            background=live,
         )
         self.lookup = lookup
         beam_radius = config.analysis.tracker.exclude_center * probe.radius
@@ -126,6 +132,7 @@ class ScanRun:
         self._unpublished: list[float] = []
         self._newest: tuple[int, BraggPeaks] | None = None
         self._jobs_seen: set[int] = set()
+        self._next_patterns = 0.0
         self.newest_sent_at = 0.0
         self.snapshot: AnalysisSnapshot | None = None
         self.user_classes = UserClasses(clock=time.time)
@@ -179,8 +186,8 @@ class ScanRun:
     # ------------------------------------------------------------------------------------------- messages out
     @property
     def has_news(self) -> bool:
-        """Whether results came, or the user changed something, since the last publication."""
-        return bool(self._unpublished) or self._user_news
+        """Whether results came, or the user changed something, since the last publication, or is not done with."""
+        return bool(self._unpublished) or self._user_news or self.analysis.has_light or self.calibrator.is_busy
 
     @property
     def shown(self) -> AnalysisSnapshot:
@@ -256,18 +263,21 @@ class ScanRun:
         """Show a line among the notices."""
         self._notices.add(text, exact=True)
 
-    def publish(self, revision: int, now: float) -> list[FeedMessage]:
-        """Bring everything up to date and make the feed's messages."""
-        self.analysis.refresh()
+    def publish(self, revision: int, now: float, *, hurried: bool = False) -> list[FeedMessage]:
+        """Bring everything up to date and make the feed's messages; `hurried` when frames wait for the cores."""
+        self.analysis.refresh(hurried=hurried)
         self.snapshot, self._user_news = self.shown, False
         self.calibrator.update(self.snapshot)
-        patterns = self._sampler.update(
-            self.snapshot.labels, self.snapshot.class_ids, PATTERN_BUDGET_S, self.snapshot.class_families
-        )
+        patterns = None
+        if now >= self._next_patterns:
+            self._next_patterns = now + PATTERN_GAP_S
+            patterns = self._sampler.update(
+                self.snapshot.labels, self.snapshot.class_ids, PATTERN_BUDGET_S, self.snapshot.class_families
+            )
         return self._messages(self.snapshot, patterns, revision, now)
 
     def _messages(
-        self, snapshot: AnalysisSnapshot, patterns: MeanPatterns, revision: int, now: float
+        self, snapshot: AnalysisSnapshot, patterns: MeanPatterns | None, revision: int, now: float
     ) -> list[FeedMessage]:
         published_at = max(time.time(), now)
         stamp = feed.Stamp(
@@ -282,9 +292,9 @@ class ScanRun:
             feed.class_maps(snapshot, stamp, self.user_classes.names),
             feed.virtual_images(snapshot, stamp),
             feed.vector_map(snapshot, stamp),
-            feed.class_patterns(patterns, stamp),
-            feed.class_profiles(snapshot, stamp),
         ]
+        if patterns is not None:
+            messages += [feed.class_patterns(patterns, stamp), feed.class_profiles(snapshot, stamp)]
         if self._newest is not None:
             index, peaks = self._newest
             frame = self.lookup.frame(index)
@@ -390,6 +400,7 @@ class ScanRun:
     def close(self) -> None:
         """Close the results file as it is, and end the threads."""
         self._photometer.close()
+        self.calibrator.close()
         if self._writer is not None:
             self._writer.close()
 

@@ -1,0 +1,155 @@
+"""Light at tracked peaks, for one position after the other: which are due, and what has come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.classify import FeatureTable
+from livebragg.classify.forced import Catalogue, Vectors
+from livebragg.model import ForcedIntensities
+
+Part = tuple[NDArray[np.int64], ForcedIntensities]
+_NOBODY = np.zeros(0, np.int64)
+
+
+class Photometer(Protocol):
+    """Measures light at given places of the frames of some positions.
+
+    `scan_index` rises; `places` (k, 2) are relative to the origins, `origins` (n_positions, 2) are those of all
+    positions. Positions without frames are left out.
+    """
+
+    capacity: int
+    """Most positions to begin with at a time: their frames wait in memory."""
+
+    def measure(
+        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+    ) -> Iterator[Part]:
+        """Part after part of `scan_index` with its intensities."""
+        ...
+
+    def begin(
+        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.int64], Future[ForcedIntensities]]]:
+        """The same without waiting for the intensities."""
+        ...
+
+
+class Backfill:
+    """Keeps the measured light of a scan up to date, as far as there is time.
+
+    Parameters
+    ----------
+    photometer : Photometer, optional
+        Without it nothing is measured.
+    features : FeatureTable
+        Takes the light.
+    changing : callable
+        Called with positions just before their features change.
+    background : bool
+        Measure between the refreshes, one round after the other, and never wait for it.
+    """
+
+    def __init__(
+        self,
+        photometer: Photometer | None,
+        features: FeatureTable,
+        changing: Callable[[NDArray[np.int64]], None],
+        background: bool = False,
+    ) -> None:
+        self._photometer = photometer
+        self._features = features
+        self._changing = changing
+        self._background = background
+        self._asked: list[tuple[NDArray[np.int64], Future[ForcedIntensities]]] = []
+        self._catalogue = features.forced.catalogue
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a round is done, and its light waits to be taken."""
+        return bool(self._asked) and all(task.done() for _, task in self._asked)
+
+    def refresh(
+        self, vectors: Vectors, arrived: NDArray[np.int64], origins: NDArray[np.float32], most: int
+    ) -> NDArray[np.int64]:
+        """Measure at most `most` of the positions that are due: those never measured first, of them the newest.
+
+        Returns the positions with new light; `arrived` are all that have been seen, the newest last.
+        """
+        if self._photometer is None:
+            return _NOBODY
+        if not self._background:
+            return self._measure(vectors, self._due(arrived)[-most:] if most else _NOBODY, origins)
+        done = self._take(vectors, [part for part in self._asked if part[1].done()], origins)
+        self._asked = [part for part in self._asked if not part[1].done()]
+        if not self._asked and most:
+            self._ask(self._due(arrived)[-min(most, self._photometer.capacity) :], origins)
+        return done
+
+    def finish(
+        self, vectors: Vectors, arrived: NDArray[np.int64], origins: NDArray[np.float32], most: int
+    ) -> NDArray[np.int64]:
+        """Measure at most `most` of all that are not up to date, those with the fewest disks first."""
+        if self._photometer is None:
+            return _NOBODY
+        done = self._take(vectors, self._asked, origins)
+        self._asked = []
+        stale = self._features.forced.stale(arrived)
+        weakest = stale[np.argsort(vectors.count[stale], kind="stable")[:most]]
+        return np.union1d(done, self._measure(vectors, weakest, origins))
+
+    def _due(self, arrived: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What is not up to date, the most urgent last."""
+        forced = self._features.forced
+        stale = forced.stale(arrived)
+        return stale[np.argsort(-forced.stamp[stale], kind="stable")]
+
+    def _ask(self, chosen: NDArray[np.int64], origins: NDArray[np.float32]) -> None:
+        assert self._photometer is not None
+        self._catalogue = self._features.forced.catalogue
+        self._asked = list(self._photometer.begin(np.sort(chosen), self._catalogue.places, origins))
+        self._give_up(chosen, [index for index, _ in self._asked])
+
+    def _take(
+        self,
+        vectors: Vectors,
+        parts: Iterable[tuple[NDArray[np.int64], Future[ForcedIntensities]]],
+        origins: NDArray[np.float32],
+    ) -> NDArray[np.int64]:
+        done = [self._put(vectors, index, task.result(), origins, self._catalogue) for index, task in parts]
+        return np.concatenate([_NOBODY, *done])
+
+    def _measure(
+        self, vectors: Vectors, chosen: NDArray[np.int64], origins: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
+        assert self._photometer is not None
+        if chosen.size == 0:
+            return _NOBODY
+        catalogue = self._features.forced.catalogue
+        done = [
+            self._put(vectors, index, values, origins, catalogue)
+            for index, values in self._photometer.measure(np.sort(chosen), catalogue.places, origins)
+        ]
+        self._give_up(chosen, done)
+        return np.concatenate([_NOBODY, *done])
+
+    def _put(
+        self,
+        vectors: Vectors,
+        index: NDArray[np.int64],
+        values: ForcedIntensities,
+        origins: NDArray[np.float32],
+        catalogue: Catalogue,
+    ) -> NDArray[np.int64]:
+        self._changing(index)
+        self._features.measure(vectors, index, origins[index], values, catalogue)
+        return index
+
+    def _give_up(self, chosen: NDArray[np.int64], with_frames: list[NDArray[np.int64]]) -> None:
+        """Those of the chosen ones without frames are never asked for again."""
+        self._features.forced.give_up(np.setdiff1d(chosen, np.concatenate([_NOBODY, *with_frames])))
