@@ -131,6 +131,12 @@ class ForcedStore:
         newest = self.version[self._order].max(initial=0)
         return np.asarray(positions[(self.stamp[positions] < newest) & ~self._gone[positions]])
 
+    def lacking(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Part of the peaks whose light is not known at each of the positions, or is not current."""
+        versions = np.sort(self.version[self._order])
+        known = np.searchsorted(versions, self.stamp[positions], side="right")
+        return (1 - known / max(versions.size, 1)).astype(np.float32)
+
     def put(self, positions: NDArray[np.int64], measured: ForcedIntensities, catalogue: Catalogue) -> None:
         """Take what was measured for some positions at the peaks of a catalogue, which may be an earlier one:
         where the peaks have changed since, that is not current."""

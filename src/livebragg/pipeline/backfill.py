@@ -14,6 +14,9 @@ from livebragg.classify.forced import Catalogue, Vectors
 from livebragg.model import ForcedIntensities
 
 Part = tuple[NDArray[np.int64], ForcedIntensities]
+_WORTH_WHILE = 0.1
+"""Part of the peaks that must be new before a position is measured again while the scan runs: a grain brings many
+at once, and one or two more can wait for the end."""
 _NOBODY = np.zeros(0, np.int64)
 
 
@@ -77,7 +80,7 @@ class Backfill:
     def refresh(
         self, vectors: Vectors, arrived: NDArray[np.int64], origins: NDArray[np.float32], most: int
     ) -> NDArray[np.int64]:
-        """Measure at most `most` of the positions that are due: those never measured first, of them the newest.
+        """Measure at most `most` of the positions that are due: those that lack most first, of them the newest.
 
         Returns the positions with new light; `arrived` are all that have been seen, the newest last.
         """
@@ -104,10 +107,11 @@ class Backfill:
         return np.union1d(done, self._measure(vectors, weakest, origins))
 
     def _due(self, arrived: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What is not up to date, the most urgent last."""
-        forced = self._features.forced
-        stale = forced.stale(arrived)
-        return stale[np.argsort(-forced.stamp[stale], kind="stable")]
+        """What lacks so much that measuring it again is worth while, the most urgent last."""
+        stale = self._features.forced.stale(arrived)
+        lacks = self._features.forced.lacking(stale)
+        order = np.argsort(lacks, kind="stable")
+        return stale[order[lacks[order] >= _WORTH_WHILE]]
 
     def _ask(self, chosen: NDArray[np.int64], origins: NDArray[np.float32]) -> None:
         assert self._photometer is not None

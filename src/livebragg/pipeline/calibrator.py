@@ -99,7 +99,7 @@ class Calibrator:
     def _measured(self, snapshot: AnalysisSnapshot) -> Steps[None]:
         """Set the calibration that this snapshot supports."""
         ellipse, note = self._known_ellipse()
-        if ellipse is None and self._config.ellipse in ("measure", "crystal") and self._loaded is None:
+        if ellipse is None and self._is_to_measure:
             ellipse, note = yield from self._measure(snapshot)
         self.calibration = self._with_pixel_size(ellipse, note, _offsets(snapshot))
 
@@ -123,6 +123,11 @@ class Calibrator:
         if snapshot is not None and ring != before and None not in ring:
             _ring(config, self.calibration.ellipse, _offsets(snapshot))
         self._config, self._loaded, self._measured_at, self._work = config, None, 0, None
+        if snapshot is not None:  # until the ellipse is measured again, the one that was counts
+            ellipse, note = self._known_ellipse()
+            if ellipse is None and self._is_to_measure:
+                ellipse, note = self.calibration.ellipse, self.calibration.ellipse_note
+            self.calibration = self._with_pixel_size(ellipse, note, _offsets(snapshot))
 
     @property
     def is_busy(self) -> bool:
@@ -137,6 +142,10 @@ class Calibrator:
     def close(self) -> None:
         """End the thread."""
         self._pool.shutdown()
+
+    @property
+    def _is_to_measure(self) -> bool:
+        return self._config.ellipse in ("measure", "crystal") and self._loaded is None
 
     def _known_ellipse(self) -> tuple[EllipseEstimate | None, str]:
         config = self._config
