@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from livebragg.classify import GrowingNMF
+from livebragg.classify import GrowingNMF, LockedPattern
 from livebragg.classify.factorisation import Factorisation
 from livebragg.config.analysis import ClassifyConfig
+from livebragg.errors import ClassRequestError
+from livebragg.model import TrackedPeaks
 
 
 def grown(view, label, **config):
@@ -150,3 +154,111 @@ def test_events_tell_how_far_the_scan_was(grains):
     nmf = GrowingNMF(ClassifyConfig())
     nmf.update(view, np.arange(label.size), 2 * label.size)
     assert {event.positions_seen for event in nmf.events} == {2 * label.size}
+
+
+@pytest.mark.parametrize("wanted", [2, 3, 6])
+def test_the_scan_ends_with_the_number_of_components_that_was_asked_for(grains, wanted):
+    view, label = grains()
+    nmf = grown(view, label, n_classes=wanted)
+    assert nmf.n_components <= wanted
+    nmf.finish(view)
+    assert nmf.n_components == wanted
+    assert (np.bincount(nmf.view.weights.argmax(axis=1), minlength=wanted) > 0).all()
+
+
+def test_grains_that_come_late_find_a_place_when_the_number_is_right(grains):
+    view, label = grains(detection=0.45, seed=3)
+    nmf = grown(view, label, n_classes=4)
+    nmf.finish(view)
+    assert score(nmf, label) > 0.95
+
+
+def test_classes_that_are_alike_make_place_and_strangers_do_not(grains):
+    view, label = grains()
+    nmf = grown(view, label, n_classes=4)
+    joined = [event for event in nmf.events if event.kind == "component_merged"]
+    assert nmf.n_components == 4 and joined == []
+
+
+def peaks_of(n, moved=0.0):
+    place = np.arange(n, dtype=np.float32) * 5 + np.float32(moved)
+    one = np.ones(n, np.float32)
+    return TrackedPeaks(
+        peak_id=np.arange(n, dtype=np.int32), qx=place, qy=place, support=one, significance=one,
+        covariance=np.zeros((n, 2, 2), np.float32),
+    )  # fmt: skip
+
+
+def test_a_locked_component_keeps_its_pattern_and_id_to_the_end(grains):
+    view, label = grains()
+    nmf = GrowingNMF(ClassifyConfig(n_classes=2))
+    nmf.update(view, np.arange(240))
+    number = int(nmf.view.component_ids[0])
+    before = nmf.view.patterns[0]
+    nmf.lock(number, peaks_of(view.n_columns))
+    nmf.update(view, np.arange(240, label.size))
+    nmf.finish(view)
+    kept = nmf.view.component_ids.tolist().index(number)
+    assert nmf.n_components == 2
+    np.testing.assert_allclose(nmf.view.patterns[kept], before, atol=1e-6)
+    nmf.unlock(number)
+    view.value[view.start[0] : view.start[200]] **= 2
+    nmf.update(view, np.arange(240))
+    assert np.abs(nmf.view.patterns[kept] - before).max() > 1e-3
+
+
+def test_a_locked_pattern_follows_its_peaks_to_new_numbers(grains):
+    view, _ = grains()
+    nmf = GrowingNMF(ClassifyConfig())
+    nmf.update(view, np.arange(240))
+    nmf.lock(0, peaks_of(view.n_columns))
+    before = nmf.view.patterns[0]
+    other = replace(peaks_of(view.n_columns, 0.3), peak_id=np.arange(view.n_columns, dtype=np.int32) + 7)
+    nmf.track(other, view.n_columns + 7, 2.0)
+    np.testing.assert_allclose(nmf.view.patterns[0][7:], before, atol=1e-6)
+    nmf.track(peaks_of(view.n_columns, 3.0), view.n_columns + 7, 2.0)
+    assert not nmf.view.patterns[0].any()
+
+
+def test_a_component_known_beforehand_takes_its_positions(grains):
+    view, label = grains()
+    nmf = grown(view, label)
+    pattern = LockedPattern.of(nmf.view.patterns[2], peaks_of(view.n_columns))
+    again = GrowingNMF(ClassifyConfig())
+    number = again.add_locked(pattern)
+    again.track(peaks_of(view.n_columns), view.n_columns, 2.0)
+    again.update(view, np.arange(label.size))
+    again.finish(view)
+    assert number == 0 and again.n_components == 4
+    assert (again.view.weights.argmax(axis=1) == 0).sum() == 240
+
+
+def test_a_component_is_divided_on_request_and_stays_so(grains):
+    view, label = grains()
+    nmf = grown(view, label)
+    new = nmf.divide(view, int(nmf.view.component_ids[0]))
+    assert nmf.n_components == 5 and new == nmf.view.component_ids[-1]
+    nmf.update(view, np.arange(24))
+    nmf.finish(view)
+    assert nmf.n_components == 5
+    assert score(nmf, label) > 0.8
+
+
+def test_two_grains_that_were_taken_for_one_are_divided_where_they_meet(grains):
+    view, label = grains(regions=2)
+    nmf = GrowingNMF(ClassifyConfig(n_classes=1))
+    nmf.update(view, np.arange(label.size))
+    assert nmf.n_components == 1
+    nmf.n_classes = 0
+    nmf.divide(view, 0)
+    nmf.finish(view)
+    assert score(nmf, label) > 0.99
+
+
+def test_too_few_positions_are_not_divided(grains):
+    view, _ = grains()
+    nmf = GrowingNMF(ClassifyConfig())
+    nmf.update(view, np.arange(15))
+    with pytest.raises(ClassRequestError, match="it has 15 positions that can be compared; dividing takes 16"):
+        nmf.divide(view, 0)
+    assert nmf.n_components == 1

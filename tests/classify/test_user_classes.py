@@ -75,7 +75,7 @@ def test_joins_can_be_joined_and_taken_back() -> None:
 
 
 def test_everything_is_logged_in_the_order_of_the_scan() -> None:
-    user, before = UserClasses(), snapshot()
+    user, before = UserClasses(clock=lambda: 0.0), snapshot()
     user.rename(1, " gold [001] ", before)
     user.merge([0, 1], before)
     user.split(0, user.apply(before))

@@ -15,6 +15,7 @@ from livebragg.model import Acquisition, ProbeShape, ScanGeometry
 from livebragg.pipeline.frame_lookup import RecordingLookup
 from livebragg.pipeline.health import Notices
 from livebragg.pipeline.requests import answer
+from livebragg.pipeline.scan_analysis import ScanAnalysis
 from livebragg.pipeline.scan_run import ScanRun
 from livebragg.storage.recordings import open_recording
 from livebragg.storage.results_reader import read_results
@@ -22,8 +23,10 @@ from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import (
     Accepted,
     AcquisitionOpened,
+    ClassLockRequest,
     ClassMaps,
     ClassMergeRequest,
+    ClassNumberRequest,
     ClassRenameRequest,
     ClassSplitRequest,
     Refused,
@@ -59,10 +62,10 @@ def run(tmp_path: Path) -> Any:
             opened, PROBE, config, RecordingLookup(recording), Notices(), results_path=tmp_path / "results.h5"
         )
         analyzer = FrameAnalyzer(PROBE, FRAME, config.detection, config.virtual, profile=config.profile)
-        for first in range(0, 240, 20):
-            made.add_batch(
-                analyzer.analyze(frames.reshape(-1, 48, 48)[first : first + 20], np.arange(first, first + 20))
-            )
+        lines = frames.reshape(12, 20, 48, 48)
+        made.batches = [analyzer.analyze(line, 20 * k + np.arange(20)) for k, line in enumerate(lines)]
+        for batch in made.batches:
+            made.add_batch(batch)
             made.publish(1, 0.0)
         yield made
         made.close()
@@ -111,3 +114,77 @@ def test_what_cannot_be_done_is_refused_with_the_reason(run: Any) -> None:
     assert "no class 77" in ask(ClassRenameRequest(serial=0, class_id=77, name="x"), run).reason
     assert "no longer in memory" in ask(ClassSplitRequest(serial=9, class_id=0), run).reason
     assert "no longer in memory" in ask(ClassSplitRequest(serial=0, class_id=0), None).reason
+
+
+def test_a_class_that_was_not_joined_is_divided_in_two_and_stays_so(run: Any) -> None:
+    first, second = maps(run).class_ids
+    reply = ask(ClassSplitRequest(serial=0, class_id=first), run)
+    assert isinstance(reply, Accepted) and "is new" in reply.note
+    assert run.has_news
+    shown = maps(run)
+    assert len(shown.class_ids) == 3 and {first, second} < set(shown.class_ids)
+    assert min(shown.class_counts) >= 8 and sum(shown.class_counts) == 240
+    run.finish(3, "complete", "", {})
+    final = read_results(run.results_path).final
+    assert final.snapshot.class_ids.tolist() == shown.class_ids
+    event = next(e for e in final.snapshot.events if e.kind == "class_divided_by_user")
+    assert (event.subject, event.positions_seen) == (first, 240) and event.at is not None
+    assert event.detail == f"class {shown.class_ids[-1]} is new"
+
+
+def test_a_locked_class_is_left_alone_until_it_is_unlocked(run: Any) -> None:
+    first, _ = maps(run).class_ids
+    assert isinstance(ask(ClassLockRequest(serial=0, class_id=first), run), Accepted)
+    assert maps(run).locked == [first]
+    pattern = run.snapshot.class_patterns[0]
+    for request in (ClassSplitRequest(serial=0, class_id=first), ClassMergeRequest(serial=0, class_ids=[0, 1])):
+        assert f"class {first} is locked" in ask(request, run).reason
+    assert "locked already" in ask(ClassLockRequest(serial=0, class_id=first), run).reason
+    run.finish(3, "complete", "", {})
+    final = read_results(run.results_path).final
+    kinds = [event.kind for event in final.snapshot.events]
+    assert "class_locked_by_user" in kinds
+    np.testing.assert_allclose(final.snapshot.class_patterns[0], pattern, atol=1e-6)
+
+
+def test_a_class_is_unlocked_with_all_that_was_joined_with_it(run: Any) -> None:
+    ids = maps(run).class_ids
+    ask(ClassMergeRequest(serial=0, class_ids=ids), run)
+    assert isinstance(ask(ClassLockRequest(serial=0, class_id=ids[0]), run), Accepted)
+    assert run.user_classes.locked == set(ids) and len(run.analysis._nmf.locked) == 2
+    assert "is locked" in ask(ClassSplitRequest(serial=0, class_id=ids[0]), run).reason
+    assert isinstance(ask(ClassLockRequest(serial=0, class_id=ids[0], locked=False), run), Accepted)
+    assert run.user_classes.locked == set() and not run.analysis._nmf.locked
+    assert "not locked" in ask(ClassLockRequest(serial=0, class_id=ids[0], locked=False), run).reason
+
+
+def test_the_scan_ends_with_the_number_of_classes_that_was_asked_for(run: Any) -> None:
+    assert "0 (as many" in ask(ClassNumberRequest(serial=0, n_classes=-1), run).reason
+    assert "to 100" in ask(ClassNumberRequest(serial=0, n_classes=101), run).reason
+    assert isinstance(ask(ClassNumberRequest(serial=0, n_classes=3), run), Accepted)
+    run.finish(3, "complete", "", {})
+    final = read_results(run.results_path).final
+    assert final.snapshot.class_ids.size == 3
+    event = next(e for e in final.snapshot.events if e.kind == "class_number_by_user")
+    assert event.subject == 3
+
+
+def test_classes_without_bragg_peaks_are_neither_locked_nor_divided(run: Any) -> None:
+    run.analysis._classes.labeler._component_ids.clear()
+    for request in (ClassLockRequest(serial=0, class_id=0), ClassSplitRequest(serial=0, class_id=0)):
+        assert "only crystals" in ask(request, run).reason
+
+
+def test_the_same_requests_after_the_same_positions_give_the_same_classes(run: Any) -> None:
+    labels = []
+    for _ in range(2):
+        analysis = ScanAnalysis(SCAN, FRAME, PROBE)
+        for number, batch in enumerate(run.batches):
+            analysis.add(batch)
+            analysis.refresh()
+            if number == 6:
+                analysis.divide_class(int(analysis.snapshot().class_ids[0]))
+        analysis.finish()
+        labels.append(analysis.snapshot().labels)
+    np.testing.assert_array_equal(*labels)
+    assert np.unique(labels[0]).size == 3

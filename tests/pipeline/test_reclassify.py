@@ -106,3 +106,30 @@ def test_what_exists_is_never_replaced(results: Path, tmp_path: Path, capsys: py
     assert results.read_bytes() == before
     assert (tmp_path / "there.h5").read_bytes() == b"precious"
     assert not (tmp_path / "x.h5").exists()
+
+
+def test_locked_classes_keep_pattern_number_and_name(results: Path, tmp_path: Path) -> None:
+    old = read_results(results).final
+    assert old is not None
+    number = int(old.snapshot.class_ids[[f == "crystal" for f in old.snapshot.class_families]][-1])
+    options = ["--lock", str(number), "--set", "analysis.classify.n_classes=2"]
+    assert main(["reclassify", str(results), "-o", str(tmp_path / "n.h5"), *options]) == 0
+    new = read_results(tmp_path / "n.h5").final
+    assert new is not None
+    assert new.snapshot.class_families.count("crystal") == 2
+    before = old.snapshot.labels == number
+    assert (new.snapshot.labels == number)[before].mean() > 0.9
+    k, o = new.snapshot.class_ids.tolist().index(number), old.snapshot.class_ids.tolist().index(number)
+    np.testing.assert_allclose(
+        np.sort(new.snapshot.class_patterns[k])[-10:], np.sort(old.snapshot.class_patterns[o])[-10:], atol=1e-3
+    )
+    assert new.class_names[k] == old.class_names[o]
+    assert new.snapshot.events[-1].detail == f"results.h5, class {number} locked"
+
+
+def test_a_class_that_is_not_there_cannot_be_locked(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reclassify", str(results), "-o", str(tmp_path / "n.h5"), "--lock", "99"]) == 1
+    assert "no crystalline class 99" in capsys.readouterr().err
+    assert not (tmp_path / "n.h5").exists()

@@ -3,6 +3,7 @@
 from livebragg.classify.families import FamilyClassifier
 from livebragg.classify.features import FeatureTable, FeatureView
 from livebragg.classify.labels import ClassLabeler, ClassMaps
+from livebragg.classify.locked import LockedPattern
 from livebragg.classify.nmf import Factors, GrowingNMF
 from livebragg.classify.scattering import Scattering
 from livebragg.classify.user_classes import UserClasses
@@ -16,6 +17,7 @@ __all__ = [
     "FeatureTable",
     "FeatureView",
     "GrowingNMF",
+    "LockedPattern",
     "Scattering",
     "UserClasses",
     "VariantFinder",

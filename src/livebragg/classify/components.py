@@ -9,17 +9,18 @@ from numpy.typing import NDArray
 
 from livebragg.classify.factorisation import Factorisation
 from livebragg.classify.features import FeatureView
+from livebragg.classify.locked import LockedPattern
 from livebragg.classify.novelty import coherence, coherent_group, separation_of, two_groups
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.model import AnalysisEvent
 
-_SPLIT_SAMPLE = 400
+SPLIT_SAMPLE = 400
 _RUN = 8
 _CERTAIN = 0.75
 """Novelty of a group that is a new class wherever its positions lie."""
 _RELATED = 0.5
 """Components with a smaller cosine are never the same class."""
-_COHERENT = 0.5
+COHERENT = 0.5
 """Domains of a specimen reach 0.6 to 1 in `coherence`, classes that divide one domain by chance 0 to 0.2."""
 _SCATTERED = 0.3
 """Components that lead at positions less coherent than this are chance resemblances, not domains."""
@@ -40,6 +41,8 @@ class Components:
 
     def __init__(self, config: ClassifyConfig) -> None:
         self._config = config
+        self.n_classes = config.n_classes
+        """Components that the scan ends with; 0: as many as the data show. Not forgotten by `reset`."""
         self.reset()
 
     def reset(self) -> None:
@@ -52,11 +55,24 @@ class Components:
         self._join_tested: dict[tuple[int, int], int] = {}
         self._typical = np.zeros(0, np.int64)
         self._buffer: deque[int] = deque(maxlen=self._config.novelty_buffer)
+        self.locked: dict[int, LockedPattern] = {}
+        """By id: components that are neither learned nor joined, divided or dissolved."""
+        self.variants = 0
+        """Classes that are no components of their own, which count towards `n_classes`."""
+        self._apart: set[frozenset[int]] = set()
+        """Pairs that were divided because it was asked for: they are not joined again."""
+        self._kinds: dict[int, NDArray[np.int64]] = {}
+        """Positions that show what each of these is."""
         self.events: deque[AnalysisEvent] = deque(maxlen=_EVENTS)
 
     def change(self, config: ClassifyConfig) -> None:
         """Use other thresholds from now on; what was decided stays."""
         self._config = config
+
+    @property
+    def most(self) -> int:
+        """Components that there may be."""
+        return max(self.n_classes - self.variants, 1) if self.n_classes else self._config.max_classes
 
     @property
     def n_components(self) -> int:
@@ -96,9 +112,38 @@ class Components:
                 # Positions of a known class that miss the same disks by chance.
                 self._keep_waiting(np.delete(rows, group))
                 continue
-            self._born(residual[group].mean(axis=0), "unexplained alike")
+            pattern = residual[group].mean(axis=0)
+            if self.n_components >= self.most and not self._make_place(features, pattern):
+                return
+            self._born(pattern, "unexplained alike")
             state.recode(features, rows)
             state.improve()
+
+    def _make_place(self, features: FeatureView, pattern: NDArray[np.float32]) -> bool:
+        """Join the two components that are most alike, if they are more so than a new one is like any."""
+        cosine = self._joinable()
+        older, younger = np.unravel_index(int(cosine.argmax()), cosine.shape)
+        new = pattern @ self._state.dictionary / max(float(np.sqrt((pattern**2).sum())), 1e-12)
+        if cosine[older, younger] <= max(float(new.max()), _RELATED):
+            return False
+        self._absorb(features, int(older), int(younger))
+        return True
+
+    def _joinable(self) -> NDArray[np.float32]:
+        """Cosines of the pairs that may be joined, above the diagonal; 0 for all others."""
+        cosine = self._state.similarity()
+        for index, number in enumerate(self._ids.tolist()):
+            if number in self.locked:
+                cosine[index], cosine[:, index] = 0.0, 0.0
+        for pair in self._apart:
+            both = np.isin(self._ids, list(pair))
+            cosine[np.outer(both, both)] = 0.0
+        return cosine
+
+    def _stays(self, index: int) -> bool:
+        """Whether a component was locked, or made by the user, and is not dissolved."""
+        number = int(self._ids[index])
+        return number in self.locked or any(number in pair for pair in self._apart)
 
     def _keep_waiting(self, rows: NDArray[np.int64]) -> None:
         self._buffer = deque(rows.tolist(), maxlen=self._config.novelty_buffer)
@@ -114,7 +159,7 @@ class Components:
         leader = np.bincount(state.leaders(group)).argmax()
         coded = np.flatnonzero(state.coded)
         others = np.setdiff1d(coded[state.leaders(coded) == leader], group)
-        return coherence(np.sort(group), others) > _COHERENT
+        return coherence(np.sort(group), others) > COHERENT
 
     def _resembles(self, pattern: NDArray[np.float32]) -> bool:
         """Whether a mean feature row is much like a component."""
@@ -126,7 +171,7 @@ class Components:
     def _split(self, features: FeatureView) -> None:
         """Divide components that lead at two kinds of positions, as when two grains came at the same time."""
         state = self._state
-        if self.n_components == 0 or self.n_components >= self._config.max_classes:
+        if self.n_components == 0:
             return
         tested = [self._split_tested.get(int(number), self._config.birth_members) for number in self._ids]
         grown = np.flatnonzero(state.owned >= 1.2 * np.array(tested)).tolist()
@@ -135,30 +180,44 @@ class Components:
         coded = np.flatnonzero(state.coded)
         leader = state.leaders(coded)
         for index in grown:
-            members = _alike_measured(features, coded[leader == index])
+            if self.n_components >= self.most or int(self._ids[index]) in self.locked:
+                continue
+            members = alike_measured(features, coded[leader == index])
             if members.size >= 1.2 * tested[index]:
                 self._split_tested[int(self._ids[index])] = members.size
                 self._split_one(features, index, members)
 
     def _split_one(self, features: FeatureView, index: int, members: NDArray[np.int64]) -> None:
-        sample = _sample(members, _SPLIT_SAMPLE)
+        sample = evenly(members, SPLIT_SAMPLE)
         rows = features.dense(sample)
         c = self._config
         second = two_groups(rows, c.split_separation, c.split_cosine, c.birth_members)
-        if second is None or coherence(sample[~second], sample[second]) < _COHERENT:
-            return
+        if second is not None and coherence(sample[~second], sample[second]) >= COHERENT:
+            self._divide(features, index, members, rows, second)
+
+    def _divide(
+        self,
+        features: FeatureView,
+        index: int,
+        members: NDArray[np.int64],
+        rows: NDArray[np.float32],
+        second: NDArray[np.bool_],
+    ) -> None:
+        """Make two components of one, after the two kinds of `rows`; the smaller gets a new id."""
         if second.sum() > (~second).sum():
             second = ~second
+        old = int(self._ids[index])
         self._state.replace(index, rows[~second].mean(axis=0))
-        self._born(rows[second].mean(axis=0), f"split from {self._ids[index]}")
-        self._split_tested.pop(int(self._ids[index]), None)
+        self._apart |= {(pair - {old}) | {self._next_id} for pair in self._apart if old in pair}
+        self._born(rows[second].mean(axis=0), f"split from {old}")
+        self._split_tested.pop(old, None)
         self._state.recode(features, members)
         self._state.improve()
 
     def _merge(self, features: FeatureView) -> None:
         """Join components with nearly the same pattern."""
         while self.n_components > 1:
-            cosine = self._state.similarity()
+            cosine = self._joinable()
             older, younger = np.unravel_index(int(cosine.argmax()), cosine.shape)
             if cosine[older, younger] < self._config.merge_cosine:
                 return
@@ -166,7 +225,7 @@ class Components:
 
     def _rejoin(self, features: FeatureView) -> None:
         """Join a pair of related components that divides one kind of positions by which disks were found."""
-        cosine = self._state.similarity()
+        cosine = self._joinable()
         owned = self._state.owned
         for older, younger in np.argwhere(cosine > _RELATED):
             key = (int(self._ids[older]), int(self._ids[younger]))
@@ -181,8 +240,8 @@ class Components:
                 return
 
     def _are_one_kind(self, features: FeatureView, first: NDArray[np.int64], second: NDArray[np.int64]) -> bool:
-        groups = [features.dense(_sample(rows, _SPLIT_SAMPLE // 2)) for rows in (first, second)]
-        return separation_of(*groups) < self._config.rejoin_separation and coherence(first, second) < _COHERENT
+        groups = [features.dense(evenly(rows, SPLIT_SAMPLE // 2)) for rows in (first, second)]
+        return separation_of(*groups) < self._config.rejoin_separation and coherence(first, second) < COHERENT
 
     def _dissolve(self, features: FeatureView) -> None:
         """Remove the component that leads at the fewest positions, if they are too few."""
@@ -190,8 +249,9 @@ class Components:
         if self.n_components == 0 or coded.size == 0:
             return
         owned = np.bincount(self._state.leaders(coded), minlength=self.n_components)
-        small = int(owned.argmin())
-        if owned[small] >= self._config.min_class_positions:
+        stays = np.array([self._stays(index) for index in range(self.n_components)])
+        small = int(np.where(stays, coded.size + 1, owned).argmin())
+        if stays[small] or owned[small] >= self._config.min_class_positions:
             return
         self._kill(features, small, f"led {owned[small]} positions")
 
@@ -204,7 +264,7 @@ class Components:
         scattered = [
             index
             for index in range(self.n_components)
-            if (leader == index).any() and self._is_scattered(coded[leader == index])
+            if (leader == index).any() and not self._stays(index) and self._is_scattered(coded[leader == index])
         ]
         if len(scattered) == self.n_components:
             return
@@ -224,7 +284,9 @@ class Components:
         self._state.recode(features, np.flatnonzero(self._state.coded))
 
     def _absorb(self, features: FeatureView, older: int, younger: int) -> None:
-        self._log("component_merged", int(self._ids[younger]), f"into {self._ids[older]}")
+        old, gone = int(self._ids[older]), int(self._ids[younger])
+        self._log("component_merged", gone, f"into {old}")
+        self._apart = {(pair - {gone}) | {old} if gone in pair else pair for pair in self._apart}
         self._state.absorb(features, older, younger)
         self._remove_id(younger)
 
@@ -235,6 +297,9 @@ class Components:
         self._next_id += 1
 
     def _remove_id(self, index: int) -> None:
+        gone = int(self._ids[index])
+        self._apart = {pair for pair in self._apart if gone not in pair and len(pair) == 2}
+        self._kinds = {n: rows for n, rows in self._kinds.items() if any(n in pair for pair in self._apart)}
         self._ids = np.delete(self._ids, index)
 
     def _log(self, kind: str, subject: int, detail: str) -> None:
@@ -242,7 +307,7 @@ class Components:
         self.events.append(AnalysisEvent(positions_seen=seen, kind=kind, subject=subject, detail=detail))
 
 
-def _alike_measured(features: FeatureView, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def alike_measured(features: FeatureView, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """The larger of two groups: rows with measured light, and rows of disks alone, which differ by that."""
     shown = features.shown[rows]
     return rows[shown] if 2 * shown.sum() >= rows.size else rows[~shown]
@@ -255,7 +320,7 @@ def _others(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return np.flatnonzero(other)
 
 
-def _sample(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+def evenly(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """At most so many of the rows, as evenly spread runs of neighbours."""
     if rows.size <= most:
         return rows

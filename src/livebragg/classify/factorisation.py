@@ -38,6 +38,8 @@ class Factorisation:
         Rows that have weights and are in the sums.
     owned : NDArray[np.int64], shape (n_components,)
         Coded rows at which each component leads.
+    fixed : NDArray[np.bool_], shape (n_components,)
+        Components that are not learned; may be written to.
     """
 
     def __init__(self, sparsity: float) -> None:
@@ -51,6 +53,7 @@ class Factorisation:
         self._scale = np.ones(0)  # double: rows must take out what they put in
         self._leader = np.zeros(0, np.int16)
         self.owned = np.zeros(0, np.int64)
+        self.fixed = np.zeros(0, np.bool_)
 
     @property
     def n_components(self) -> int:
@@ -62,14 +65,18 @@ class Factorisation:
         return self._leader[rows].astype(np.int64)
 
     def make_room(self, features: FeatureView) -> None:
-        """Follow the features when rows or columns were added; new columns start at zero."""
+        """Follow the features when rows or columns were added."""
         rows = features.count.size - self.coded.size
         if rows > 0:
             self.weights = np.pad(self.weights, ((0, rows), (0, 0)))
             self.novelty = np.pad(self.novelty, (0, rows), constant_values=np.nan)
             self.coded = np.pad(self.coded, (0, rows))
             self._leader = np.pad(self._leader, (0, rows))
-        columns = features.n_columns - self.dictionary.shape[0]
+        self.add_columns(features.n_columns)
+
+    def add_columns(self, n_columns: int) -> None:
+        """Know at least so many columns; new ones start at zero."""
+        columns = n_columns - self.dictionary.shape[0]
         if columns > 0:
             self.dictionary = np.pad(self.dictionary, ((0, columns), (0, 0)))
             self._b = np.pad(self._b, ((0, columns), (0, 0)))
@@ -125,7 +132,9 @@ class Factorisation:
         """Sweep over the components; their norm goes into the weights, so products do not change."""
         if self.n_components == 0:
             return
-        sweep_dictionary(self._a, self._b, sweeps, self.dictionary)
+        sums = self._a.copy()
+        sums[self.fixed, self.fixed] = 0.0  # what has no weight of its own is left as it is
+        sweep_dictionary(sums, self._b, sweeps, self.dictionary)
         norm = np.sqrt((self.dictionary.astype(np.float64) ** 2).sum(axis=0))
         scale = np.where(norm > 0, norm, 1.0)
         self.dictionary /= scale.astype(np.float32)
@@ -160,6 +169,7 @@ class Factorisation:
         self._b = np.pad(self._b, ((0, 0), (0, 1)))
         self._scale = np.append(self._scale, 1.0)
         self.owned = np.append(self.owned, 0 if self.owned.size else self.coded.sum())
+        self.fixed = np.append(self.fixed, False)
 
     def replace(self, index: int, pattern: NDArray[np.float32]) -> None:
         """Give a component another pattern; its rows should be coded again."""
@@ -181,7 +191,7 @@ class Factorisation:
         self.weights = np.ascontiguousarray(self.weights[:, keep])
         self._a = np.ascontiguousarray(self._a[np.ix_(keep, keep)])
         self._b = np.ascontiguousarray(self._b[:, keep])
-        self._scale = self._scale[keep]
+        self._scale, self.fixed = self._scale[keep], self.fixed[keep]
         self._leader[:] = self.weights.argmax(axis=1) if self.n_components else 0
         self.owned = np.bincount(self._leader[self.coded], minlength=self.n_components)[: self.n_components]
 

@@ -97,6 +97,7 @@ class ClassLabeler:
         *,
         others: bool = True,
         positions: NDArray[np.int64] | None = None,
+        rounds: int = 1,
     ) -> bool:
         """Label positions anew; returns whether those were all, as when a component is gone.
 
@@ -113,6 +114,8 @@ class ClassLabeler:
             Make classes of the positions that are no crystals as well.
         positions : NDArray[np.int64], shape (n,), optional
             Those to label, by default all that are seen.
+        rounds : int
+            Steps of the directions of the classes before.
         """
         self._make_room(seen.size)
         everything = np.flatnonzero(seen)
@@ -137,7 +140,7 @@ class ClassLabeler:
         for component in sorted(alive - self._component_ids.keys()):
             self._component_ids[component] = self.new_id("crystal")
         if alive:
-            self._move_directions(features, factors, sample, limits)
+            self._move_directions(features, factors, sample, limits, rounds)
             self._label_crystals(factors, positions, few, labels, confidence)
         for index, component in enumerate(factors.component_ids):
             number = self._component_ids[int(component)]
@@ -275,7 +278,7 @@ class ClassLabeler:
         novelty, weights = factors.novelty[positions[where]], factors.weights[positions[where]]
         explained = (weights.max(axis=1, initial=0.0) > 0) & ~(novelty > _UNEXPLAINED)
         where, weights = where[explained], weights[explained]
-        return where, weights / np.sqrt((weights**2).sum(axis=1, keepdims=True))
+        return where, _unit_rows(weights)
 
     def _label_crystals(
         self,
@@ -314,26 +317,57 @@ class ClassLabeler:
         factors: Factors,
         sample: NDArray[np.int64],
         limits: NDArray[np.float64],
+        rounds: int,
     ) -> None:
-        """One step of k-means on the sphere, where the last update left it; each class is held half-way to its
+        """Steps of k-means on the sphere, from where the last update left it; each class is held half-way to its
         own component, so that a component which only explains noise does not carve out a class."""
         few = ~features.crystalline(self._config.min_peaks, sample)
         few |= self._faint(features, factors, sample, limits)
-        self._typical = self._known_directions(factors)
         _, unit = self._unit_weights(factors, sample, few)
-        nearest = (unit @ self._typical.T).argmax(axis=1)
+        self._typical = self._known_directions(factors)
         ids = [int(c) for c in factors.component_ids]
+        for component, rows in factors.kinds.items():
+            self._typical[ids.index(component)] = _unit_rows(_unit_rows(factors.weights[rows]).mean(axis=0))
+        for step in range(rounds):
+            if step > 0:
+                self._typical = self._known_directions(factors)
+            self._follow_members(unit, ids, factors.kinds)
+
+    def _follow_members(
+        self, unit: NDArray[np.float32], ids: list[int], kinds: Mapping[int, NDArray[np.int64]]
+    ) -> None:
+        nearest = (unit @ self._typical.T).argmax(axis=1)
         self._direction_ids, self._directions = ids, {}
         for index, component in enumerate(ids):
             members = nearest == index
-            if members.sum() >= self._config.min_class_positions:
-                own = np.eye(len(ids), dtype=np.float32)[index]
+            if members.sum() >= (1 if component in kinds else self._config.min_class_positions):
+                own = np.zeros(len(ids), np.float32)
+                own[index] = component not in kinds
                 self._directions[component] = unit[members].mean(axis=0) + own
 
     def _family_id(self, family: ClassFamily) -> int:
         if family not in self._family_ids:
             self._family_ids[family] = self.new_id(family)
         return self._family_ids[family]
+
+    def component_of(self, class_id: int) -> int | None:
+        """Id of the component behind a crystalline class, also behind a variant; ``None`` for other classes."""
+        for known in (self._component_ids, self._variant_ids):
+            for component, number in known.items():
+                if number == class_id and component in self._component_ids:
+                    return component
+        return None
+
+    def classes_of(self, component: int) -> list[int]:
+        """The class of a component, and its disordered variant if it fades."""
+        variant = [self._variant_ids[component]] if component in self._variants else []
+        return [self._component_ids[component], *variant]
+
+    def adopt(self, component: int, class_id: int | None = None) -> int:
+        """Give a new component its class before it is labelled, with a given id or a new one; returns the id."""
+        number = self.new_id("crystal") if class_id is None else class_id
+        self._component_ids[component], self._next_id = number, max(self._next_id, number + 1)
+        return number
 
     def new_id(self, family: ClassFamily, detail: str = "") -> int:
         """Permanent id of a new class."""
@@ -343,3 +377,8 @@ class ClassLabeler:
         self.events.append(event)
         self._next_id += 1
         return self._next_id - 1
+
+
+def _unit_rows(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    length = np.sqrt((weights**2).sum(axis=-1, keepdims=True))
+    return np.asarray(weights / np.maximum(length, 1e-9), np.float32)

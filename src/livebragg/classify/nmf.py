@@ -5,12 +5,13 @@ Here rows are coded and components improved; which components there are is decid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.classify.components import Components
+from livebragg.classify.asked import AskedComponents
 from livebragg.classify.features import FeatureView
 from livebragg.classify.turns import next_in_turn
 
@@ -36,15 +37,18 @@ class Factors:
         ``W``, for feature rows of unit norm; 0 where there are no features.
     novelty : NDArray[np.float32], shape (n_positions,)
         Part of the squared features that is not explained; NaN where there are no features.
+    kinds : mapping of int to NDArray[np.int64]
+        Positions that show what is meant by components that were divided on request, by id.
     """
 
     component_ids: NDArray[np.int32]
     patterns: NDArray[np.float32]
     weights: NDArray[np.float32]
     novelty: NDArray[np.float32]
+    kinds: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
 
 
-class GrowingNMF(Components):
+class GrowingNMF(AskedComponents):
     """Growing online NMF over the rows of a `FeatureTable`.
 
     Parameters
@@ -103,6 +107,7 @@ class GrowingNMF(Components):
         """
         self._positions_seen = max(self._positions_seen, positions_seen)
         self._state.make_room(features)
+        self._show_kinds(features)
         self._state.forget(features, changed)
         rows = changed[features.crystalline(self._config.min_peaks, changed)]
         self._state.recode(features, rows)
@@ -128,32 +133,47 @@ class GrowingNMF(Components):
         """Sweep over all rows until the components stand still; dissolve classes that own too little."""
         state = self._state
         self._dissolve_scattered(features)
+        self._sweep_to_the_end(features, changing=True)
+        state.recode(features, np.flatnonzero(state.coded))
+        state.settle()
+        self.reach(features)
+
+    def reach(self, features: FeatureView) -> bool:
+        """End with as many components as were asked for, as far as positions can be told apart; returns whether
+        any came or went."""
+        before = self._ids.tolist()
+        if self.n_classes and self.n_components:
+            self._reach(features)
+        if self._ids.tolist() == before:
+            return False
+        self._sweep_to_the_end(features, changing=False)
+        self._state.recode(features, np.flatnonzero(self._state.coded))
+        self._state.settle()
+        return True
+
+    def _sweep_to_the_end(self, features: FeatureView, changing: bool) -> None:
+        """Sweeps over all rows until the components stand still; new and other ones on the way if `changing`."""
+        state = self._state
         for _ in range(self._config.final_sweeps):
             before = state.dictionary.copy()
             rows = np.flatnonzero(state.coded)
             self._sample_coded()
             state.recode(features, rows)
             state.recount(features)
-            self._remember(features, rows)
-            self._restructure(features)
-            self._dissolve(features)
+            if changing:
+                self._remember(features, rows)
+                self._restructure(features)
+                self._dissolve(features)
             state.improve(2)
             same = before.shape == state.dictionary.shape
             if same and np.abs(before - state.dictionary).max(initial=0.0) < _CONVERGED:
                 break
-        state.recode(features, np.flatnonzero(state.coded))
-        state.settle()
 
     def snapshot(self) -> Factors:
         """Copy of components and weights."""
         self._state.settle()
         view = self.view
-        return Factors(
-            component_ids=view.component_ids,
-            patterns=view.patterns,
-            weights=view.weights.copy(),
-            novelty=view.novelty.copy(),
-        )
+        return replace(view, weights=view.weights.copy(), novelty=view.novelty.copy())
 
     @property
     def view(self) -> Factors:
@@ -164,6 +184,7 @@ class GrowingNMF(Components):
             patterns=state.dictionary.T.copy(),
             weights=state.weights,
             novelty=state.novelty,
+            kinds=dict(self._kinds),
         )
 
     def _sample_coded(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,10 +49,30 @@ def coherent_group(residual: NDArray[np.float32], cosine: float, members: int) -
     return group if group.size >= members else None
 
 
-def two_groups(
-    rows: NDArray[np.float32], separation: float, cosine: float, members: int
-) -> NDArray[np.bool_] | None:
-    """Tell whether rows of one class are really two kinds; returns which belong to the second.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Division:
+    """Rows of one class as two kinds.
+
+    Parameters
+    ----------
+    second : NDArray[np.bool_], shape (n,)
+        Which rows belong to the second kind.
+    separation : float
+        Distance of the two means in standard deviations of either, as the rows see it that did not propose them.
+    cosine : float
+        Between the two means.
+    columns : float
+        How many columns carry the difference.
+    """
+
+    second: NDArray[np.bool_]
+    separation: float
+    cosine: float
+    columns: float
+
+
+def divided(rows: NDArray[np.float32], members: int) -> Division | None:
+    """Divide rows in two, as far apart as they lie; ``None`` where one kind would have fewer than `members`.
 
     One half of the rows proposes two means, the other half judges them, so that noise in many dimensions cannot
     look like two kinds. Projected on the line between the means, a normal distribution cut in its middle has
@@ -60,17 +82,15 @@ def two_groups(
     ----------
     rows : NDArray[np.float32], shape (n, n_columns)
         Feature rows of unit norm.
-    separation : float
-        Least distance of the two means in standard deviations of either.
-    cosine : float
-        Largest cosine between the means.
     members : int
-        Least size of either group.
+        Least size of either kind.
     """
+    if len(rows) < max(2 * members, 2):
+        return None
     means = _two_means(rows[::2])
     direction = means[1] - means[0]
     length = float(np.sqrt((direction**2).sum()))
-    if length == 0 or _cosine(means[0], means[1]) > cosine or _columns_involved(direction) < _FEW_COLUMNS:
+    if length == 0:
         return None
     middle = float((means.mean(axis=0) @ direction) / length)
     second = rows @ direction / length > middle
@@ -79,7 +99,32 @@ def two_groups(
     if min(low.size, high.size) < max(members // 2, 2) or min(second.sum(), (~second).sum()) < members:
         return None
     spread = np.sqrt((low.var() * low.size + high.var() * high.size) / judges.size)
-    return second if high.mean() - low.mean() > separation * max(float(spread), 1e-6) else None
+    return Division(
+        second=second,
+        separation=float((high.mean() - low.mean()) / max(float(spread), 1e-6)),
+        cosine=_cosine(means[0], means[1]),
+        columns=_columns_involved(direction),
+    )
+
+
+def two_groups(
+    rows: NDArray[np.float32], separation: float, cosine: float, members: int
+) -> NDArray[np.bool_] | None:
+    """Tell whether rows of one class are really two kinds; returns which belong to the second.
+
+    Parameters
+    ----------
+    rows, members
+        As for `divided`.
+    separation : float
+        Least distance of the two means in standard deviations of either.
+    cosine : float
+        Largest cosine between the means.
+    """
+    found = divided(rows, members)
+    if found is None or found.cosine > cosine or found.columns < _FEW_COLUMNS:
+        return None
+    return found.second if found.separation > separation else None
 
 
 def separation_of(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:

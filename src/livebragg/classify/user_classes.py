@@ -22,7 +22,7 @@ class UserClasses:
 
     The analysis below goes on as if nothing had happened; its classes keep their ids, and a join is laid over each
     new snapshot. So nothing is lost: weights, shares and positions of joined classes add up exactly, and joins can
-    be taken back.
+    be taken back. What the analysis does for the user (locking, dividing) is only noted here.
 
     Parameters
     ----------
@@ -37,6 +37,7 @@ class UserClasses:
     def reset(self) -> None:
         """Forget everything."""
         self._into: dict[int, int] = {}
+        self.locked: set[int] = set()
         self.names: dict[int, str] = {}
         self._events: list[AnalysisEvent] = []
 
@@ -57,6 +58,7 @@ class UserClasses:
                 f"classes of the families {' and '.join(sorted(families))} cannot be joined: their weights have "
                 "different units"
             )
+        self._check_unlocked(ids, "joined")
         keeps = ids[0]
         self._into = {old: keeps if new in ids else new for old, new in self._into.items()}
         self._into |= dict.fromkeys(ids[1:], keeps)
@@ -72,15 +74,36 @@ class UserClasses:
             The class is not shown, or was not joined by the user.
         """
         _family(snapshot, class_id)
-        back = sorted(old for old, new in self._into.items() if new == class_id)
+        self._check_unlocked([class_id], "taken apart")
+        back = self.joined_with(class_id)
         if not back:
-            raise ClassRequestError(
-                f"class {class_id} was not joined with any other; only joins can be taken back"
-            )
+            raise ClassRequestError(f"class {class_id} was not joined with any other: no join can be taken back")
         for number in back:
             del self._into[number]
         self._note(snapshot, "class_divided_by_user", class_id, f"{', '.join(map(str, back))} come back")
         return back
+
+    def check_shown(self, class_id: int, snapshot: AnalysisSnapshot) -> None:
+        """Raise `ClassRequestError` unless the class is shown."""
+        _family(snapshot, class_id)
+
+    def joined_with(self, class_id: int) -> list[int]:
+        """The other classes that a class holds because the user joined them."""
+        return sorted(old for old, new in self._into.items() if new == class_id)
+
+    def note_division(self, class_id: int, new: int, snapshot: AnalysisSnapshot) -> None:
+        """Put into the events that the analysis divided a class because the user asked for it."""
+        self._note(snapshot, "class_divided_by_user", class_id, f"class {new} is new")
+
+    def note_lock(self, class_ids: Sequence[int], locked: bool, snapshot: AnalysisSnapshot) -> None:
+        """Remember, and put into the events, that classes are locked, or are not any more."""
+        self.locked = self.locked | set(class_ids) if locked else self.locked - set(class_ids)
+        for number in class_ids:
+            self._note(snapshot, "class_locked_by_user" if locked else "class_unlocked_by_user", number, "")
+
+    def note_number(self, n_classes: int, snapshot: AnalysisSnapshot) -> None:
+        """Put into the events that the user asked for a number of classes."""
+        self._note(snapshot, "class_number_by_user", n_classes, "0 leaves it to the data" if not n_classes else "")
 
     def rename(self, class_id: int, name: str, snapshot: AnalysisSnapshot) -> None:
         """Give a class a name.
@@ -128,6 +151,11 @@ class UserClasses:
                 [_mean(snapshot.class_profiles[r], snapshot.class_positions[r]) for r in rows]
             ),
         )
+
+    def _check_unlocked(self, class_ids: Sequence[int], what: str) -> None:
+        for number in class_ids:
+            if number in self.locked:
+                raise ClassRequestError(f"class {number} is locked: unlock it before it is {what}")
 
     def _note(self, snapshot: AnalysisSnapshot, kind: str, subject: int, detail: str) -> None:
         seen = int(snapshot.seen.sum())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +50,7 @@ class VariantFinder:
         changed: NDArray[np.int64],
         final: bool = False,
         positions: NDArray[np.int64] | None = None,
+        locked: Collection[int] = (),
     ) -> NDArray[np.float32]:
         """Bring everything up to date; returns the order parameter of every position.
 
@@ -65,6 +68,8 @@ class VariantFinder:
             Learn everything anew, and forget what is not found any more.
         positions : NDArray[np.int64], shape (m,), optional
             Positions whose weights may have changed, by default all.
+        locked : collection of int
+            Components about which nothing is learned any more.
 
         Returns
         -------
@@ -85,6 +90,8 @@ class VariantFinder:
         self.fadings = {number: self.fadings[number] for number in self.fadings if number in ids}
         learned = False
         for index, number in enumerate(ids):
+            if number in locked:
+                continue
             if final or led[number] >= _LEARN_AGAIN * self._learned_on.get(number, 40):
                 members = np.flatnonzero(self._leader == number)
                 self._learned_on[number] = members.size

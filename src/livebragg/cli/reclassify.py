@@ -21,6 +21,10 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("file", type=Path, metavar="RESULTS", help="finished results file")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="NEW", help="results file to write")
+    parser.add_argument(
+        "--lock", type=int, action="append", default=[], metavar="CLASS",
+        help="keep this crystalline class of RESULTS: its pattern, number and name (may be given several times)",
+    )  # fmt: skip
     add_config_options(parser)
     parser.set_defaults(run=_run)
 
@@ -30,7 +34,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     from livebragg.pipeline.reclassify import reclassify
 
     config = build_config(args, {})
-    snapshot = reclassify(args.file, config.analysis, args.output)
+    snapshot = reclassify(args.file, config.analysis, args.output, args.lock)
     console.print(f"{len(snapshot.peaks)} peaks, {snapshot.class_ids.size} classes", highlight=False)
     console.print(f"results: {args.output}", highlight=False, soft_wrap=True)
     return 0

@@ -126,6 +126,8 @@ class ClassifyConfig:
     """Classes that own fewer positions at the end are dissolved."""
     max_classes: int = 100
     """No more crystalline classes are born beyond this."""
+    n_classes: int = 0
+    """The scan ends with so many crystalline classes; 0: with as many as the data show."""
     recode_budget: int = 4096
     """Positions whose weights are brought up to date per refresh, besides the new ones."""
     final_sweeps: int = 30
@@ -154,6 +156,8 @@ class ClassifyConfig:
         for key, least in _LEAST.items():
             value = getattr(self, key)
             _require(value >= least, f"classify.{key}", value, f"at least {least}")
+        limit = f"at most max_classes ({self.max_classes})"
+        _require(self.n_classes <= self.max_classes, "classify.n_classes", self.n_classes, limit)
 
 
 _LEAST = {
@@ -166,6 +170,7 @@ _LEAST = {
     "birth_members": 3,
     "min_class_positions": 1,
     "max_classes": 1,
+    "n_classes": 0,
     "recode_budget": 1,
     "final_sweeps": 1,
 }

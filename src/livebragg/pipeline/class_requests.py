@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from livebragg.errors import ClassRequestError
+from livebragg.model import AnalysisSnapshot
 from livebragg.pipeline.scan_run import ScanRun
 from livebragg.wire.messages import (
     Accepted,
+    ClassLockRequest,
     ClassMergeRequest,
+    ClassNumberRequest,
     ClassRenameRequest,
     ClassSplitRequest,
     Refused,
 )
 
-ClassRequest = ClassMergeRequest | ClassSplitRequest | ClassRenameRequest
+ClassRequest = ClassMergeRequest | ClassSplitRequest | ClassRenameRequest | ClassLockRequest | ClassNumberRequest
 
 
 def change_classes(request: ClassRequest, run: ScanRun | None) -> Accepted | Refused:
@@ -34,10 +37,42 @@ def _change(request: ClassRequest, run: ScanRun) -> str:
     if isinstance(request, ClassMergeRequest):
         note = f"class {classes.merge(request.class_ids, snapshot)} now holds all of them"
     elif isinstance(request, ClassSplitRequest):
-        back = classes.split(request.class_id, snapshot)
-        note = f"classes {', '.join(map(str, back))} are back"
+        note = _split(request.class_id, run, snapshot)
+    elif isinstance(request, ClassLockRequest):
+        note = _lock(request, run, snapshot)
+    elif isinstance(request, ClassNumberRequest):
+        run.analysis.ask_for_classes(request.n_classes)
+        classes.note_number(request.n_classes, snapshot)
+        note = f"the scan ends with {request.n_classes or 'as many'} crystalline classes" + (
+            "" if request.n_classes else " as the data show"
+        )
     else:
         classes.rename(request.class_id, request.name, snapshot)
         note = f"class {request.class_id} is called {classes.names[request.class_id]!r}"
     run.user_changed()
     return note
+
+
+def _split(class_id: int, run: ScanRun, snapshot: AnalysisSnapshot) -> str:
+    classes = run.user_classes
+    classes.check_shown(class_id, snapshot)
+    if classes.joined_with(class_id):
+        return f"classes {', '.join(map(str, classes.split(class_id, snapshot)))} are back"
+    new = run.analysis.divide_class(class_id)
+    classes.note_division(class_id, new, snapshot)
+    return f"class {class_id} is divided: class {new} is new"
+
+
+def _lock(request: ClassLockRequest, run: ScanRun, snapshot: AnalysisSnapshot) -> str:
+    """Lock or unlock a class with all that was joined with it; all or nothing."""
+    classes, number = run.user_classes, request.class_id
+    classes.check_shown(number, snapshot)
+    if (number in classes.locked) == request.locked:
+        raise ClassRequestError(f"class {number} is {'locked already' if request.locked else 'not locked'}")
+    change = run.analysis.lock_class if request.locked else run.analysis.unlock_class
+    changed: set[int] = set()
+    for part in [number, *classes.joined_with(number)]:
+        if part not in changed and (part in classes.locked) != request.locked:
+            changed.update(change(part))
+    classes.note_lock(sorted(changed), request.locked, snapshot)
+    return f"class {number} is {'locked' if request.locked else 'unlocked'}"

@@ -89,6 +89,7 @@ class Composition:
         fadings: Mapping[int, Fading] = MappingProxyType({}),
         final: bool = False,
         positions: NDArray[np.int64] | None = None,
+        rounds: int = 1,
     ) -> None:
         """Label positions anew.
 
@@ -104,6 +105,8 @@ class Composition:
             Take all positions again.
         positions : NDArray[np.int64], shape (m,), optional
             Those whose features or weights may have changed, by default all.
+        rounds : int
+            As for `ClassLabeler.update`.
         """
         seen = vectors.count >= 0
         whole = self.labeler.update(
@@ -114,6 +117,7 @@ class Composition:
             fadings,
             others=not self.has_profiles,
             positions=None if final else positions,
+            rounds=rounds,
         )
         self._maps = self.labeler.maps
         if not self.has_profiles:

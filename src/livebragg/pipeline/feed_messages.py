@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -62,7 +62,10 @@ def class_names(snapshot: AnalysisSnapshot, given: Mapping[int, str] = MappingPr
 
 
 def class_maps(
-    snapshot: AnalysisSnapshot, stamp: Stamp, names: Mapping[int, str] = MappingProxyType({})
+    snapshot: AnalysisSnapshot,
+    stamp: Stamp,
+    names: Mapping[int, str] = MappingProxyType({}),
+    locked: Collection[int] = (),
 ) -> ClassMaps:
     """Labels, confidence, mixtures and the list of classes."""
     second, parts = mixtures(snapshot)
@@ -76,6 +79,7 @@ def class_maps(
         class_counts=[int(n) for n in snapshot.class_positions],
         second=second,
         parts=parts,
+        locked=[int(c) for c in snapshot.class_ids if int(c) in locked],
     )
 
 

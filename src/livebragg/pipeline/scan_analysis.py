@@ -17,11 +17,15 @@ from livebragg.calibrate import pattern_origins
 from livebragg.classify.turns import next_in_turn
 from livebragg.config.analysis import AnalysisConfig
 from livebragg.model import BraggPeaks, DetectedBatch, ProbeShape
+from livebragg.pipeline.asked_classes import AskedClasses
 from livebragg.pipeline.backfill import Backfill, Photometer
-from livebragg.pipeline.scan_state import ScanState, filled
+from livebragg.pipeline.scan_state import filled
 
 _FINAL_PASSES = 3
-_FINAL_LABELLINGS = 10
+_FINAL_ROUNDS = 10
+"""Steps towards the directions of the classes at the end; a refresh takes one."""
+_FINAL_VARIANTS = 3
+"""How often the components are adjusted to the variants that were found, when a number of classes is asked for."""
 _LEARN_AGAIN = 1.3
 """Growth of the scan after which the patterns are asked again how far measured origins can be believed."""
 _LEARNED_FROM = 10_000
@@ -36,7 +40,7 @@ _WHOLE_AGAIN = 1.4
 """Growth of the scan after which one does so beyond that; the others look at a bounded number."""
 
 
-class ScanAnalysis(ScanState):
+class ScanAnalysis(AskedClasses):
     """Fills the state of a scan batch by batch.
 
     Parameters
@@ -81,7 +85,6 @@ class ScanAnalysis(ScanState):
         self._whole_at = 0
         self._turn = 0
         self._behind = 0
-        self._refreshed_at = 0
         self._learned_at = 0
 
     def add(self, batch: DetectedBatch) -> int:
@@ -156,8 +159,11 @@ class ScanAnalysis(ScanState):
         self._nmf.update(self._features.view, judged, self._vectors.n_seen)
         self._map.tolerance = self._config.origin.rebin_tolerance
         self._nmf.finish(self._features.view)
-        for step in range(_FINAL_LABELLINGS):
-            self._relabel(np.zeros(0, np.int64), final=step == _FINAL_LABELLINGS - 1)
+        self._relabel(np.zeros(0, np.int64), final=True)
+        for _ in range(_FINAL_VARIANTS):
+            if not self._nmf.reach(self._features.view):
+                break
+            self._relabel(np.zeros(0, np.int64), final=True)
         self._refreshed_at = self._vectors.n_seen
         self._finished = True
 
@@ -187,7 +193,9 @@ class ScanAnalysis(ScanState):
         if track:
             self._tracked_at = self._vectors.n_seen
             if self._tracker.update(self._map.counts, self._tracked_at):
-                self._features.track(self._tracker.snapshot())
+                peaks = self._tracker.snapshot()
+                self._features.track(peaks)
+                self._nmf.track(peaks, self._features.view.n_columns, self._config.tracker.match_radius)
                 self._behind = self._tracked_at
         affected = due if self._behind > 0 else moved
         whole = due.size == self._vectors.n_seen
@@ -241,8 +249,15 @@ class ScanAnalysis(ScanState):
         vectors, factors = self._vectors.view, self._nmf.view
         origins = filled(self._map.binned_origins.T, vectors.count.size, np.nan).T
         self._order = self._variants.update(
-            self._features, factors, self._tracker.snapshot(), changed, final, positions
+            self._features,
+            factors,
+            self._tracker.snapshot(),
+            changed,
+            final,
+            positions,
+            self._nmf.locked,
         )
+        self._nmf.variants = len(self._variants.fadings)
         self._classes.update(
             self._features,
             factors,
@@ -253,6 +268,7 @@ class ScanAnalysis(ScanState):
             fadings=self._variants.fadings,
             final=final,
             positions=positions,
+            rounds=_FINAL_ROUNDS if final else 1,
         )
         self._version += 1
 

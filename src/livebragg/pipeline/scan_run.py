@@ -289,7 +289,7 @@ class ScanRun:
         self.lags.extend(published_at - sent for sent in self._unpublished)
         self._unpublished.clear()
         messages: list[FeedMessage] = [
-            feed.class_maps(snapshot, stamp, self.user_classes.names),
+            feed.class_maps(snapshot, stamp, self.user_classes.names, self.user_classes.locked),
             feed.virtual_images(snapshot, stamp),
             feed.vector_map(snapshot, stamp),
         ]
