@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from bokeh.document import Document
@@ -10,8 +11,10 @@ from livebragg.config.dashboard import DashboardConfig
 from livebragg_dashboards.hubs import shared_hub
 from livebragg_dashboards.session import Session
 from livebragg_dashboards.theme import THEMES, Theme
+from livebragg_dashboards.words import clean
 
 TITLE = "livebragg"
+_numbers = itertools.count(1)
 
 
 def open_page(doc: Document, config: DashboardConfig) -> None:
@@ -25,7 +28,8 @@ def open_page(doc: Document, config: DashboardConfig) -> None:
         Its theme holds unless the page was opened with ``?theme=light`` or ``?theme=dark``.
     """
     theme = _theme(doc, config.theme)
-    session = Session(doc, shared_hub(config), theme)
+    looks_only = config.read_only or "view" in _arguments(doc)
+    session = Session(doc, shared_hub(config), theme, _name(doc), looks_only)
     doc.title = TITLE
     doc.template_variables["theme"] = theme
     # page.js has its own sign for a lost server, and loads the page anew when the server is back.
@@ -34,10 +38,19 @@ def open_page(doc: Document, config: DashboardConfig) -> None:
 
 
 def _theme(doc: Document, default: str) -> Theme:
+    return THEMES.get(_arguments(doc).get("theme", default), THEMES[default])
+
+
+def _arguments(doc: Document) -> dict[str, str]:
+    """What stands behind the ``?`` of the page's address."""
     request: Any = getattr(doc.session_context, "request", None)
-    wanted = request.arguments.get("theme", []) if request else []
-    name = wanted[0].decode(errors="replace") if wanted else default
-    return THEMES.get(name, THEMES[default])
+    given = request.arguments if request else {}
+    return {key: values[0].decode(errors="replace") for key, values in given.items() if values}
+
+
+def _name(doc: Document) -> str:
+    """What other viewers see when this one has control: ``?name=`` of the address, else a number."""
+    return clean(_arguments(doc).get("name", ""), 24) or f"viewer {next(_numbers)}"
 
 
 def _switch_off(config: Any, *names: str) -> None:

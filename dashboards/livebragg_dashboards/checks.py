@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from livebragg.model import Calibration
 from livebragg.wire.messages import (
     ClassMaps,
     ClassPatterns,
@@ -42,7 +43,17 @@ def _status(m: PipelineStatus) -> str:
     shape = m.scan_shape
     if shape is not None and not all(1 <= n <= 1 << 20 for n in shape):
         return f"scan_shape {shape} is impossible"
+    if m.calibration is not None and not _sensible(m.calibration):
+        return "the calibration is not finite, or an ellipse that no lens makes"
     return "" if math.isfinite(m.published_at) else f"published_at is {m.published_at}"
+
+
+def _sensible(calibration: Calibration) -> bool:
+    ellipse, size = calibration.ellipse, calibration.q_pixel_size_inv_angstrom
+    if ellipse is not None and not (max(abs(ellipse.e1), abs(ellipse.e2)) < 1 and 0 <= ellipse.error < math.inf):
+        return False
+    known = size is None or 0 < size < math.inf
+    return known and 0 <= calibration.q_pixel_size_error < math.inf
 
 
 def _class_maps(m: ClassMaps) -> str:

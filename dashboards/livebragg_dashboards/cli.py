@@ -16,6 +16,7 @@ from typing import Any
 
 from bokeh.command.util import build_single_handler_application
 from bokeh.resources import Resources
+from bokeh.server.auth_provider import NullAuth
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
 from tornado.httpserver import HTTPServer
@@ -24,6 +25,7 @@ from tornado.ioloop import IOLoop
 from livebragg.config.dashboard import DashboardConfig
 from livebragg.errors import ConfigError, LiveBraggError, PipelineError
 from livebragg_dashboards.hubs import close_hubs, shared_hub
+from livebragg_dashboards.login import TokenAuth, read_token
 from livebragg_dashboards.options import config_of, parser
 from livebragg_dashboards.served import Served
 
@@ -39,8 +41,12 @@ def make_server(config: DashboardConfig) -> tuple[Any, int]:
     ------
     PipelineError
         The port cannot be used.
+    ConfigError
+        The token file cannot be used.
     """
     arguments = ["--feed", config.feed, "--control", config.control, "--theme", config.theme]
+    arguments += ["--read-only"] if config.read_only else []
+    auth = TokenAuth(read_token(config.token_file)) if config.token_file else NullAuth()
     application = build_single_handler_application(str(APP_DIR), arguments)
     try:
         listening = _listen(config.host, config.port)
@@ -53,6 +59,9 @@ def make_server(config: DashboardConfig) -> tuple[Any, int]:
     tornado = _Tornado(
         {"/": application},
         extra_websocket_origins=origins(config, port),
+        auth_provider=auth,
+        include_cookies=[],  # what Bokeh includes is written into the page
+        exclude_headers=["Cookie"],
         session_token_expiration=SESSION_TOKEN_S,
         unused_session_lifetime_milliseconds=5000,
         check_unused_sessions_milliseconds=3000,

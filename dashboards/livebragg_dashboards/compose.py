@@ -31,11 +31,14 @@ from livebragg_dashboards.pictures import (
     virtual_picture,
 )
 from livebragg_dashboards.plate import NO_CURVES, NO_TILES, Curves, Tiles, curves, on_plate, tiles
+from livebragg_dashboards.ring import NO_RING, outline, straightened
 from livebragg_dashboards.state import Snapshot
 from livebragg_dashboards.viewer import Viewer
 
 Points = dict[str, NDArray[np.float64]]
 
+MAX_RADIUS = 1 << 14
+"""Pixels; no detector is larger."""
 PICTURES = ("classes", "virtual", "vectors", "frame")
 
 
@@ -55,6 +58,8 @@ class Scene:
     """``x``, ``y`` in the Bragg vector map's axes."""
     marks: Points
     """``x``, ``y`` of the selected position and of the beam (``live`` is 1), on the real-space images."""
+    ring: Points
+    """``x``, ``y`` of the ring that is chosen, on the Bragg vector map."""
     shown: FrameReply | LatestFrame | None
     """Where the frame comes from."""
     image_name: str
@@ -67,8 +72,11 @@ class Scene:
 
 
 def q_pixel_size(status: PipelineStatus | None) -> float | None:
-    """1/Angstrom per detector pixel, if the sender knows a sensible one."""
-    size = status.acquisition.metadata.q_pixel_size_inv_angstrom if status and status.acquisition else None
+    """1/Angstrom per detector pixel, if it was measured or the sender knows a sensible one."""
+    calibration = status.calibration if status is not None else None
+    size = calibration.q_pixel_size_inv_angstrom if calibration is not None else None
+    if size is None and status is not None and status.acquisition is not None:
+        size = status.acquisition.metadata.q_pixel_size_inv_angstrom
     return size if size is not None and 1e-9 < size < 1e3 else None
 
 
@@ -89,6 +97,7 @@ class Composer:
         snapshot: Snapshot,
         viewer: Viewer,
         answer: FrameAnswer | None,
+        radius: float | None = None,
     ) -> Scene:
         """Scene of now.
 
@@ -98,6 +107,8 @@ class Composer:
         viewer : Viewer
         answer : FrameAnswer or None
             Answer to the viewer's selection.
+        radius : float, optional
+            Radius, in detector pixels, of the ring that is chosen for the calibration.
         """
         pictures = {
             "classes": self._classes(snapshot),
@@ -116,6 +127,7 @@ class Composer:
             disks=_disks(shown, present, snapshot.status),
             peaks=_peaks(snapshot.get(VectorMap), present),
             marks=_marks(snapshot, viewer, present),
+            ring=_ring(snapshot, radius, present),
             shown=shown,
             image_name=_image_name(images, viewer),
         )
@@ -229,6 +241,14 @@ def _peaks(message: VectorMap | None, pictures: dict[str, Picture]) -> Points:
     col = message.peak_qy.astype(np.float64) * message.bins_per_pixel + message.origin_col
     x, y = axes.to_xy(row, col)
     return _finite({"x": x, "y": y})
+
+
+def _ring(snapshot: Snapshot, radius: float | None, pictures: dict[str, Picture]) -> Points:
+    message = snapshot.get(VectorMap)
+    if radius is None or message is None or not 0 < radius < MAX_RADIUS:
+        return NO_RING
+    matrix = straightened(snapshot.status)
+    return outline(radius, message, pictures["vectors"].axes, matrix)
 
 
 def _marks(snapshot: Snapshot, viewer: Viewer, pictures: dict[str, Picture]) -> Points:

@@ -74,6 +74,8 @@ class Hub:
         self._acts: deque[tuple[str, int, object]] = deque()
         self._outcomes: dict[str, Outcome] = {}
         self.floor = Floor()
+        self.owners: set[str] = set()
+        """Sessions that show this pipeline."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="livebragg-hub", daemon=True)
@@ -138,6 +140,7 @@ class Hub:
         """A session ended."""
         self.forget(owner)
         self.floor.release(owner)
+        self.owners.discard(owner)
         with self._lock:
             self._outcomes.pop(owner, None)
 

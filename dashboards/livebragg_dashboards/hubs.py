@@ -5,7 +5,11 @@ from __future__ import annotations
 import threading
 
 from livebragg.config.dashboard import DashboardConfig
+from livebragg.errors import ConfigError
 from livebragg_dashboards.hub import Hub
+
+MAX_HUBS = 8
+"""Pipelines that are listened to at once."""
 
 _hubs: dict[tuple[str, str], Hub] = {}
 _lock = threading.Lock()
@@ -19,6 +23,37 @@ def shared_hub(config: DashboardConfig) -> Hub:
             _hubs[key] = Hub(*key)
             _hubs[key].start()
         return _hubs[key]
+
+
+def other_hub(feed: str, control: str) -> Hub:
+    """The hub for endpoints that a viewer typed.
+
+    Raises
+    ------
+    ConfigError
+        They are no endpoints of the network, or too many others are listened to.
+    """
+    for endpoint in (feed, control):
+        if not endpoint.startswith("tcp://") or len(endpoint) > 200:
+            raise ConfigError(f"{endpoint[:80]!r} is no endpoint of a pipeline; write tcp://HOST:PORT")
+    config = DashboardConfig(feed=feed, control=control)
+    with _lock:
+        known = len(_hubs)
+        if (feed, control) not in _hubs and known >= MAX_HUBS:
+            raise ConfigError(f"{known} pipelines are listened to already; close pages that show another one")
+    return shared_hub(config)
+
+
+def retire(hub: Hub, owner: str) -> None:
+    """A session shows this pipeline no longer; the first one is kept, others end with their last session."""
+    hub.leave(owner)
+    with _lock:
+        key = (hub.feed, hub.control)
+        last = not hub.owners and key in _hubs and key != next(iter(_hubs))
+        if last:
+            del _hubs[key]
+    if last:
+        hub.close()
 
 
 def close_hubs() -> None:

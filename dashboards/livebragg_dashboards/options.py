@@ -26,7 +26,12 @@ To watch from another computer, serve on the network and name the address that b
 
   livebragg-dashboard --host 0.0.0.0 --allow-origin microscope.lab.example:7553
 
-Anyone who can reach that address can look. Browsers that come from any other address are refused (403).
+Browsers that come from any other address are refused (403). Anyone who can reach that one can look, and act,
+unless the page asks for a token (at least 16 characters in a file that only you can read) or only looks:
+
+  head -c 24 /dev/urandom | base64 > token; chmod 600 token
+  livebragg-dashboard --host 0.0.0.0 --allow-origin microscope.lab.example:7553 --token-file token
+  livebragg-dashboard --port 7554 --read-only
 """
 
 
@@ -47,6 +52,10 @@ def parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=DEFAULTS.port, help="port to serve on; 0 takes a free one (%(default)s)")
     add("--allow-origin", action="append", default=[], metavar="HOST[:PORT]",
         help="address under which browsers may open the page; may be repeated")  # fmt: skip
+    add("--read-only", action="store_true", default=DEFAULTS.read_only,
+        help="nothing can be changed from this server's pages")  # fmt: skip
+    add("--token-file", default=DEFAULTS.token_file, metavar="FILE",
+        help="ask browsers for the token in this file before they see anything")  # fmt: skip
     add("--theme", choices=THEMES, default=DEFAULTS.theme, help="look at the start (%(default)s)")
     add("--show", action=argparse.BooleanOptionalAction, default=True, help="open the page in a browser")
     add("--no-browser", dest="show", action="store_false", help="the same as --no-show")
@@ -68,4 +77,6 @@ def config_of(args: argparse.Namespace) -> DashboardConfig:
         port=args.port,
         allowed_origins=tuple(args.allow_origin),
         theme=args.theme,
+        read_only=args.read_only,
+        token_file=args.token_file,
     )

@@ -43,6 +43,7 @@ class Page:
         self.pictures = ColumnDataSource(name="pictures", data=_picture_columns({}))
         self.disks = ColumnDataSource(name="disks", data={"x": [], "y": [], "radius": []})
         self.peaks = ColumnDataSource(name="peaks", data={"x": [], "y": []})
+        self.ring = ColumnDataSource(name="ring", data={"x": [], "y": []})
         self.marks = ColumnDataSource(name="marks", data={"x": [], "y": [], "size": [], "colour": []})
         self.tiles = ColumnDataSource(name="tiles", data=_tile_columns(NO_TILES))
         self.curves = ColumnDataSource(name="curves", data=_curve_columns(NO_CURVES))
@@ -87,6 +88,7 @@ class Page:
             "x", "y", source=self.peaks, size=8, fill_color=None, line_color=theme.peaks, line_width=1.2,
             line_alpha=0.9,
         )  # fmt: skip
+        vectors.line("x", "y", source=self.ring, line_color=theme.accent, line_width=1.6, line_dash=[6, 4])
         add_picture(frame, self.pictures, "frame", picture_palette(FRAME_PALETTE, theme.hole))
         frame.circle(
             "x", "y", radius="radius", source=self.disks, fill_color=None, line_color=theme.peaks, line_width=1.4
@@ -120,6 +122,8 @@ class Page:
             where = "{panel: name, x: cb_obj.x, y: cb_obj.y}"
             plot.js_on_event(MouseMove, CustomJS(args=args, code=f"livebragg.hover({where})"))
             plot.js_on_event(MouseLeave, CustomJS(args=args, code="livebragg.leave()"))
+            if name == "vectors":
+                plot.js_on_event(Tap, CustomJS(args=args, code=f"livebraggDrawer.tap({where})"))
             if name in ("classes", "virtual"):
                 plot.js_on_event(Tap, CustomJS(args=args, code=f"livebragg.act('select', {where})"))
         # The tiles are named here because only what hangs on a root follows its changes.
@@ -144,6 +148,7 @@ class Page:
                 self.plots["profiles"].x_range.update(start=min(ends)[0], end=max(e for _, e in ends))
         self._draw_points("disks", self.disks, scene.disks)
         self._draw_points("peaks", self.peaks, scene.peaks)
+        self._draw_points("ring", self.ring, scene.ring)
         self._draw_points("marks", self.marks, _mark_columns(scene.marks, self._theme))
         texts["profiles"] = len(scene.curves.x)
         texts["extents"] = {name: picture.axes.extent for name, picture in scene.pictures.items()}

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 from bokeh.document import Document
 
+from livebragg.errors import ConfigError
 from livebragg.wire.messages import ClassMaps
 from livebragg_dashboards import details
 from livebragg_dashboards.compose import Composer
 from livebragg_dashboards.control import FrameAnswer
+from livebragg_dashboards.desk import Desk
+from livebragg_dashboards.drawer import drawer
 from livebragg_dashboards.hub import Hub
+from livebragg_dashboards.hubs import other_hub, retire
 from livebragg_dashboards.pacer import Pacer
 from livebragg_dashboards.page import Page
 from livebragg_dashboards.state import Snapshot
@@ -34,12 +38,22 @@ class Session:
     doc : Document
     hub : Hub
     theme : Theme
+    name : str
+        What other viewers see when this one has control.
+    looks_only : bool
+        Nothing can be changed from this page.
     """
 
-    def __init__(self, doc: Document, hub: Hub, theme: Theme) -> None:
+    def __init__(
+        self, doc: Document, hub: Hub, theme: Theme, name: str = "this viewer", looks_only: bool = False
+    ) -> None:
         self._hub, self._owner = hub, str(id(self))
         self._viewer, self._composer, self._pacer = Viewer(), Composer(), Pacer()
+        self._desk = Desk(hub, self._owner, name, self._viewer, looks_only, self._attach)
         self._page = Page(doc, theme)
+        self._frozen: Snapshot | None = None
+        """What is on view while the display is paused."""
+        hub.owners.add(self._owner)
         self._opened_at = time.monotonic()
         self._epoch = -1
         self._asked: tuple[int, int] | None = None
@@ -56,7 +70,7 @@ class Session:
 
     def close(self) -> None:
         """The browser has gone."""
-        self._hub.forget(self._owner)
+        retire(self._hub, self._owner)
 
     def tick(self) -> None:
         """Send an update if there is something new and the browser can take it."""
@@ -66,6 +80,8 @@ class Session:
         snapshot = self._hub.snapshot()
         if snapshot.epoch != self._epoch:
             self._begin_anew(snapshot)
+        self._dirty |= self._desk.poll()
+        self._frozen = (self._frozen or snapshot) if self._desk.paused else None
         answer = self._answer(snapshot)
         news = (snapshot.epoch, snapshot.updates, answer and id(answer))
         if self._dirty or news != self._shown or now - self._sent_at >= HEARTBEAT_S:
@@ -75,6 +91,8 @@ class Session:
         self._epoch = snapshot.epoch
         self._updates = snapshot.updates - (ClassMaps in snapshot.slots)
         self._viewer.forget_acquisition()
+        self._desk.forget_acquisition()
+        self._frozen = None
 
     def _answer(self, snapshot: Snapshot) -> FrameAnswer | None:
         """Ask for the frame of a newly selected position, and look whether it has come."""
@@ -91,13 +109,15 @@ class Session:
         return details.frame_reply_matches(self._hub.answer(self._owner), index)
 
     def _send(self, snapshot: Snapshot, answer: FrameAnswer | None, now: float, news: tuple[Any, ...]) -> None:
-        scene = self._composer.scene(snapshot, self._viewer, answer)
+        shown = self._frozen or snapshot
+        scene = self._composer.scene(shown, self._viewer, answer, self._desk.radius)
         self._axes = scene.axes
         texts: dict[str, Any] = {
             "strip": strip(snapshot, now, self._hub.feed, self._hub.problem),
-            "legend": details.legend(snapshot),
-            "headers": details.headers(snapshot, scene, self._viewer, answer),
-            "readout": details.readout(snapshot, scene, self._viewer.hover),
+            "legend": details.legend(shown),
+            "headers": details.headers(shown, scene, self._viewer, answer),
+            "readout": details.readout(shown, scene, self._viewer.hover),
+            "drawer": drawer(self._desk, snapshot, self._viewer.selected, now),
             "trends": details.trend_values(snapshot),
             "rejected": snapshot.rejected_reason[:160],
         }
@@ -139,4 +159,18 @@ class Session:
             self.tick()
 
     def _acted(self, attr: str, old: str, new: str) -> None:
-        self._dirty |= self._viewer.act(new, self._axes)
+        controls = self._desk.act(new, self._hub.snapshot(), self._axes, time.monotonic())
+        self._dirty |= controls or self._viewer.act(new, self._axes)
+
+    def _attach(self, feed: str, control: str) -> str:
+        """Show another pipeline; in words why not, if not."""
+        try:
+            hub = other_hub(feed, control)
+        except ConfigError as error:
+            return str(error)
+        if hub is not self._hub:
+            hub.owners.add(self._owner)
+            retire(self._hub, self._owner)
+            self._hub = self._desk.hub = hub
+            self._asked, self._epoch, self._composer = None, -1, Composer()
+        return ""

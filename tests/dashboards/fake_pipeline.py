@@ -16,6 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from fake_acts import FakeActs
 from fake_scene import BINS_PER_PIXEL, DISK_RADIUS, Scene
 
 from livebragg.model import Acquisition, ProbeShape, ScanMetadata
@@ -77,6 +78,7 @@ class FakePipeline:
         self.notices = ["origin fit: 3 positions were left out (direct beam not found)"]
         self.reasons, self.light = ["all is well"], "green"
         self.class_names = [c.name for c in self.scene.classes]
+        self.acts = FakeActs(self.class_names)
         self.seen = float(start)
         self.requests: list[int] = []
         self.answering = True
@@ -166,7 +168,7 @@ class FakePipeline:
             "lag_p50_s": 0.11 + 0.02 * np.sin(time.time() / 3), "lag_p99_s": 0.31 + 0.05 * np.cos(time.time() / 2),
             "disks_per_frame": 17.3 + np.sin(time.time() / 5), "n_peaks": 20.0 + min(60, seen // 40),
             "n_classes": float(len(np.unique(scene.labels.reshape(-1)[: max(1, seen)]))),
-            "nmf_residual": 0.08 + 0.3 * np.exp(-seen / 400),
+            "origin_model_error_px": 0.031, "nmf_residual": 0.08 + 0.3 * np.exp(-seen / 400),
         }  # fmt: skip
         acquisition = Acquisition(
             acquisition_id=self.name, scan_shape=scene.scan_shape, frame_shape=scene.frame_shape, dtype="uint16",
@@ -181,6 +183,7 @@ class FakePipeline:
             positions_seen=seen, newest_sent_at=self._newest_at,
             counters=(counters if self.serial else {}) | self.counters,
             workers=[{"name": "worker-0", "state": "busy"}, {"name": "worker-1", "state": "busy"}],
+            calibration=self.acts.calibration if self.serial else None, settings=self.acts.settings,
             notices=self.notices, results_path="/data/2026-11-23/oxide_particle_017.h5",
         )  # fmt: skip
 
@@ -208,6 +211,7 @@ class FakePipeline:
                 class_families=[*(kind.family for kind in scene.classes), "crystal"],
                 class_counts=[*(int(n) for n in counts), 0],
                 second=np.full(labels.shape, -1, np.int16), parts=np.zeros((2, *labels.shape), np.uint8),
+                locked=self.acts.locked,
             ),
             VirtualImageSet(**stamp, names=list(images), images=np.stack(list(images.values()))),
             VectorMap(
@@ -230,12 +234,12 @@ class FakePipeline:
 
     def _answer(self) -> None:
         while (parts := sockets.receive_parts(self._control)) is not None:
-            if self.answering:
-                sockets.send(self._control, self._reply(decode(parts[2:])), prefix=(bytes(parts[0]), b""))
+            request = decode(parts[2:])
+            reply = self._frame_reply(request) if isinstance(request, FrameRequest) else self.acts.reply(request)
+            if self.answering and reply is not None:
+                sockets.send(self._control, reply, prefix=(bytes(parts[0]), b""))
 
-    def _reply(self, request: object) -> object:
-        if not isinstance(request, FrameRequest):
-            return Refused(reason="only frames are answered here")
+    def _frame_reply(self, request: FrameRequest) -> object:
         self.requests.append(request.scan_index)
         if request.scan_index >= self.seen:
             return Refused(reason="this position was not scanned yet")

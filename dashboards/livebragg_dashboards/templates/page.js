@@ -213,7 +213,7 @@ window.livebragg = (() => {
     const u = JSON.parse(model.news);
     heard = performance.now();
     hide($("lost"), true);
-    showStrip(u.strip); showRibbon(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout);
+    showStrip(u.strip); showRibbon(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout); livebraggDrawer.show(u.drawer);
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
     const idle = u.strip.source === "file" || u.strip.phase === "Complete" || u.strip.phase === "Stopped";
     put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}`);
@@ -253,11 +253,12 @@ window.livebragg = (() => {
     }
     const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
     document.addEventListener("keydown", (event) => {
-      if (event.target.tagName === "SELECT") return;
+      if (/^(SELECT|INPUT)$/.test(event.target.tagName)) return;
       if (event.key === "Escape") act("live");
       const step = steps[event.key];
       if (step) { event.preventDefault(); act("step", { rows: step[0], cols: step[1] }); }
     });
+    livebraggDrawer.start(act);
     heard = performance.now();
     setInterval(watch, 1500);
     if (model.news) update(model);

@@ -28,6 +28,10 @@ class DashboardConfig:
     """TCP port of the page; 0 takes any that is free."""
     allowed_origins: tuple[str, ...] = ()
     """HOST or HOST:PORT under which browsers may open the page, besides this computer's own names."""
+    read_only: bool = False
+    """Nothing can be changed from the page."""
+    token_file: str = ""
+    """File with the token that browsers are asked for, at least 16 characters; empty: none is asked for."""
     theme: str = "dark"
     """Look of the page when it is opened: "dark" or "light"; each viewer can change it."""
 
