@@ -66,6 +66,7 @@ class Desk:
         self.spacing: float | None = None
         self._owner, self._viewer, self._attach = owner, viewer, attach
         self._number = 0
+        self._pending: Act | None = None
 
     @property
     def has_control(self) -> bool:
@@ -75,7 +76,13 @@ class Desk:
     @property
     def pending(self) -> bool:
         """Whether an act has no outcome yet."""
-        return any(act.state == "pending" for act in self.acts)
+        return self._pending is not None
+
+    @property
+    def shown(self) -> list[Act]:
+        """Acts to show, the newest last; one without an outcome among them."""
+        lost = self._pending is not None and self._pending not in self.acts
+        return [*([self._pending] if lost and self._pending else []), *self.acts]
 
     def act(self, text: str, snapshot: Snapshot, axes: dict[str, Axes], now: float) -> bool:
         """Carry out an action of the browser; false when it is none of the controls'."""
@@ -130,8 +137,8 @@ class Desk:
         if isinstance(order, str):
             self._note(what, "refused", order)
             return
-        number = self._note(what, "pending")
-        self.hub.act(self._owner, number, order)
+        self._pending = self._note(what, "pending")
+        self.hub.act(self._owner, self._pending.number, order)
 
     def _hindrance(self, now: float) -> str:
         """Why this page may not act now; empty when it may."""
@@ -149,17 +156,23 @@ class Desk:
             problem = "give the feed's and the control's endpoint"
         if not problem:
             problem = self._attach(str(feed), str(control))
+        if not problem and self._pending is not None:
+            self._settle(Outcome(self._pending.number, False, "not known: the page shows another pipeline now"))
         self._note("attach", "refused" if problem else "done", problem or f"attached to {feed}")
 
-    def _note(self, what: str, state: str, note: str = "") -> int:
+    def _note(self, what: str, state: str, note: str = "") -> Act:
         self._number += 1
         self.acts.append(Act(self._number, what, state, note))
-        return self._number
+        return self.acts[-1]
 
     def _settle(self, outcome: Outcome) -> None:
-        for act in self.acts:
-            if act.number == outcome.number:
-                act.state, act.note = "done" if outcome.done else "refused", outcome.note
+        act, self._pending = self._pending, None
+        if act is None or act.number != outcome.number:
+            return
+        act.state, act.note = "done" if outcome.done else "refused", outcome.note
+        if act in self.acts:
+            self.acts.remove(act)
+        self.acts.append(act)
 
     # -------------------------------------------------------------------------------- what orders refer to
     def _position(self, action: dict[str, Any], snapshot: Snapshot) -> int:

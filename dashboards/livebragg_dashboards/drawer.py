@@ -43,7 +43,7 @@ def drawer(desk: Desk, snapshot: Snapshot, selected: tuple[int, int] | None, now
         "acts": [
             {"n": act.number, "what": act.what, "state": act.state,
              "words": _WHAT.get(act.what, clean(act.what, 20)), "note": clean(act.note, 240)}
-            for act in reversed(desk.acts)
+            for act in reversed(desk.shown)
         ],
         "values": _values(snapshot),
         "origin": _origin(snapshot),
@@ -115,7 +115,7 @@ def _pixel(status: PipelineStatus | None) -> str:
     spread = calibration.q_pixel_size_error if calibration is not None else 0.0
     if not 1e-8 < spread < size:
         return f"{number(size, 4)} 1/Å"
-    digits = max(4, 1 - math.floor(math.log10(spread)))
+    digits = max(4, -math.floor(math.log10(spread)))
     return f"{size:.{digits}f} ± {spread:.{digits}f} 1/Å"
 
 

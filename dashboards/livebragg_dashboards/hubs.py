@@ -34,7 +34,7 @@ def other_hub(feed: str, control: str) -> Hub:
         They are no endpoints of the network, or too many others are listened to.
     """
     for endpoint in (feed, control):
-        if not endpoint.startswith("tcp://") or len(endpoint) > 200:
+        if not endpoint.startswith("tcp://") or "*" in endpoint or len(endpoint) > 200:
             raise ConfigError(f"{endpoint[:80]!r} is no endpoint of a pipeline; write tcp://HOST:PORT")
     config = DashboardConfig(feed=feed, control=control)
     with _lock:
