@@ -94,7 +94,7 @@ def _origin(snapshot: Snapshot) -> str:
         return "not known yet"
     error = status.counters.get("origin_model_error_px", math.nan)
     center = ", ".join(number(c, 5) for c in status.probe.center)
-    return f"about ({center}) px" + (f", known per position to {number(error, 2)} px" if error > 0 else "")
+    return f"({center}) px" + (f", per position ± {number(error, 2)} px" if error > 0 else "")
 
 
 def _ellipse(calibration: Calibration | None) -> str:
@@ -127,9 +127,6 @@ def _ring(desk: Desk, snapshot: Snapshot) -> dict[str, str]:
     what = f"from {peaks} peaks" if peaks >= ENOUGH else "as drawn, too few peaks to measure"
     if spacing is None or not spacing * radius > 0:
         return {"radius": f"{radius:.6g}", "preview": f"{what}: type its lattice spacing"}
-    size = q_pixel_size(snapshot.status)
+    size, new = q_pixel_size(snapshot.status), number(1 / (spacing * radius), 4)
     now = f"now {number(size, 4)}" if size is not None else "not known now"
-    return {
-        "radius": f"{radius:.6g}",
-        "preview": f"pixel size {number(1 / (spacing * radius), 4)} 1/Å ({now}); {what}",
-    }
+    return {"radius": f"{radius:.6g}", "preview": f"{new} 1/Å ({now}), {what}"}

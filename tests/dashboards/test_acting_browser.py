@@ -257,8 +257,8 @@ def test_stopping_takes_two_clicks_and_saving_one(acting: Viewer, fake: FakePipe
 def test_a_paused_display_stands_still_while_the_strip_goes_on(
     open_page: Callable[[str], Viewer], scene: Scene
 ) -> None:
-    with FakePipeline(scene, rate_hz=40, interval_s=0.1, start=60) as own, dashboard(own.feed, own.control) as url:
-        viewer = open_page(url)
+    with FakePipeline(scene, rate_hz=12, interval_s=0.1, start=200) as own, dashboard(own.feed, own.control) as at:
+        viewer = open_page(at)
         viewer.page.keyboard.press("c")
         viewer.page.click("#d-pause")
         viewer.page.wait_for_selector("#paused")
