@@ -16,7 +16,7 @@ from livebragg.wire.messages import ChecksumKind
 from livebragg_simulators.dectris_writers import (
     HeaderDetail,
 )
-from livebragg_simulators.faults import KINDS
+from livebragg_simulators.faults import MessageFault, ScanFault
 from livebragg_simulators.merlin_writer import DEPTHS, LAYOUTS
 from livebragg_simulators.run import PROTOCOLS, progress_bar, say, send
 from livebragg_simulators.sources import RecordedSource, SpecimenSource
@@ -209,7 +209,8 @@ def _add_send_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KIND=P",
-        help=f"something to go wrong with each message with probability P: {', '.join(KINDS)} (may be repeated)",
+        help=f"something to go wrong with each message with probability P ({', '.join(MessageFault)}), or with "
+        f"each acquisition ({', '.join(ScanFault)}); may be repeated",
     )
     parser.add_argument("--fault-seed", type=int, default=0, metavar="N", help="other faults (default: 0)")
     parser.add_argument("--loop", type=_repeats, default=1, metavar="N", help="acquisitions to send (0: no end)")

@@ -13,11 +13,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from livebragg.errors import ConfigError
 from livebragg.model import Acquisition
 from livebragg.wire.messages import EndReason
 from livebragg_simulators.dectris_writers import DectrisV1Writer, DectrisV2Writer
 from livebragg_simulators.sender import Sender, SendOptions
+from livebragg_simulators.served import serving
 from livebragg_simulators.simplon import MAX_BODY_BYTES, Command, Simplon
 from livebragg_simulators.sources import ScanPath
 from livebragg_simulators.writers import Parts, StreamWriter
@@ -28,21 +28,8 @@ POLL_S = 0.2
 @contextlib.contextmanager
 def rest_server(simplon: Simplon, address: str) -> Iterator[str]:
     """Serve the REST interface at HOST:PORT (port 0: any that is free); gives its address."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ConfigError(f"--rest {address!r} is no address; write HOST:PORT, for example 127.0.0.1:8910")
-    try:
-        server = ThreadingHTTPServer((host, int(port)), _handler(simplon))
-    except OSError as error:
-        raise ConfigError(f"--rest {address}: {error.strerror}; choose another port") from None
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://{host}:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(ThreadingHTTPServer, _handler(simplon), address, flag="--rest", usual_port=8910) as where:
+        yield f"http://{where}"
 
 
 def _handler(simplon: Simplon) -> type[BaseHTTPRequestHandler]:

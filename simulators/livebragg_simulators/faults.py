@@ -1,18 +1,40 @@
-"""Faults on purpose: what a network, a detector or its software may do to a stream, the same in every run."""
+"""Faults on purpose: which of them happen, and how often; the same in every run."""
 
 from __future__ import annotations
 
 import random
-import time
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 from livebragg.errors import ConfigError
-from livebragg_simulators.outlets import Outlet
 
-KINDS = ("drop", "duplicate", "reorder", "truncate", "corrupt", "pause")
-PAUSE_S = 0.5
+
+class MessageFault(StrEnum):
+    """What may happen to each message."""
+
+    DROP = "drop"
+    DUPLICATE = "duplicate"
+    REORDER = "reorder"
+    TRUNCATE = "truncate"
+    CORRUPT = "corrupt"
+    PAUSE = "pause"
+    BURST = "burst"
+
+
+class ScanFault(StrEnum):
+    """What may happen to each acquisition, somewhere in its middle; at most one of them does."""
+
+    NO_END = "no-end"
+    EARLY_END = "early-end"
+    ABORT = "abort"
+    DOUBLE_START = "double-start"
+    WRONG_SHAPE = "wrong-shape"
+    RECONNECT = "reconnect"
+    RESTART = "restart"
+
+
+KINDS: tuple[str, ...] = (*MessageFault, *ScanFault)
 
 
 @dataclass(slots=True)
@@ -22,9 +44,9 @@ class Faults:
     Parameters
     ----------
     rates : dict
-        Kind of fault (of `KINDS`) to its probability for each message.
+        Kind of fault (of `KINDS`) to its probability for each message or acquisition.
     seed : int
-        The same seed makes the same faults at the same messages.
+        The same seed makes the same faults at the same places.
     """
 
     rates: dict[str, float]
@@ -38,7 +60,7 @@ class Faults:
                 raise ConfigError(f"--fault {kind}={rate}: the probability must be between 0 and 1")
 
     @classmethod
-    def parse(cls, texts: list[str], seed: int) -> Faults:
+    def parse(cls, texts: Sequence[str], seed: int) -> Faults:
         """Faults of arguments such as ``drop=0.01``."""
         rates = {}
         for text in texts:
@@ -49,75 +71,21 @@ class Faults:
                 raise ConfigError(f"--fault {text!r} is no fault; write KIND=PROBABILITY, as drop=0.01") from None
         return cls(rates, seed)
 
+    def of(self, kinds: type[MessageFault] | type[ScanFault]) -> Dice:
+        """Dice for faults of one sort; they do not depend on how often others are thrown."""
+        rates = {str(kind): self.rates[kind] for kind in kinds if self.rates.get(kind)}
+        return Dice(rates, random.Random(f"{self.seed} {kinds.__name__}"))
+
 
 @dataclass(slots=True)
-class FaultyOutlet:
-    """An outlet that does to messages what it is told; see `Outlet`."""
+class Dice:
+    """Decides whether something happens."""
 
-    outlet: Outlet
-    faults: Faults
-    counters: Counter[str] = field(default_factory=Counter)
-    """Faults done, by kind."""
-    _rng: random.Random = field(init=False)
-    _waiting: list[list[Any]] = field(default_factory=list)
-    """Messages on their way out; more than one after a duplicate or a message that was overtaken."""
-    _overtaken: list[Any] | None = None
+    rates: dict[str, float]
+    """Without those that never happen."""
+    random: random.Random
 
-    def __post_init__(self) -> None:
-        self._rng = random.Random(self.faults.seed)
-
-    @property
-    def endpoint(self) -> str:
-        """See `Outlet.endpoint`."""
-        return self.outlet.endpoint
-
-    def offer(self, parts: list[Any]) -> bool:
-        """See `Outlet.offer`."""
-        if not self._flush():
-            return False
-        self._waiting = self._spoil(parts)
-        if self._overtaken is not None and self._waiting:
-            self._waiting.append(self._overtaken)
-            self._overtaken = None
-        elif self._happens("reorder") and self._waiting:
-            self._overtaken = self._waiting.pop()
-        self._flush()
-        return True
-
-    def linger(self, seconds: float) -> None:
-        """See `Outlet.linger`."""
-        self.outlet.linger(seconds)
-
-    def close(self) -> None:
-        """See `Outlet.close`."""
-        if self._overtaken is not None:
-            self._waiting.append(self._overtaken)
-        self._flush()
-        self.outlet.close()
-
-    def _flush(self) -> bool:
-        while self._waiting and self.outlet.offer(self._waiting[0]):
-            del self._waiting[0]
-        return not self._waiting
-
-    def _happens(self, kind: str) -> bool:
-        rate = self.faults.rates.get(kind, 0.0)
-        happens = rate > 0 and self._rng.random() < rate
-        self.counters[kind] += happens
-        return happens
-
-    def _spoil(self, parts: list[Any]) -> list[list[Any]]:
-        if self._happens("pause"):
-            time.sleep(PAUSE_S)
-        if self._happens("drop"):
-            return []
-        if self._happens("truncate"):
-            last = bytes(parts[-1])
-            parts = [*parts[:-1], last[: self._rng.randrange(len(last))]] if last else parts
-        if self._happens("corrupt"):
-            which = self._rng.randrange(len(parts))
-            damaged = bytearray(parts[which])
-            if damaged:
-                damaged[self._rng.randrange(len(damaged))] ^= 1 << self._rng.randrange(8)
-            parts = [*parts[:which], bytes(damaged), *parts[which + 1 :]]
-        return [parts, parts] if self._happens("duplicate") else [parts]
+    def happens(self, kind: str) -> bool:
+        """Whether it happens this time."""
+        rate = self.rates.get(kind, 0.0)
+        return rate > 0 and self.random.random() < rate

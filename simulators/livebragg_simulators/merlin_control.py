@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from livebragg.errors import ConfigError
 from livebragg.wire.mpx import PREFIX_BYTES, payload_bytes, unit
+from livebragg_simulators.served import serving
 
 OK, BUSY, UNKNOWN, OUT_OF_RANGE = 0, 1, 2, 3
 MAX_COMMAND_BYTES = 4096
@@ -98,9 +98,6 @@ class _Server(socketserver.ThreadingTCPServer):
 @contextlib.contextmanager
 def control_server(control: MerlinControl, address: str) -> Iterator[str]:
     """Serve the command socket at HOST:PORT (port 0: any that is free); gives its address."""
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ConfigError(f"--control {address!r} is no address; write HOST:PORT, for example 127.0.0.1:6341")
     lock = threading.Lock()
 
     class Handler(socketserver.StreamRequestHandler):
@@ -113,18 +110,8 @@ def control_server(control: MerlinControl, address: str) -> Iterator[str]:
                         answer = control.handle(text)
                     self.wfile.write(unit(answer.encode("latin-1", "replace")))
 
-    try:
-        server = _Server((host, int(port)), Handler)
-    except OSError as error:
-        raise ConfigError(f"--control {address}: {error.strerror}; choose another port") from None
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"{host}:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(_Server, Handler, address, flag="--control", usual_port=6341) as where:
+        yield where
 
 
 def _read(stream: Any) -> str | None:

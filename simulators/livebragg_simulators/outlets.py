@@ -11,6 +11,12 @@ from livebragg.errors import ConfigError
 from livebragg.wire import sockets
 from livebragg.wire.mpx import parse_address
 
+LINGER_S = 2.0
+"""How long closing waits for clients, unless it is told."""
+
+AWAY_S = 0.3
+"""Time for which a sender that starts anew cannot be reached."""
+
 QUEUE_FRAMES = 256
 """Frames the socket may hold, about; more would only hide that the receiver is behind."""
 
@@ -25,11 +31,27 @@ class Outlet(Protocol):
     def offer(self, parts: list[Any]) -> bool:
         """Send one message; False when it would have to wait."""
 
+    def settle(self) -> bool:
+        """Nothing follows for now: keep nothing back. False while something could not leave; ask again."""
+
     def linger(self, seconds: float) -> None:
         """How long closing waits for what clients have not taken."""
 
+    def reopen(self) -> None:
+        """Be gone for a moment as a program that dies and is started again: what was on its way is lost."""
+
     def close(self) -> None:
         """Close the socket, once clients have taken what was sent."""
+
+
+def settle_for(outlet: Outlet, seconds: float) -> bool:
+    """Settle, trying for some time."""
+    deadline = time.monotonic() + seconds
+    while not outlet.settle():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 class PushOutlet:
@@ -46,20 +68,39 @@ class PushOutlet:
     """
 
     def __init__(self, ctx: Any, endpoint: str, linger_frames: int) -> None:
-        queue = max(1, QUEUE_FRAMES // linger_frames)
-        self._socket = sockets.open_socket(ctx, sockets.PUSH, bind=endpoint, send_high_water=queue, linger_ms=2000)
+        self._ctx, self._queue = ctx, max(1, QUEUE_FRAMES // linger_frames)
+        self._socket = self._open(endpoint)
         self.endpoint = sockets.bound_endpoint(self._socket)
 
     def offer(self, parts: list[Any]) -> bool:
         """See `Outlet.offer`."""
         return sockets.send_parts(self._socket, parts, wait=False)
 
+    def settle(self) -> bool:
+        """See `Outlet.settle`: the socket keeps nothing back."""
+        return True
+
     def linger(self, seconds: float) -> None:
         """See `Outlet.linger`."""
         sockets.set_linger(self._socket, seconds)
 
+    def reopen(self) -> None:
+        """See `Outlet.reopen`."""
+        self._socket.close(0)
+        time.sleep(AWAY_S)  # ZeroMQ gives the port back in the meantime
+        self._socket = self._open(self.endpoint)
+
     def close(self) -> None:
         """See `Outlet.close`: the socket ends with its context."""
+
+    def _open(self, endpoint: str) -> Any:
+        return sockets.open_socket(
+            self._ctx,
+            sockets.PUSH,
+            bind=endpoint,
+            send_high_water=self._queue,
+            linger_ms=round(1000 * LINGER_S),
+        )
 
 
 class TcpOutlet:
@@ -73,15 +114,11 @@ class TcpOutlet:
 
     def __init__(self, endpoint: str) -> None:
         host, port = parse_address(endpoint, "--bind") if not endpoint.endswith(":0") else (endpoint[6:-2], 0)
-        try:
-            self._server = socket.create_server((host, port))
-        except OSError as error:
-            raise ConfigError(f"--bind {endpoint}: {error.strerror}; choose another port") from None
-        self._server.setblocking(False)
+        self._server = _listen(host, port, endpoint)
         self.endpoint = f"tcp://{host}:{self._server.getsockname()[1]}"
         self._client: socket.socket | None = None
         self._waiting = memoryview(b"")
-        self._linger_s = 2.0
+        self._linger_s = LINGER_S
 
     def offer(self, parts: list[Any]) -> bool:
         """See `Outlet.offer`: a message is taken when the one before it is on its way."""
@@ -91,15 +128,25 @@ class TcpOutlet:
         self._flush()
         return True
 
+    def settle(self) -> bool:
+        """See `Outlet.settle`."""
+        return self._flush()
+
     def linger(self, seconds: float) -> None:
         """See `Outlet.linger`."""
         self._linger_s = seconds
 
+    def reopen(self) -> None:
+        """See `Outlet.reopen`."""
+        host, port = self._server.getsockname()[:2]
+        self._drop()
+        self._server.close()
+        time.sleep(AWAY_S)
+        self._server = _listen(host, port, self.endpoint)
+
     def close(self) -> None:
         """See `Outlet.close`."""
-        deadline = time.monotonic() + self._linger_s
-        while self._client is not None and not self._flush() and time.monotonic() < deadline:
-            time.sleep(0.005)
+        settle_for(self, self._linger_s)
         self._drop()
         self._server.close()
 
@@ -125,3 +172,12 @@ class TcpOutlet:
         if self._client is not None:
             self._client.close()
         self._client, self._waiting = None, memoryview(b"")
+
+
+def _listen(host: str, port: int, endpoint: str) -> socket.socket:
+    try:
+        server = socket.create_server((host, port))
+    except OSError as error:
+        raise ConfigError(f"--bind {endpoint}: {error.strerror}; choose another port") from None
+    server.setblocking(False)
+    return server

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import functools
 import itertools
-import queue
 import signal
 from typing import Any
 
@@ -25,8 +24,11 @@ from livebragg_simulators.dectris_writers import (
     HeaderDetail,
     SeriesFacts,
 )
-from livebragg_simulators.faults import Faults, FaultyOutlet
+from livebragg_simulators.faults import Faults, ScanFault
+from livebragg_simulators.faulty_outlet import FaultyOutlet
+from livebragg_simulators.faulty_sender import FaultySender
 from livebragg_simulators.merlin_control import MerlinControl, control_server
+from livebragg_simulators.merlin_unit import MerlinUnit
 from livebragg_simulators.merlin_writer import MerlinWriter
 from livebragg_simulators.outlets import Outlet, PushOutlet, TcpOutlet
 from livebragg_simulators.sender import Sender, SendOptions
@@ -75,7 +77,7 @@ def send(source: FrameSource, args: argparse.Namespace, console: Console, name: 
     with sockets.context() as ctx, progress_bar(console) as bar, contextlib.ExitStack() as stack:
         writer = _writer(args)
         outlet = stack.enter_context(contextlib.closing(_outlet(ctx, args, writer)))
-        sender = Sender(outlet, writer)
+        sender = FaultySender(outlet, writer, _scan_faults(args))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sender.stop())
         say(console, f"sending on {sender.endpoint}; attach with: livebragg attach {sender.endpoint}")
@@ -101,8 +103,12 @@ def _serve(path: ScanPath, options: SendOptions, args: argparse.Namespace, conso
     facts, cbor = _facts(args), args.protocol == "dectris-v2"
     simplon = Simplon(path.acquisition("series"), path.geometry.n_frames, facts, cbor=cbor)
     writer = SwitchingWriter(DectrisV1Writer(facts), DectrisV2Writer(facts, _channels(args)), cbor)
-    with sockets.context() as ctx, rest_server(simplon, args.rest) as address:
-        sender = Sender(_outlet(ctx, args, writer), writer)
+    with (
+        sockets.context() as ctx,
+        contextlib.closing(_outlet(ctx, args, writer)) as outlet,
+        rest_server(simplon, args.rest) as address,
+    ):
+        sender = Sender(outlet, writer)
         dcu = Dcu(simplon, sender, writer, path, options, functools.partial(say, console))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: dcu.stop())
@@ -115,38 +121,15 @@ def _serve_merlin(path: ScanPath, options: SendOptions, args: argparse.Namespace
     """Be a Merlin that does nothing until a client starts an acquisition."""
     shape, writer = path.acquisition("merlin").frame_shape, _writer(args)
     control = MerlinControl(shape, path.geometry.n_frames, args.depth)
-    stopped = False
     with (
         contextlib.closing(_outlet(None, args, writer)) as outlet,
         control_server(control, args.control) as address,
     ):
-        sender = Sender(outlet, writer)
-
-        def stop(*_: object) -> None:
-            nonlocal stopped
-            stopped = True
-            sender.stop()
-
+        unit = MerlinUnit(control, Sender(outlet, writer), path, options, functools.partial(say, console))
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, stop)
+            signal.signal(number, lambda *_: unit.stop())
         say(console, f"commands {address}, data {outlet.endpoint}; waiting for STARTACQUISITION, Ctrl-C ends")
-        while not stopped:
-            try:
-                command = control.commands.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            if command == "STARTACQUISITION":
-                n_frames = control.n_frames or path.geometry.n_frames
-                sender.begin(path.acquisition("merlin"), n_frames)
-                if control.values["TRIGGERSTART"] == "5":
-                    while not stopped and control.commands.get() not in (
-                        "SOFTTRIGGER",
-                        "STOPACQUISITION",
-                        "ABORT",
-                    ):
-                        pass
-                sender.send_frames(path, 0, n_frames, options, lambda *_: None)
-                say(console, f"{n_frames} frames sent")
+        unit.run()
     return 0
 
 
@@ -166,8 +149,20 @@ def _writer(args: argparse.Namespace) -> StreamWriter:
 def _outlet(ctx: Any, args: argparse.Namespace, writer: StreamWriter) -> Outlet:
     tcp = args.protocol == "merlin"
     faults = Faults.parse(args.fault, args.fault_seed)
+    led = args.rest or args.control
+    if led and any(kind in tuple(ScanFault) for kind in faults.rates):
+        raise ConfigError(
+            f"--fault {', '.join(ScanFault)} cannot be had with --rest or --control, where a client leads"
+        )
     outlet: Outlet = TcpOutlet(args.bind) if tcp else PushOutlet(ctx, args.bind, writer.linger_frames)
     return FaultyOutlet(outlet, faults) if faults.rates else outlet
+
+
+def _scan_faults(args: argparse.Namespace) -> Faults:
+    faults = Faults.parse(args.fault, args.fault_seed)
+    if args.raw_counters and faults.rates.get(ScanFault.WRONG_SHAPE):
+        raise ConfigError("--fault wrong-shape cannot be had with --raw-counters, which have the shape of a chip")
+    return faults
 
 
 def _facts(args: argparse.Namespace) -> SeriesFacts:

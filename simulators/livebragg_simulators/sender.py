@@ -6,6 +6,9 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from livebragg.errors import ConfigError
 from livebragg.model import Acquisition
@@ -52,6 +55,16 @@ class SendOptions:
             raise ConfigError(f"--rate must be between 0 (no limit) and 1e7 frames/s, not {self.rate_hz}")
         if not 0 <= self.batch_frames <= 65536:
             raise ConfigError(f"--batch must be between 0 (automatic) and 65536 frames, not {self.batch_frames}")
+
+    def range_of(self, n_frames: int) -> tuple[int, int]:
+        """First frame of a scan of so many, and the one after the last."""
+        stop = n_frames if self.stop is None else self.stop
+        if not 0 <= self.start < stop <= n_frames:
+            raise ConfigError(
+                f"--start {self.start} and --stop {stop} must lie within the {n_frames} frames of the scan, "
+                "in order"
+            )
+        return self.start, stop
 
     def frames_per_message(self, most: int) -> int:
         """Frames that are sent together."""
@@ -102,17 +115,11 @@ class Sender:
 
     def send(self, path: ScanPath, acquisition_id: str, options: SendOptions, progress: Progress) -> Sent:
         """Send one acquisition; returns when everything was taken or `stop` was called."""
-        total = path.geometry.n_frames
-        stop = total if options.stop is None else options.stop
-        if not 0 <= options.start < stop <= total:
-            raise ConfigError(
-                f"--start {options.start} and --stop {stop} must lie within the {total} frames of the scan, "
-                "in order"
-            )
-        began = time.monotonic()
+        total, began = path.geometry.n_frames, time.monotonic()
+        start, stop = options.range_of(total)
         self.begin(path.acquisition(acquisition_id), total)
-        self.send_frames(path, options.start, stop, options, progress)
-        complete = self.end(stop - options.start)
+        self.send_frames(path, start, stop, options, progress)
+        complete = self.end(stop - start)
         return Sent(self._sent, time.monotonic() - began, complete)
 
     def begin(self, acquisition: Acquisition, n_frames: int) -> None:
@@ -120,32 +127,63 @@ class Sender:
         self._sent = 0
         self._put(self._writer.start(acquisition, n_frames))
 
-    def send_frames(self, path: ScanPath, start: int, stop: int, options: SendOptions, progress: Progress) -> None:
-        """Send some frames of the acquisition that was announced; a scan that is over begins again."""
+    def send_frames(self, path: ScanPath, start: int, stop: int, options: SendOptions, progress: Progress) -> int:
+        """Send some frames of the acquisition that was announced; a scan that is over begins again.
+
+        Returns
+        -------
+        int
+            Frames sent: fewer than asked for when `stop` was called.
+        """
         began, before = time.monotonic(), self._sent
         step, total = options.frames_per_message(self._writer.linger_frames), path.geometry.n_frames
         first = start
         while first < stop:
             at = first % total
             frames = path.frames(at, min(at + step, at + stop - first, total))
-            messages = self._writer.frames(first, frames)
+            messages = self._word(first, frames)
             first += len(frames)
             due = began + (self._sent - before + len(frames)) / options.rate_hz if options.rate_hz else 0.0
             self._wait_until(due)
             if self._stopped or not self._put(messages):
-                return
+                break
             self._sent += len(frames)
-            progress(self._sent, stop - start)
+            progress(self._sent, before + stop - start)
+        return self._sent - before
 
     def end(self, expected: int) -> bool:
         """End the acquisition; False when it ends before all `expected` frames were sent."""
         complete = self._sent >= expected
-        reason = EndReason.FINISHED if complete else EndReason.STOPPED
-        end = self._writer.end(self._sent, reason)
-        complete &= self._put(end, patience_s=STOP_PATIENCE_S if self._stopped else math.inf)
+        complete &= self.say_end(EndReason.FINISHED if complete else EndReason.STOPPED)
+        return self.leave(complete)
+
+    def say_end(self, reason: EndReason) -> bool:
+        """Tell that the acquisition ends; False when nobody takes it."""
+        return self._put(self._writer.end(self._sent, reason), patience_s=self._patience_s)
+
+    def leave(self, complete: bool) -> bool:
+        """Let go of everything that was sent; False when clients leave some of it."""
+        deadline = math.inf
+        while not self._outlet.settle() and complete:
+            if self._stopped:
+                deadline = min(deadline, time.monotonic() + STOP_PATIENCE_S)
+            complete = time.monotonic() < deadline
+            time.sleep(0.001)
         # A receiver that holds the stream back still wants what waits in the socket.
         self._outlet.linger(LAST_MESSAGES_S if complete else STOP_PATIENCE_S)
         return complete
+
+    def reopen(self) -> None:
+        """Be gone for a moment; see `Outlet.reopen`."""
+        self._outlet.reopen()
+
+    @property
+    def _patience_s(self) -> float:
+        return STOP_PATIENCE_S if self._stopped else math.inf
+
+    def _word(self, first: int, frames: NDArray[Any]) -> list[Parts]:
+        """Messages of consecutive frames."""
+        return self._writer.frames(first, frames)
 
     def _wait_until(self, due: float) -> None:
         while not self._stopped and (left := due - time.monotonic()) > 0:

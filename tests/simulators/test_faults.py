@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from livebragg.errors import ConfigError
-from livebragg_simulators.faults import Faults, FaultyOutlet
+from livebragg_simulators.faults import Faults
+from livebragg_simulators.faulty_outlet import FaultyOutlet
 
 MESSAGES = [[b"head %d" % k, b"body" * 5] for k in range(400)]
 
@@ -29,7 +30,12 @@ class Sink:
         self.got.append(parts)
         return True
 
+    def settle(self) -> bool:
+        return True
+
     def linger(self, seconds: float) -> None: ...
+
+    def reopen(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -40,8 +46,7 @@ def sent(seed: int = 1, **rates: float) -> tuple[list[list[Any]], FaultyOutlet]:
     for parts in MESSAGES:
         while not outlet.offer(parts):
             pass
-    for _ in range(3):
-        outlet.close()
+    outlet.close()
     return sink.got, outlet
 
 
@@ -69,6 +74,41 @@ def test_overtaken_messages_are_late_and_none_is_lost() -> None:
     assert outlet.counters["reorder"] > 0
     assert got != MESSAGES
     assert sorted(got) == sorted(MESSAGES)
+
+
+def test_bursts_keep_the_order_and_the_last_one_leaves_before_closing() -> None:
+    got, outlet = sent(burst=0.02)
+    assert outlet.counters["burst"] > 0
+    assert got == MESSAGES
+
+
+def test_what_was_kept_back_leaves_when_nothing_follows_for_now() -> None:
+    sink = Sink()
+    outlet = FaultyOutlet(sink, Faults({"reorder": 1.0, "burst": 1.0}))
+    assert outlet.offer(MESSAGES[0])
+    assert not sink.got
+    while not outlet.settle():
+        pass
+    assert sink.got == MESSAGES[:1]
+
+
+def test_a_message_is_taken_only_once_it_is_on_its_way() -> None:
+    sink = Sink()
+    outlet = FaultyOutlet(sink, Faults({"duplicate": 1.0}))
+    tries = 1
+    while not outlet.offer(MESSAGES[0]):
+        tries += 1
+    assert sink.got == [MESSAGES[0]] * 2
+    assert tries > 1
+
+
+def test_what_waits_dies_with_a_sender_that_starts_anew() -> None:
+    sink = Sink()
+    outlet = FaultyOutlet(sink, Faults({"reorder": 1.0}))
+    assert outlet.offer(MESSAGES[0])
+    outlet.reopen()
+    outlet.close()
+    assert not sink.got
 
 
 @pytest.mark.parametrize("kind", ["truncate", "corrupt"])
