@@ -73,12 +73,13 @@ def start(rows: int, cols: int, n_images: int, series: int = 7, **fields: Any) -
 def image(number: int, frame: NDArray[Any], series: int = 7, compression: str = "bslz4", **fields: Any) -> bytes:
     """An image of one channel, unless `data` is given."""
     data = fields.pop("data", None) or {"threshold_1": array(frame, compression)}
+    start_time = fields.pop("start_time", [number * 1_000_000, 50_000_000])
     return message(
         "image",
         series,
         image_id=number,
         real_time=[999_995, 50_000_000],
-        start_time=[number * 1_000_000, 50_000_000],
+        start_time=start_time,
         stop_time=[number * 1_000_000 + 999_995, 50_000_000],
         user_data="",
         data=data,

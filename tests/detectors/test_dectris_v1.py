@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 import dectris_messages as made
-from dectris_stream import Stream
-from livebragg.detectors import KeptFrames
+from dectris_stream import Stream, piece_of
+from livebragg.detectors import KeptFrames, start_times
 from livebragg.errors import MalformedMessageError, SequenceError
 from livebragg.model import unpack_mask
 from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason
@@ -170,6 +170,16 @@ def test_a_mask_that_does_not_fit_is_said_and_the_frames_are_used_without_it(
     assert stream.acquisition.metadata.dwell_time_s == 1e-3
     (notice,) = stream.notices
     assert text in notice
+
+
+def test_the_start_of_each_image_is_told_where_it_says_one() -> None:
+    messages = [image(0), image(1)[:3], [*image(2)[:3], b"no JSON"], image(3)]
+    messages[3][3] = part(htype="dconfig-1.0", start_time=2_500_000_000)
+    stream = Stream().take([header(), config()], *messages).flush()
+    (kept,) = stream.of(KeptFrames)
+    told = start_times(b"".join(kept.parts), piece_of(kept))
+    assert np.array_equal(told, [np.nan, np.nan, np.nan, 2.5], equal_nan=True)
+    assert sorted(stream.frames()[0]) == [0, 1, 2, 3]
 
 
 def test_both_protocols_may_come_on_one_socket() -> None:

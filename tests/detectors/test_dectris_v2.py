@@ -18,8 +18,8 @@ import pytest
 from numpy.typing import NDArray
 
 import dectris_messages as made
-from dectris_stream import Stream
-from livebragg.detectors import KeptFrames, series
+from dectris_stream import Stream, piece_of
+from livebragg.detectors import KeptFrames, series, start_times
 from livebragg.errors import MalformedMessageError, SequenceError, WireError
 from livebragg.model import ScanOrder, unpack_mask
 from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason
@@ -209,6 +209,15 @@ def test_messages_much_larger_than_a_frame_are_not_held_beyond_a_limit(monkeypat
     data = {"threshold_1": made.array(FRAME), "other": bytes(3 * FRAME.nbytes // 2)}
     stream = Stream().take(made.start(24, 31, 6), *(made.image(k, FRAME, data=data) for k in range(6))).flush()
     assert [(k.first_frame, k.n_frames) for k in stream.of(KeptFrames)] == [(0, 2), (2, 2), (4, 2)]
+
+
+def test_the_start_of_each_image_is_told_where_it_says_one() -> None:
+    frame = made.frames(1)[0]
+    starts = [[7, 2], [1, 0], None, "now", [12, 8]]
+    stream = Stream().take(*(made.image(k, frame, start_time=s) for k, s in enumerate(starts))).flush()
+    (kept,) = stream.of(KeptFrames)
+    told = start_times(b"".join(kept.parts), piece_of(kept))
+    assert np.array_equal(told, [3.5, np.nan, np.nan, np.nan, 1.5], equal_nan=True)
 
 
 def test_attaching_in_the_middle_keeps_the_numbers() -> None:

@@ -162,6 +162,24 @@ def test_a_shape_said_while_the_scan_runs_maps_everything_anew(tmp_path: Path) -
     assert np.allclose(final.snapshot.virtual_images["total"], frames.sum(axis=(2, 3)), rtol=0.02)
 
 
+def test_lines_are_found_in_the_pauses_when_nobody_knows_the_shape(tmp_path: Path) -> None:
+    frames = Specimen(CONFIG).frames(0, ROWS * COLS).astype(np.uint16)
+    with live_pipeline(tmp_path, *DECTRIS, "--set", "scan.fallback_cols=7") as pipeline:
+        pipeline.wait_ready()
+        with detector(pipeline) as send:
+            send(made.start(72, 64, ROWS * COLS))
+            for number, frame in enumerate(frames):
+                ticks = number * 50_000 + number // COLS * 40_000
+                send(made.image(number, frame, start_time=[ticks, 50_000_000]))
+            send(made.end())
+            assert pipeline.end() == 0, pipeline.text()
+    final = read_results(pipeline.results()[0]).final
+    assert final is not None
+    assert any("lines of 10 positions are assumed from now on" in text for text in final.notices)
+    total = frames.reshape(ROWS, COLS, -1).sum(axis=2)
+    assert np.allclose(final.snapshot.virtual_images["total"], total, rtol=0.02)
+
+
 def test_a_merlin_that_sends_no_end_is_analysed_all_the_same(tmp_path: Path) -> None:
     recording = tmp_path / "recording.npy"
     np.save(recording, Specimen(CONFIG).frames(0, ROWS * COLS).reshape(ROWS, COLS, 72, 64).astype(np.uint16))

@@ -114,6 +114,7 @@ def test_a_batch_survives_as_a_result() -> None:
         worker_id="w", job_id=1, serial=1, pieces=[], newest_sent_at=0.0,
         geometry=ScanGeometry(scan_shape=(2, 3)), frames_analysed=0, frames_unmapped=0,
         frames_failed=0, nonfinite_pixels=0, negative_pixels=0, hot_pixels=0, problems=[], busy_s=0.0,
+        timed_frames=np.zeros(0, np.int64), start_times=np.zeros(0),
         scan_index=np.array([4]), offsets=np.array([0, 2]), qx=np.array([1, 2], np.float32),
         qy=np.array([3, 4], np.float32), intensity=np.array([5, 6], np.float32),
         intensity_error=np.array([7, 8], np.float32), position_error=np.array([9, 10], np.float32),

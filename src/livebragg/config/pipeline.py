@@ -49,6 +49,8 @@ class ScanConfig:
     """Positions [rows, columns]; overrides what the sender announces."""
     fallback_cols: int = 256
     """Columns assumed while nobody has said how many there are."""
+    guess: bool = True
+    """When nobody has said the shape: take the columns from regular pauses in the times of a detector's images."""
     order: str | None = None
     """Way of the beam, "raster" or "snake" (odd lines run backwards); ``None``: as the sender says."""
     frames_per_position: int | None = None
@@ -99,7 +101,11 @@ class FrameLogConfig:
 
     def __post_init__(self) -> None:
         within("frame_log.segment_mb", self.segment_mb, 1, 4096)
-        at_least("frame_log.capacity_mb", self.capacity_mb, 2 * self.segment_mb)
+        if self.capacity_mb < 2 * self.segment_mb:
+            raise ConfigError(
+                f"frame_log.capacity_mb must be at least {2 * self.segment_mb}, not {self.capacity_mb}: twice "
+                "frame_log.segment_mb"
+            )
         one_of("frame_log.when_full", self.when_full, ("block", "drop"))
 
 

@@ -7,6 +7,7 @@ the tag for self-described CBOR: there are simulators and firmwares that send al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -119,6 +120,20 @@ def fill_frame(message: Any, number: int, channel: str, out_frame: NDArray[Any])
     if fields.get("image_id") != number:
         raise MalformedMessageError(f"image {shown(fields.get('image_id'))} came in the place of image {number}")
     compression.fill_frame(out_frame, _packed(_channel(fields, channel)[1]))
+
+
+def start_time(message: Any) -> float:
+    """When an image began, in seconds since its series did; NaN where it does not say.
+
+    Raises
+    ------
+    MalformedMessageError
+        It is no message at all.
+    """
+    match load(message).get("start_time"):
+        case [int(ticks), int(per_second)] if 0 <= ticks < 1 << 63 and 0 < per_second < 1 << 63:
+            return ticks / per_second
+    return math.nan
 
 
 # -------------------------------------------------------------------------------------------- arrays

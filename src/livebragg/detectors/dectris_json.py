@@ -2,12 +2,13 @@
 
 A header is ``dheader`` with the configuration as its second part (some senders make that a message of its own),
 and with detail ``all`` flat field, pixel mask and count-rate table behind it. An image is four parts, of which the
-second (shape, type, encoding) and the third (the pixels) are kept.
+second (shape, type, encoding), the third (the pixels) and the fourth (times) are kept.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from livebragg.detectors.facts import (
     beam_energy_kev,
     metadata_of,
     pixel_mask,
+    positive_float,
     positive_int,
     scan_hints,
     whole_number,
@@ -83,6 +85,12 @@ def fill_frame(parts: Sequence[Any], out_frame: NDArray[Any]) -> None:
     compression.fill_frame(out_frame, _packed(_json(parts[0]), parts[1]))
 
 
+def start_time(parts: Sequence[Any]) -> float:
+    """When an image began, by the third part that is kept; see `dectris_cbor.start_time`."""
+    value = positive_float(_json(parts[2]).get("start_time")) if len(parts[2]) else None
+    return math.nan if value is None else value / 1e9
+
+
 def _packed(image: dict[str, Any], payload: Any) -> Packed:
     """Pixels of an image, by its second part."""
     name, encoding = image.get("type"), image.get("encoding")
@@ -115,7 +123,7 @@ def _image(first: dict[str, Any], series: int, parts: Sequence[Any]) -> SeriesIm
     return SeriesImage(
         series=series,
         number=whole_number(first, "frame"),
-        parts=(parts[1], parts[2]),
+        parts=(parts[1], parts[2], parts[3] if len(parts) > 3 else b""),
         encoding=PieceEncoding.DECTRIS_V1,
         look=look,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -47,5 +48,25 @@ def decode_kept(payload: Any, piece: Piece, acquisition: Acquisition) -> tuple[N
     return frames, failed
 
 
-_PARTS = {PieceEncoding.DECTRIS_V1: 2, PieceEncoding.DECTRIS_V2: 1, PieceEncoding.MERLIN: 1}
+def start_times(payload: Any, piece: Piece) -> NDArray[np.float64]:
+    """When each frame of a payload began, in seconds from somewhere, shape (n_frames,); NaN where it is not known.
+
+    Raises
+    ------
+    livebragg.errors.WireError
+        The payload is no payload of a detector at all.
+    """
+    times = np.full(piece.n_frames, np.nan)
+    for at, parts in enumerate(kept_parts(payload, piece.n_frames, _PARTS[piece.encoding])):
+        with contextlib.suppress(WireError):
+            if piece.encoding is PieceEncoding.DECTRIS_V1:
+                times[at] = dectris_json.start_time(parts)
+            elif piece.encoding is PieceEncoding.MERLIN:
+                times[at] = merlin.start_time(parts[0])
+            else:
+                times[at] = dectris_cbor.start_time(parts[0])
+    return times
+
+
+_PARTS = {PieceEncoding.DECTRIS_V1: 3, PieceEncoding.DECTRIS_V2: 1, PieceEncoding.MERLIN: 1}
 """Parts that are kept of each message."""

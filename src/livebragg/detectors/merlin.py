@@ -7,8 +7,10 @@ abort: an acquisition ends with the next header, or by silence.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -233,6 +235,15 @@ def fill_frame(unit: Any, number: int, out_frame: NDArray[Any]) -> None:
         return
     counts = pixels.view(_PIXEL_TYPES[header.pixel_type]).reshape(shape)
     out_frame[...] = counts if counts.dtype.itemsize < 8 else np.minimum(counts, np.uint64(0xFFFFFFFF))
+
+
+def start_time(unit: Any) -> float:
+    """When a frame began, by the detector's clock, in seconds; NaN where it does not say."""
+    fields = bytes(unit[:160]).split(b",")
+    try:
+        return datetime.fromisoformat(fields[9].strip().decode("ascii")).timestamp()
+    except (IndexError, ValueError, OverflowError, OSError):
+        return math.nan
 
 
 def _fill_raw(header: FrameHeader, pixels: NDArray[np.uint8], out: NDArray[Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from livebragg.errors import LiveBraggError
 from livebragg.pipeline.frame_lookup import LogLookup
+from livebragg.pipeline.geometry_requests import guess_lines
 from livebragg.pipeline.health import Notices, losses
 from livebragg.pipeline.publisher import Publisher
 from livebragg.pipeline.requests import answer
@@ -181,6 +182,10 @@ class Analyst:
         elif not run.complete:
             self._lookups[result.serial].add(result.pieces)
             run.add(result, time.time())
+            change = guess_lines(run)
+            if change is not None:
+                sockets.send(self._receiver, change)
+                self._move(change)
         sockets.send(self._receiver, ResultAccepted(job_id=result.job_id, serial=result.serial))
 
     def _forget_finished(self) -> None:

@@ -44,6 +44,30 @@ def change_geometry(
     return Accepted(note=note), GeometryChanged(serial=run.opened.serial, geometry=geometry)
 
 
+def guess_lines(run: ScanRun) -> GeometryChanged | None:
+    """Say to the analyst and the receiver what the times of the frames show, the first time that they show it."""
+    lines = None if run.lines is None else run.lines.lines()
+    geometry = None if lines is None else lines.geometry(run.opened.geometry)
+    if lines is None or geometry is None:
+        return None
+    run.lines = None
+    text = (
+        f"the detector waits {lines.pause_s * 1e3:.3g} ms instead of {lines.dwell_s * 1e3:.3g} ms after every "
+        f"{lines.frames} frames"
+    )
+    try:
+        check_move(run, geometry, shape=geometry.first_frame == run.opened.geometry.first_frame)
+    except FrameError as error:
+        run.say(f"{text}, which may be a line; {error}")
+        return None
+    run.say(
+        f"{text}: lines of {geometry.scan_shape[1]} positions are assumed from now on, and everything is mapped "
+        "anew; to say otherwise: livebragg scan-shape ROWS,COLS"
+    )
+    unchanged = geometry == run.opened.geometry
+    return None if unchanged else GeometryChanged(serial=run.opened.serial, geometry=geometry)
+
+
 def check_move(run: ScanRun, geometry: ScanGeometry, *, shape: bool) -> None:
     """Raise `FrameError` when what came cannot be mapped anew: it was added otherwise, or has no place."""
     old = run.opened.geometry

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.detectors import decode_kept
+from livebragg.detectors import decode_kept, start_times
 from livebragg.model import VIRTUAL_IMAGES, Acquisition, BraggPeaks, DetectedBatch, RadialBatch, ScanGeometry
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire.messages import DetectResult, Encoding, Piece, PieceEncoding
@@ -38,6 +38,19 @@ def read_piece(log: FrameLogReader, piece: Piece, acquisition: Acquisition) -> t
     verify_checksum(payload, piece.checksum_kind, piece.checksum)
     shape = (piece.n_frames, *acquisition.frame_shape)
     return unpack(payload, Encoding(piece.encoding), shape, acquisition.dtype), {}
+
+
+def frame_times(log: FrameLogReader, piece: Piece) -> NDArray[np.float64]:
+    """When each frame of a payload began, by a detector's clock in seconds, shape (n_frames,); NaN when unknown.
+
+    Raises
+    ------
+    WireError, LookupError
+        As in `read_piece`.
+    """
+    if piece.encoding in _NATIVE:
+        return np.full(piece.n_frames, np.nan)
+    return start_times(log.read(piece.segment, piece.offset, piece.nbytes), piece)
 
 
 def stack_frames(blocks: list[NDArray[Any]]) -> NDArray[Any]:

@@ -32,6 +32,7 @@ from livebragg.pipeline.calibrator import Calibrator
 from livebragg.pipeline.class_patterns import DiskMask, MeanPatterns, PatternSampler, all_patterns
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices, RateMeter
+from livebragg.pipeline.line_finder import LineFinder
 from livebragg.pipeline.payloads import batch_of, moved
 from livebragg.pipeline.photometer import FramePhotometer
 from livebragg.pipeline.pixel_health import PixelHealth
@@ -95,6 +96,7 @@ class ScanRun:
         self.probe = probe
         self._config = config
         self._notices = notices
+        self._live = live
         self._mark = notices.mark()
         acquisition, geometry = opened.acquisition, opened.geometry
         self._photometer = FramePhotometer(
@@ -133,6 +135,8 @@ class ScanRun:
         self._newest: tuple[int, BraggPeaks] | None = None
         self._jobs_seen: set[int] = set()
         self._next_patterns = 0.0
+        self.lines = LineFinder() if config.scan.guess and geometry.open_ended else None
+        """Looks for scan lines while nobody has said how long they are."""
         self.newest_sent_at = 0.0
         self.snapshot: AnalysisSnapshot | None = None
         self.user_classes = UserClasses(clock=time.time)
@@ -168,6 +172,8 @@ class ScanRun:
         self.rate.add(now, result.frames_analysed)
         self._unpublished += [piece.sent_at for piece in result.pieces]
         self.newest_sent_at = max(self.newest_sent_at, result.newest_sent_at)
+        if self.lines is not None:
+            self.lines.add(result.timed_frames, result.start_times)
         self.add_batch(moved(batch_of(result), result.geometry, self.opened.geometry))
 
     def add_batch(self, batch: DetectedBatch) -> None:
@@ -226,7 +232,7 @@ class ScanRun:
         """
         path, before = self._set_results_aside()
         opened = replace(self.opened, geometry=geometry)
-        new = ScanRun(opened, self.probe, self._config, lookup, self._notices, path)
+        new = ScanRun(opened, self.probe, self._config, lookup, self._notices, path, self._live)
         new._take_over(self)
         self.close()
         if before is not None and not new.problem:
@@ -250,9 +256,11 @@ class ScanRun:
         """Know and have done what another run has."""
         for name in ("_mark", "rate", "lags", "_unpublished", "_jobs_seen", "newest_sent_at", "log"):
             setattr(self, name, getattr(old, name))
-        self.counters = old.counters - Counter(
-            {name: old.counters[name] for name in ("disks", "positions_analysed")}
-        )
+        was, now = old.opened.geometry, self.opened.geometry
+        only_shifted = now != was and replace(now, missed_triggers=was.missed_triggers) == was
+        self.lines = old.lines if only_shifted else None  # else somebody has said how long they are
+        again = {name: old.counters[name] for name in ("disks", "positions_analysed")}
+        self.counters = old.counters - Counter(again)
         self.counters.update(dict.fromkeys(_COUNTED, 0))
         for batch in old.analysis.batches():
             self.add_batch(moved(batch, old.opened.geometry, self.opened.geometry))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +14,14 @@ from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.errors import FrameError, LiveBraggError, ProbeError, WireError
 from livebragg.model import DetectedBatch, ProbeShape
-from livebragg.pipeline.payloads import empty_batch, frames_to_positions, no_profiles, read_piece, stack_frames
+from livebragg.pipeline.payloads import (
+    empty_batch,
+    frame_times,
+    frames_to_positions,
+    no_profiles,
+    read_piece,
+    stack_frames,
+)
 from livebragg.pipeline.pixel_health import PixelHealth
 from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.frame_log import FrameLogReader
@@ -114,6 +122,7 @@ class WorkerStage:
     def _detect(self, job: DetectJob, loaded: _Loaded) -> DetectResult:
         started = time.process_time()
         shape = job.acquisition.frame_shape
+        timed, start_times = self._times(job)
         analyzed_frames = unmapped = 0
         odd = dict.fromkeys(_ODD_PIXELS, 0)
         batch = empty_batch(shape)
@@ -142,8 +151,22 @@ class WorkerStage:
             frames_failed=loaded.failed,
             **odd,
             problems=loaded.problems[:MAX_PROBLEMS],
+            timed_frames=timed,
+            start_times=start_times,
             busy_s=time.process_time() - started,
         )
+
+    def _times(self, job: DetectJob) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Frames whose start is known, and when it was; none when nobody looks for lines in them."""
+        numbers, times = [np.zeros(0, np.int64)], [np.zeros(0)]
+        if self._config.scan.guess and job.geometry.open_ended:
+            for piece in job.pieces:
+                with contextlib.suppress(WireError, LookupError):
+                    times.append(frame_times(self._log, piece))
+                    numbers.append(np.arange(piece.first_frame, piece.first_frame + piece.n_frames))
+        number, start = np.concatenate(numbers), np.concatenate(times)
+        known = np.isfinite(start)
+        return number[known], start[known]
 
     def _analyzer_for(self, job: DetectJob) -> FrameAnalyzer:
         pixels, shape = self._pixels_of(job), job.acquisition.frame_shape

@@ -27,7 +27,7 @@ class PieceEncoding(StrEnum):
     BSLZ4 = "bslz4"
     """As in the native stream."""
     DECTRIS_V1 = "dectris-v1"
-    """Images of a DECTRIS detector, of each the parts that say what it is and what is in it
+    """Images of a DECTRIS detector, of each the parts that say what and when it is and what is in it
     (`livebragg.detectors.kept`)."""
     MERLIN = "merlin"
     """Units of a Merlin's data stream (`livebragg.detectors.kept`)."""
@@ -134,6 +134,10 @@ class DetectResult:
     problems: list[str]
     """What was wrong with the payloads that could not be used."""
     busy_s: float
+    timed_frames: NDArray[np.int64]
+    """(m,); numbers of the frames whose start the detector tells, when it is asked for."""
+    start_times: NDArray[np.float64]
+    """(m,); when these began, in seconds from somewhere."""
     scan_index: NDArray[np.int64]
     offsets: NDArray[np.int64]
     qx: NDArray[np.float32]
