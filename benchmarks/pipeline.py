@@ -97,10 +97,16 @@ def yardsticks(path: Path) -> tuple[float, float]:
 
 
 def run(
-    path: Path, workers: int, rate_hz: float, stop: int | None = None, protocol: str = "native"
+    path: Path,
+    workers: int,
+    rate_hz: float,
+    stop: int | None = None,
+    protocol: str = "native",
+    endpoints: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
-    """One acquisition through the real processes."""
-    stream, feed, control = (f"tcp://127.0.0.1:{port}" for port in free_ports(3))
+    """One acquisition through the real processes; `endpoints` are those of its feed and of requests."""
+    stream, *others = (f"tcp://127.0.0.1:{port}" for port in free_ports(3))
+    feed, control = endpoints or others
     with h5py.File(path) as file:
         scan_shape = list(file["data"].shape[:2])
     with tempfile.TemporaryDirectory() as folder:

@@ -28,6 +28,8 @@ from livebragg_dashboards.hubs import close_hubs, shared_hub
 from livebragg_dashboards.login import TokenAuth, read_token
 from livebragg_dashboards.options import config_of, parser
 from livebragg_dashboards.served import Served
+from livebragg_dashboards.spares import prepare
+from livebragg_dashboards.theme import THEMES
 
 APP_DIR = Path(__file__).parent
 SESSION_TOKEN_S = 16 * 3600
@@ -103,6 +105,7 @@ def serve(config: DashboardConfig, *, show: bool) -> None:
     if show:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
     try:
+        prepare(THEMES[config.theme])
         shared_hub(config)  # it listens from the start, so that the first page is filled at once
         server.run_until_shutdown()
     finally:

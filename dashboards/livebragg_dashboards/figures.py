@@ -9,6 +9,7 @@ from bokeh.models import (
     ColumnDataSource,
     CustomJS,
     DataRange1d,
+    Image,
     InlineStyleSheet,
     LinearColorMapper,
     NumeralTickFormatter,
@@ -32,6 +33,7 @@ def picture_figure(name: str, theme: Theme, *, axes: bool = False) -> Any:
     """An empty figure whose rows run down; the browser keeps its pixels square (see ``fit`` in page.js)."""
     wheel = WheelZoomTool()
     plot = figure(
+        **_axis_types(axes, axes),
         name=name,
         tools=[PanTool(), wheel],
         active_scroll=wheel,
@@ -39,11 +41,8 @@ def picture_figure(name: str, theme: Theme, *, axes: bool = False) -> Any:
         y_range=Range1d(start=1, end=0),
     )
     _bare(plot, theme)
-    if axes:
-        for axis in (plot.xaxis[0], plot.yaxis[0]):
-            _quiet_axis(axis, theme)
-    else:
-        plot.axis.visible = False
+    for axis in plot.axis:
+        _quiet_axis(axis, theme)
     for trigger in ("inner_width", "inner_height"):
         plot.js_on_change(trigger, CustomJS(args={"plot": plot}, code="livebragg.fit(plot.name)"))
     plot.js_on_event("doubletap", CustomJS(args={"plot": plot}, code="livebragg.fit(plot.name)"))
@@ -53,10 +52,13 @@ def picture_figure(name: str, theme: Theme, *, axes: bool = False) -> Any:
 def trend_figure(name: str, theme: Theme) -> Any:
     """A small plot of the last minutes."""
     plot = figure(
-        name=name, tools=[], y_range=DataRange1d(start=0, range_padding=0.15), x_range=Range1d(start=-60, end=0)
+        **_axis_types(False, True),
+        name=name,
+        tools=[],
+        y_range=DataRange1d(start=0, range_padding=0.15),
+        x_range=Range1d(start=-60, end=0),
     )
     _bare(plot, theme)
-    plot.xaxis[0].visible = False
     axis = plot.yaxis[0]
     _quiet_axis(axis, theme)
     axis.ticker = BasicTicker(desired_num_ticks=3)
@@ -69,11 +71,16 @@ def trend_figure(name: str, theme: Theme) -> Any:
 
 def profile_figure(name: str, theme: Theme) -> Any:
     """An empty plot of radial profiles, whose heights are relative."""
-    plot = figure(name=name, tools=[], x_range=Range1d(start=0, end=1), y_range=Range1d(start=0, end=1.15))
+    ranges: dict[str, Any] = {"x_range": Range1d(start=0, end=1), "y_range": Range1d(start=0, end=1.15)}
+    plot = figure(**_axis_types(True, False), name=name, tools=[], **ranges)
     _bare(plot, theme)
     _quiet_axis(plot.xaxis[0], theme)
-    plot.yaxis[0].visible = False
     return plot
+
+
+def _axis_types(below: bool, left: bool) -> dict[str, Any]:
+    """What is not seen is not made, axes and grids: the browser has less to build when a page is opened."""
+    return {"x_axis_type": "auto" if below else None, "y_axis_type": "auto" if left else None}
 
 
 def _bare(plot: Any, theme: Theme) -> None:
@@ -82,7 +89,8 @@ def _bare(plot: Any, theme: Theme) -> None:
     plot.min_border = 0
     plot.outline_line_color = None
     plot.background_fill_color = plot.border_fill_color = theme.panel
-    plot.grid.visible = False
+    if plot.grid:
+        plot.grid.visible = False
     plot.lod_threshold = None
     plot.stylesheets = [InlineStyleSheet(css=_BARE_CSS)]
 
@@ -102,7 +110,11 @@ def _quiet_axis(axis: Any, theme: Theme) -> None:
 def add_picture(plot: Any, source: ColumnDataSource, key: str, palette: tuple[str, ...]) -> LinearColorMapper:
     """Draw the 8-bit image of the source's columns ``key``, ``key_x`` ...; its values are palette indices."""
     mapper = LinearColorMapper(palette=list(palette), low=-0.5, high=255.5)
-    plot.image(
-        image=key, x=f"{key}_x", y=f"{key}_y", dw=f"{key}_w", dh=f"{key}_h", source=source, color_mapper=mapper
-    )
+    places: dict[str, Any] = {"x": f"{key}_x", "y": f"{key}_y", "dw": f"{key}_w", "dh": f"{key}_h"}
+    add_glyph(plot, source, Image(image=key, **places, color_mapper=mapper))
     return mapper
+
+
+def add_glyph(plot: Any, source: ColumnDataSource, glyph: Any) -> None:
+    """Draw a column, without the four other looks that Bokeh makes of every glyph for selections."""
+    plot.add_glyph(source, glyph, selection_glyph=None, nonselection_glyph=None, muted_glyph=None)

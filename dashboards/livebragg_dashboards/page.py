@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from bokeh.document import Document
 from bokeh.events import MouseLeave, MouseMove, Tap
-from bokeh.models import ColumnDataSource, CrosshairTool, CustomJS
+from bokeh.models import Circle, ColumnDataSource, CrosshairTool, CustomJS, Line, MultiLine, Scatter
 from bokeh.models.annotations import Span
 
 from livebragg_dashboards.catalogue import kind_of
 from livebragg_dashboards.colours import class_palette, picture_palette
 from livebragg_dashboards.compose import PICTURES, Points, Scene
-from livebragg_dashboards.figures import add_picture, picture_figure, profile_figure, trend_figure
+from livebragg_dashboards.figures import add_glyph, add_picture, picture_figure, profile_figure, trend_figure
 from livebragg_dashboards.link import Link
 from livebragg_dashboards.pictures import Picture
 from livebragg_dashboards.plate import NO_CURVES, NO_TILES, Curves, Tiles
@@ -33,11 +33,10 @@ class Page:
 
     Parameters
     ----------
-    doc : Document
     theme : Theme
     """
 
-    def __init__(self, doc: Document, theme: Theme) -> None:
+    def __init__(self, theme: Theme) -> None:
         self._theme = theme
         self.link = Link(name="link")
         self.pictures = ColumnDataSource(name="pictures", data=_picture_columns({}))
@@ -51,7 +50,11 @@ class Page:
         self._drawn: dict[str, Any] = {}
         self._image_palette = "gray"
         self.plots = self._real_space() | self._diffraction() | self._curves()
-        self._wire(doc)
+        self._wire()
+
+    def attach(self, doc: Document) -> None:
+        """Put everything into the document of a new session, which is empty."""
+        doc.js_on_event("document_ready", self._ready)
         with doc.models.freeze():  # Bokeh collects all models anew for every root that is added one by one
             for plot in self.plots.values():
                 doc.add_root(plot)
@@ -74,27 +77,28 @@ class Page:
         for plot in plots.values():
             plot.add_tools(CrosshairTool(overlay=crosshair))
             for extra, colour in ((2, "black"), (0, "colour")):
-                plot.scatter(
-                    "x", "y", source=self.marks, size="size", marker="square", fill_color=None,
-                    line_color=colour, line_width=2 + extra,
-                )  # fmt: skip
+                add_glyph(plot, self.marks, Scatter(
+                    x="x", y="y", size="size", marker="square", fill_color=None, line_color=colour,
+                    line_width=2 + extra,
+                ))  # fmt: skip
         return plots
 
     def _diffraction(self) -> dict[str, Any]:
         theme = self._theme
         vectors, frame = picture_figure("vectors", theme, axes=True), picture_figure("frame", theme, axes=True)
         add_picture(vectors, self.pictures, "vectors", picture_palette(VECTOR_PALETTE, theme.hole))
-        vectors.scatter(
-            "x", "y", source=self.peaks, size=8, fill_color=None, line_color=theme.peaks, line_width=1.2,
-            line_alpha=0.9,
-        )  # fmt: skip
-        vectors.line("x", "y", source=self.ring, line_color=theme.accent, line_width=1.6, line_dash=[6, 4])
+        add_glyph(vectors, self.peaks, Scatter(
+            x="x", y="y", size=8, fill_color=None, line_color=theme.peaks, line_width=1.2, line_alpha=0.9,
+        ))  # fmt: skip
+        add_glyph(vectors, self.ring, Line(
+            x="x", y="y", line_color=theme.accent, line_width=1.6, line_dash=[6, 4]
+        ))  # fmt: skip
         add_picture(frame, self.pictures, "frame", picture_palette(FRAME_PALETTE, theme.hole))
-        frame.circle(
-            "x", "y", radius="radius", source=self.disks, fill_color=None, line_color=theme.peaks, line_width=1.4
-        )
+        add_glyph(frame, self.disks, Circle(
+            x="x", y="y", radius="radius", fill_color=None, line_color=theme.peaks, line_width=1.4,
+        ))  # fmt: skip
         profiles = profile_figure("profiles", theme)
-        profiles.multi_line("x", "y", source=self.curves, line_color="colour", line_width=2)
+        add_glyph(profiles, self.curves, MultiLine(xs="x", ys="y", line_color="colour", line_width=2))
         return {"vectors": vectors, "frame": frame, "profiles": profiles}
 
     def _curves(self) -> dict[str, Any]:
@@ -109,12 +113,12 @@ class Page:
         plots = {}
         for name, (faint, strong) in curves.items():
             plot = plots[f"trend_{name}"] = trend_figure(f"trend_{name}", theme)
-            if faint:
-                plot.line("age", faint, source=self.trends, line_color=theme.curve_faint, line_width=1.5)
-            plot.line("age", strong, source=self.trends, line_color=theme.curve, line_width=2)
+            for key, colour, width in ((faint, theme.curve_faint, 1.5), (strong, theme.curve, 2.0)):
+                if key:
+                    add_glyph(plot, self.trends, Line(x="age", y=key, line_color=colour, line_width=width))
         return plots
 
-    def _wire(self, doc: Document) -> None:
+    def _wire(self) -> None:
         """Hand everything to ``page.js``."""
         for name in PICTURES:
             plot = self.plots[name]
@@ -131,8 +135,7 @@ class Page:
         self.link.js_on_change("news", CustomJS(args=news, code="livebragg.update(link)"))
         args = {"link": self.link, "plots": self.plots, "tiles": self.tiles,
                 "palette": list(picture_palette(PATTERN_PALETTE, self._theme.hole))}  # fmt: skip
-        ready = CustomJS(args=args, code="livebragg.start(link, plots, tiles, palette)")
-        doc.js_on_event("document_ready", ready)
+        self._ready = CustomJS(args=args, code="livebragg.start(link, plots, tiles, palette)")
 
     # ------------------------------------------------------------------------------------------ drawing
     def draw(self, scene: Scene, texts: dict[str, Any]) -> None:

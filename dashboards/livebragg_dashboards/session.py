@@ -18,7 +18,7 @@ from livebragg_dashboards.drawer import drawer
 from livebragg_dashboards.hub import Hub
 from livebragg_dashboards.hubs import other_hub, retire
 from livebragg_dashboards.pacer import Pacer
-from livebragg_dashboards.page import Page
+from livebragg_dashboards.spares import take
 from livebragg_dashboards.state import Snapshot
 from livebragg_dashboards.summary import strip
 from livebragg_dashboards.theme import Theme
@@ -50,7 +50,8 @@ class Session:
         self._hub, self._owner = hub, str(id(self))
         self._viewer, self._composer, self._pacer = Viewer(), Composer(), Pacer()
         self._desk = Desk(hub, self._owner, name, self._viewer, looks_only, self._attach)
-        self._page = Page(doc, theme)
+        self._page = take(theme)
+        self._page.attach(doc)
         self._frozen: Snapshot | None = None
         """What is on view while the display is paused."""
         hub.owners.add(self._owner)

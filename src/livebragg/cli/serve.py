@@ -26,9 +26,10 @@ def add_parser(commands: Any) -> None:
         "serve",
         help="show a results file as if it were live",
         description="Publish a results file on the feed and answer requests about it, as a pipeline does, until "
-        "Ctrl-C. livebragg-dashboard --file RESULTS does this and shows the page.",
+        "Ctrl-C. livebragg-dashboard --file RESULTS does this and shows the page. Of a folder, the list of its "
+        "results files is published.",
     )
-    parser.add_argument("path", type=Path, metavar="RESULTS", help="results file")
+    parser.add_argument("path", type=Path, metavar="RESULTS", help="results file, or a folder of them")
     add_config_options(parser)
     parser.add_argument("--feed", metavar="ENDPOINT", help="where to publish")
     parser.add_argument("--control", metavar="ENDPOINT", help="where to answer requests")
@@ -56,10 +57,13 @@ def _run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _served(args: argparse.Namespace, stack: contextlib.ExitStack) -> Served:
+    from livebragg.pipeline.history import ServedFolder
     from livebragg.pipeline.results_server import ServedScan
     from livebragg.pipeline.stored_scan import StoredScan
     from livebragg.storage.results_reader import read_results
 
+    if args.path.is_dir():
+        return ServedFolder(args.path)
     results = read_results(args.path)
     lookup = None if args.recording is None else _frames(args.recording, results, stack)
     return ServedScan(StoredScan(results, lookup))

@@ -1,6 +1,7 @@
 """The field's own nouns, as plain immutable data."""
 
 from livebragg.model.analysis import (
+    FAMILIES,
     NOT_CLASSIFIED,
     AnalysisEvent,
     AnalysisSnapshot,
@@ -16,8 +17,10 @@ from livebragg.model.pixels import MAX_MASK_BYTES, pack_mask, unpack_mask
 from livebragg.model.probe import ProbeShape
 from livebragg.model.radial import RadialBatch
 from livebragg.model.scan import NO_POSITION, Acquisition, ScanGeometry, ScanMetadata, ScanOrder
+from livebragg.model.summary import ScanSummary
 
 __all__ = [
+    "FAMILIES",
     "MAX_MASK_BYTES",
     "NOT_CLASSIFIED",
     "NO_POSITION",
@@ -37,6 +40,7 @@ __all__ = [
     "ScanGeometry",
     "ScanMetadata",
     "ScanOrder",
+    "ScanSummary",
     "TrackedPeaks",
     "pack_mask",
     "unpack_mask",

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 NOT_CLASSIFIED = -1
 """Label of a position that was not seen, or is not explained by any class yet."""
 
+FAMILIES = ("crystal", "amorphous", "polycrystal", "vacuum", "no_bragg")
+"""Every `ClassFamily`."""
+
 ClassFamily = Literal["crystal", "amorphous", "polycrystal", "vacuum", "no_bragg"]
 """Kinds of classes: tracked Bragg peaks; smooth scattering; many disks of which none is a tracked peak; nothing
 in the beam; and, where no radial profiles are measured, (nearly) no disks."""

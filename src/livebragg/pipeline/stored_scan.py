@@ -18,6 +18,7 @@ from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.stored_analysis import StoredAnalysis
 from livebragg.storage.results_content import FinalResults
 from livebragg.storage.results_reader import Results
+from livebragg.storage.results_summary import lost_frames, stored_time
 from livebragg.wire.messages import (
     AcquisitionOpened,
     ClassMaps,
@@ -30,7 +31,6 @@ from livebragg.wire.messages import (
 )
 
 SERIAL, REVISION = 1, 1
-_LOSSES = ("frames_dropped", "frames_missing", "frames_failed", "frames_skipped")
 
 
 class NoFrames:
@@ -76,7 +76,7 @@ class StoredScan:
             serial=SERIAL,
             geometry=ScanGeometry(scan_shape=self.analysis.scan_shape),
             n_frames_expected=None,
-            opened_at=_clock(results.created_at),
+            opened_at=stored_time(results.created_at),
         )
 
     @property
@@ -88,7 +88,7 @@ class StoredScan:
     # ------------------------------------------------------------------------------------------- messages
     def messages(self) -> list[FeedMessage]:
         """Everything but the status, once."""
-        at = _clock(self._results.finished_at or self._results.created_at)
+        at = stored_time(self._results.finished_at or self._results.created_at)
         stamp = feed.Stamp(serial=SERIAL, revision=REVISION, published_at=at, newest_sent_at=at)
         final = self._results.final
         return self._unfinished(stamp) if final is None else self._finished(final, stamp)
@@ -160,7 +160,7 @@ class StoredScan:
             scan_shape=self.analysis.scan_shape,
             probe=final.probe if final else None,
             positions_seen=len(results.vectors),
-            newest_sent_at=_clock(results.finished_at or results.created_at),
+            newest_sent_at=stored_time(results.finished_at or results.created_at),
             counters=_numbers(final),
             workers=[],
             notices=list(final.notices) if final else [],
@@ -197,13 +197,12 @@ class StoredScan:
 def verdict(results: Results) -> tuple[str, list[str]]:
     """Light and reasons: how the scan ended, and that this is a file."""
     final = results.final
-    health = final.health if final and final.health else {}
-    lost = {key: float(health.get(key, 0) or 0) for key in _LOSSES}  # type: ignore[arg-type]  # numbers
+    lost = lost_frames(final.health if final and final.health else {})
     ended = f"{results.status} {_local(results.finished_at)}".strip()
     if results.status == "running":
         ended = "not finished: it is being written, or was left behind by a process that died"
     reasons = [ended, *([results.reason] if results.reason else [])]
-    whole = results.status == "complete" and not any(lost.values())
+    whole = results.status == "complete" and not lost
     return ("green" if whole else "yellow"), reasons
 
 
@@ -217,17 +216,9 @@ def _numbers(final: FinalResults | None) -> dict[str, float]:
     }
 
 
-def _clock(text: str) -> float:
-    """Seconds since 1970 of a stored time; 0 for one that cannot be read."""
-    try:
-        return max(0.0, datetime.fromisoformat(text).timestamp())
-    except (ValueError, OverflowError, OSError):
-        return 0.0
-
-
 def _local(text: str) -> str:
     """A stored time as this computer's clock shows it."""
-    at = _clock(text)
+    at = stored_time(text)
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M") if at else ""
 
 

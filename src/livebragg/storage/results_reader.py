@@ -70,7 +70,7 @@ class Results:
     software: dict[str, str]
 
 
-_DAMAGE = (KeyError, OSError, ValueError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError)
+DAMAGE = (KeyError, OSError, ValueError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError)
 """What reading a file raises whose parts are missing, or are not what they should be."""
 
 
@@ -83,16 +83,23 @@ def read_results(path: str | Path) -> Results:
         If the file is missing, damaged, or not a results file of this version.
     """
     path = Path(path)
-    with _open(path) as file:
+    with open_results(path) as file:
         try:
             return _read(path, file)
         except ResultsError:
             raise
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise ResultsError(f"{path} is damaged or incomplete ({error}); use a copy of it") from error
 
 
-def _open(path: Path) -> h5py.File:
+def open_results(path: Path) -> h5py.File:
+    """Open a results file of any age; the caller closes it.
+
+    Raises
+    ------
+    ResultsError
+        It does not exist, or is not HDF5.
+    """
     if not path.is_file():
         raise ResultsError(f"{path} does not exist; check its name")
     try:

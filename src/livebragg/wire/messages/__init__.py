@@ -39,6 +39,7 @@ from livebragg.wire.messages.feed import (
     FeedMessage,
     LatestFrame,
     PipelineStatus,
+    ScanHistory,
     VectorMap,
     VirtualImageSet,
 )
@@ -122,6 +123,7 @@ __all__ = [
     "RegionProfileRequest",
     "ResultAccepted",
     "SaveRequest",
+    "ScanHistory",
     "ScanShapeRequest",
     "SettingsRequest",
     "StatusRequest",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.model import Acquisition, Calibration, ProbeShape
+from livebragg.model import Acquisition, Calibration, ProbeShape, ScanSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +159,28 @@ class ClassProfiles:
     """(n_classes, 2, bins): mean in counts, and variance within a frame; NaN where no pixel was left."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanHistory:
+    """The newest results files of a folder (type ``scan_history``), newest scan first; of ``livebragg serve``."""
+
+    revision: int
+    published_at: float
+    folder: str
+    scans: list[ScanSummary]
+    labels: NDArray[np.int16]
+    """(n_scans, side, side); a small class map of each in the upper left corner, -1 for no class."""
+    families: NDArray[np.uint8]
+    """(n_scans, side, side); 0 outside of the small map, 1 for no class, 2 and more for the family of the class:
+    2 + its place in `livebragg.model.FAMILIES`."""
+
+
 FeedMessage = (
-    PipelineStatus | ClassMaps | VirtualImageSet | VectorMap | LatestFrame | ClassPatterns | ClassProfiles
+    PipelineStatus
+    | ClassMaps
+    | VirtualImageSet
+    | VectorMap
+    | LatestFrame
+    | ClassPatterns
+    | ClassProfiles
+    | ScanHistory
 )
