@@ -8,7 +8,10 @@ from typing import Any
 from bokeh.document import Document
 
 from livebragg.config.dashboard import DashboardConfig
-from livebragg_dashboards.hubs import shared_hub
+from livebragg.errors import LiveBraggError, PipelineError
+from livebragg_dashboards import archives
+from livebragg_dashboards.hub import Hub
+from livebragg_dashboards.hubs import shared_hub, silent_hub
 from livebragg_dashboards.session import Session
 from livebragg_dashboards.theme import THEMES, Theme
 from livebragg_dashboards.words import clean
@@ -29,9 +32,10 @@ def open_page(doc: Document, config: DashboardConfig) -> None:
     """
     theme = _theme(doc, config.theme)
     looks_only = config.read_only or "view" in _arguments(doc)
-    session = Session(doc, shared_hub(config), theme, _name(doc), looks_only)
+    session = Session(doc, _hub(doc, config), theme, _name(doc), looks_only)
     doc.title = TITLE
     doc.template_variables["theme"] = theme
+    doc.template_variables["archive"] = archives.current() is not None
     # page.js has its own sign for a lost server, and loads the page anew when the server is back.
     _switch_off(doc.config, "notify_connection_status", "reconnect_session")
     doc.on_session_destroyed(lambda context: session.close())
@@ -51,6 +55,19 @@ def _arguments(doc: Document) -> dict[str, str]:
 def _name(doc: Document) -> str:
     """What other viewers see when this one has control: ``?name=`` of the address, else a number."""
     return clean(_arguments(doc).get("name", ""), 24) or f"viewer {next(_numbers)}"
+
+
+def _hub(doc: Document, config: DashboardConfig) -> Hub:
+    """What the page shows: the pipeline, or with ``?file=NAME`` a results file of the folder."""
+    name, archive = _arguments(doc).get("file"), archives.current()
+    if name is None:
+        return shared_hub(config)
+    try:
+        if archive is None:
+            raise PipelineError("this dashboard knows no folder of results files; start it with --results FOLDER")
+        return archive.hub(name)
+    except LiveBraggError as error:
+        return silent_hub(str(error))
 
 
 def _switch_off(config: Any, *names: str) -> None:

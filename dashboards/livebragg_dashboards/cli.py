@@ -24,9 +24,11 @@ from tornado.ioloop import IOLoop
 
 from livebragg.config.dashboard import DashboardConfig
 from livebragg.errors import ConfigError, LiveBraggError, PipelineError
+from livebragg_dashboards.archives import close_archive, current, open_archive
 from livebragg_dashboards.hubs import close_hubs, shared_hub
 from livebragg_dashboards.login import TokenAuth, read_token
 from livebragg_dashboards.options import config_of, parser
+from livebragg_dashboards.scans import ScansHandler
 from livebragg_dashboards.served import Served
 from livebragg_dashboards.spares import prepare
 from livebragg_dashboards.theme import THEMES
@@ -58,8 +60,10 @@ def make_server(config: DashboardConfig) -> tuple[Any, int]:
             "Choose another one with --port"
         ) from None
     port = int(listening.getsockname()[1])
+    archive = current()
     tornado = _Tornado(
         {"/": application},
+        extra_patterns=[("/scans", ScansHandler, {"archive": archive})] if archive else [],
         extra_websocket_origins=origins(config, port),
         auth_provider=auth,
         include_cookies=[],  # what Bokeh includes is written into the page
@@ -125,6 +129,9 @@ def shown_config(args: argparse.Namespace, stack: contextlib.ExitStack) -> Dashb
     config = config_of(args)
     if args.recording and not args.file:
         raise ConfigError("--recording belongs to a results file: name it with --file")
+    if args.results:
+        open_archive(args.results)
+        stack.callback(close_archive)
     if not args.file:
         return config
     frames = ["--recording", args.recording] if args.recording else []

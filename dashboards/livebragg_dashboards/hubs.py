@@ -56,6 +56,13 @@ def retire(hub: Hub, owner: str) -> None:
         hub.close()
 
 
+def silent_hub(problem: str) -> Hub:
+    """A hub that listens to nothing, for a page that only says why."""
+    hub = Hub("inproc://nothing", "inproc://nothing")
+    hub.problem = problem
+    return hub
+
+
 def close_hubs() -> None:
     """End all hubs of the process."""
     with _lock:

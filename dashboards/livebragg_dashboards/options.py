@@ -22,6 +22,8 @@ A results file is shown the same way, and says that it is one; --recording adds 
 
   livebragg-dashboard --file results.h5 --recording scan.h5
 
+The finished scans of a folder are listed beside the running one with --results FOLDER.
+
 To watch from another computer, serve on the network and name the address that browsers will use, exactly:
 
   livebragg-dashboard --host 0.0.0.0 --allow-origin microscope.lab.example:7553
@@ -48,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     add("--control", default=DEFAULTS.control, metavar="ENDPOINT", help="where clicks are answered (%(default)s)")
     add("--file", metavar="RESULTS", help="show this results file instead of a running pipeline")
     add("--recording", metavar="FRAMES", help="with --file: the recorded frames of that scan")
+    add("--results", metavar="FOLDER", help="list the finished scans of this folder on the page, and open them")
     add("--host", default=DEFAULTS.host, metavar="ADDRESS", help="address to serve on (%(default)s)")
     add("--port", type=int, default=DEFAULTS.port, help="port to serve on; 0 takes a free one (%(default)s)")
     add("--allow-origin", action="append", default=[], metavar="HOST[:PORT]",

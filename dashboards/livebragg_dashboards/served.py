@@ -29,6 +29,8 @@ class Served:
         ``serve`` or another one that takes ``--feed``, ``--control`` and ``--end-with-input``.
     arguments : str
         What it works on.
+    wait : bool
+        Until it speaks; else `problem` tells later whether it could.
 
     Raises
     ------
@@ -36,8 +38,8 @@ class Served:
         It ended at once, or said nothing; the text is what it said.
     """
 
-    def __init__(self, command: str, *arguments: str) -> None:
-        self._command = command
+    def __init__(self, command: str, *arguments: str, wait: bool = True) -> None:
+        self._command, self._said = command, ""
         self._folder = tempfile.TemporaryDirectory(prefix="livebragg-page-")
         self.feed, self.control = (f"ipc://{Path(self._folder.name) / name}" for name in ("feed", "control"))
         words = [command, *arguments, "--feed", self.feed, "--control", self.control, "--end-with-input"]
@@ -45,6 +47,8 @@ class Served:
             [sys.executable, "-m", "livebragg.cli.main", *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+        if not wait:
+            return
         try:
             self._wait_until_it_speaks(time.monotonic() + START_S)
         except BaseException:
@@ -58,8 +62,17 @@ class Served:
             return
         if not ready:
             raise PipelineError(f"livebragg {self._command} said nothing for {START_S:.0f} s")
-        said = self._process.stderr.read().strip().removeprefix("livebragg: ")
-        raise PipelineError(said.splitlines()[-1] if said else f"livebragg {self._command} ended without a word")
+        self._process.wait(START_S)
+        raise PipelineError(self.problem())
+
+    def problem(self) -> str:
+        """Why it ended, in its own words; empty while it runs."""
+        if self.alive or self._process.stderr is None or self._process.stderr.closed:
+            return ""
+        if not self._said:
+            said = self._process.stderr.read().strip().removeprefix("livebragg: ")
+            self._said = said.splitlines()[-1] if said else f"livebragg {self._command} ended without a word"
+        return self._said
 
     @property
     def alive(self) -> bool:

@@ -69,7 +69,7 @@ def strip(snapshot: Snapshot, now: float, feed: str, problem: str = "") -> dict[
         "numbers": _numbers(snapshot, now),
         "banner": _banner(state, snapshot, now, feed),
         "trouble": _trouble(state, snapshot, now),
-        "start": _start(state, feed, starting=status is not None and not status.workers),
+        "start": _start(state, feed, problem, starting=status is not None and not status.workers),
         "notices": [clean(n, 160) for n in status.notices[-MAX_NOTICES:]][::-1] if status else [],
         "results": clean(status.results_path, 300) if status else "",
     }
@@ -184,8 +184,12 @@ def _trouble(state: str, snapshot: Snapshot, now: float) -> dict[str, str] | Non
     return None
 
 
-def _start(state: str, feed: str, *, starting: bool) -> dict[str, str] | None:
+def _start(state: str, feed: str, problem: str, *, starting: bool) -> dict[str, str] | None:
     """What fills the page before the first acquisition."""
+    if state == "never" and problem:
+        return {"title": "This cannot be shown", "text": clean(problem, 300)}
+    if state == "never" and feed.startswith("ipc://"):
+        return {"title": "Opening", "text": f"Reading what is to be shown; it comes on {feed}."}
     if state == "never":
         return {
             "title": f"Waiting for a pipeline at {feed}",

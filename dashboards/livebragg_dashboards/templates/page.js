@@ -244,6 +244,9 @@ window.livebragg = (() => {
     new ResizeObserver(fitPlate).observe($("legend"));
     plots = figures instanceof Map ? Object.fromEntries(figures) : figures;
     canvases = Object.fromEntries([...document.querySelectorAll(".canvas")].map((node) => [node.dataset.plot, node]));
+    const theme = new URLSearchParams(location.search);
+    theme.set("theme", new URL($("theme").href).searchParams.get("theme"));
+    $("theme").href = `?${theme}`;
     $("live").onclick = () => act("live");
     $("image").onchange = (event) => act("image", { name: event.target.value });
     for (const choice of document.querySelectorAll(".choice")) {
