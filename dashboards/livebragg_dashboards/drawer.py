@@ -124,9 +124,7 @@ def _ring(desk: Desk, snapshot: Snapshot) -> dict[str, str]:
     if radius is None or not radius > 0:
         return {"radius": "", "preview": "pick a ring on the Bragg vector map, or type its radius"}
     peaks = peaks_on(radius, snapshot)
-    what = f"from {peaks} peaks" if peaks >= ENOUGH else "as drawn, too few peaks to measure"
+    what = f"from {peaks} peaks" if peaks >= ENOUGH else "as drawn: too few peaks"
     if spacing is None or not spacing * radius > 0:
-        return {"radius": f"{radius:.6g}", "preview": f"{what}: type its lattice spacing"}
-    size, new = q_pixel_size(snapshot.status), number(1 / (spacing * radius), 4)
-    now = f"now {number(size, 4)}" if size is not None else "not known now"
-    return {"radius": f"{radius:.6g}", "preview": f"{new} 1/Å ({now}), {what}"}
+        return {"radius": f"{radius:.6g}", "preview": f"{what}; type its lattice spacing"}
+    return {"radius": f"{radius:.6g}", "preview": f"→ {number(1 / (spacing * radius), 4)} 1/Å {what}"}

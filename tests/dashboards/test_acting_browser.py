@@ -159,7 +159,7 @@ def test_a_ring_is_picked_on_the_map_previewed_and_set(open_page: Callable[[str]
         viewer.wait("Number(document.querySelector('#d-radius').value) > 1")
         viewer.wait("Bokeh.documents[0].get_model_by_name('ring').data.x.length > 100")
         radius = float(viewer.evaluate("document.querySelector('#d-radius').value"))
-        viewer.wait_text("#d-preview", "1/Å (now 0.0213)")
+        viewer.wait_text("#d-preview", f"→ {1 / (2 * radius):.2g}"[:7])
         viewer.page.click("[data-what=pixel_size] button:not([type=button])")
         outcome(viewer, "applied to everything seen")
         values = own.acts.requests[-1].values
