@@ -32,7 +32,7 @@ window.livebraggDrawer = (() => {
       card.classList.toggle("locked", shown.locked?.includes(card.dataset.id) ?? false);
     }
     const one = chosen.size === 1 ? [...chosen][0] : null, isLocked = shown.locked?.includes(one) ?? false;
-    put($("d-chosen"), chosen.size ? names().join(", ") : "click on classes above to choose them");
+    put($("d-chosen"), chosen.size ? names().join(", ") : "click on cards to choose");
     const button = (name) => document.querySelector(`[data-do="${name}"]`);
     button("merge").disabled = !mine() || chosen.size < 2;
     button("split").disabled = button("lock").disabled = !mine() || one === null;

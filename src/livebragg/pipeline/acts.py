@@ -55,9 +55,13 @@ def change_settings(
 
 
 def _log(run: ScanRun, values: dict[str, Value], before: dict[str, Value]) -> None:
+    values = {key: value for key, value in values.items() if value != before.get(key)}
     for key, value in values.items():
         run.log.add("setting_changed", f"{key} = {value!r} (was {before.get(key)!r})", run.analysis.n_seen)
-    run.say("changed by hand: " + ", ".join(f"{key.split('.')[-1]} = {value}" for key, value in values.items()))
+    if values:
+        run.say(
+            "changed by hand: " + ", ".join(f"{key.split('.')[-1]} = {value}" for key, value in values.items())
+        )
 
 
 def act(request: Act, run: ScanRun | None) -> Accepted | Refused:
