@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
 
-from livebragg.errors import LiveBraggError, PipelineError, WireError
-from livebragg.wire import sockets
-from livebragg.wire.codec import decode
+from livebragg.errors import PipelineError
 from livebragg.wire.messages import ScanHistory
 from livebragg_dashboards.hub import Hub
+from livebragg_dashboards.newest import Newest
 from livebragg_dashboards.served import Served
-
-logger = logging.getLogger(__name__)
 
 MAX_OPEN = 6
 """Files that are open at once; the one that was opened first is closed for another."""
 MAX_SCANS = 200
-POLL_S = 0.5
 
 
 class Archive:
@@ -40,17 +34,13 @@ class Archive:
     def __init__(self, folder: str) -> None:
         self._folder = Path(folder)
         self._lister = Served("serve", folder)
-        self._history: ScanHistory | None = None
         self._open: OrderedDict[str, tuple[Served, Hub]] = OrderedDict()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="livebragg-archive", daemon=True)
-        self._thread.start()
+        self._newest = Newest(self._lister.feed, ScanHistory, problem_of_history, every=self._look_after_readers)
 
     def history(self) -> ScanHistory | None:
         """The newest list; ``None`` before the first."""
-        with self._lock:
-            return self._history
+        return self._newest.get()
 
     def hub(self, name: str) -> Hub:
         """What listens to one file of the list; it is started without waiting, and says so if it fails.
@@ -81,8 +71,7 @@ class Archive:
 
     def close(self) -> None:
         """End everything."""
-        self._stop.set()
-        self._thread.join(5.0)
+        self._newest.close()
         for name in list(self._open):
             self._close(name)
         self._lister.close()
@@ -93,33 +82,6 @@ class Archive:
         hub.problem = hub.problem or "this file was closed, since others were opened; load the page again"
         hub.close()
         served.close()
-
-    # --------------------------------------------------------------------------------------- the thread
-    def _run(self) -> None:
-        try:
-            with sockets.context() as ctx:
-                feed = sockets.open_socket(ctx, sockets.SUB, connect=self._lister.feed, linger_ms=0)
-                sockets.subscribe(feed, ScanHistory)
-                poller = sockets.Poller()
-                poller.add(feed)
-                while not self._stop.is_set():
-                    poller.wait(POLL_S)
-                    self._take(feed)
-                    self._look_after_readers()
-                feed.close(0)
-        except LiveBraggError as error:
-            logger.error("the list of scans is not kept up to date: %s", error)
-
-    def _take(self, feed: Any) -> None:
-        while (parts := sockets.receive_parts(feed)) is not None:
-            try:
-                message = decode(parts[1:])
-            except WireError as error:
-                logger.warning("a list of scans cannot be read: %s", error)
-                continue
-            if isinstance(message, ScanHistory) and not problem_of_history(message):
-                with self._lock:
-                    self._history = message
 
     def _look_after_readers(self) -> None:
         with self._lock:

@@ -24,6 +24,7 @@ from tornado.ioloop import IOLoop
 
 from livebragg.config.dashboard import DashboardConfig
 from livebragg.errors import ConfigError, LiveBraggError, PipelineError
+from livebragg_dashboards.alerts import close_alarm, open_alarm
 from livebragg_dashboards.archives import close_archive, current, open_archive
 from livebragg_dashboards.hubs import close_hubs, shared_hub
 from livebragg_dashboards.login import TokenAuth, read_token
@@ -132,6 +133,9 @@ def shown_config(args: argparse.Namespace, stack: contextlib.ExitStack) -> Dashb
     if args.results:
         open_archive(args.results)
         stack.callback(close_archive)
+    if args.rules:
+        open_alarm(args.rules, config.feed)
+        stack.callback(close_alarm)
     if not args.file:
         return config
     frames = ["--recording", args.recording] if args.recording else []

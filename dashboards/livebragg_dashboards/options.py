@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     add("--file", metavar="RESULTS", help="show this results file instead of a running pipeline")
     add("--recording", metavar="FRAMES", help="with --file: the recorded frames of that scan")
     add("--results", metavar="FOLDER", help="list the finished scans of this folder on the page, and open them")
+    add("--rules", metavar="FILE", help="watch the pipeline by these rules, and show their alerts on the page")
     add("--host", default=DEFAULTS.host, metavar="ADDRESS", help="address to serve on (%(default)s)")
     add("--port", type=int, default=DEFAULTS.port, help="port to serve on; 0 takes a free one (%(default)s)")
     add("--allow-origin", action="append", default=[], metavar="HOST[:PORT]",

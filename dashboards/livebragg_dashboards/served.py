@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,11 +27,13 @@ class Served:
     Parameters
     ----------
     command : str
-        ``serve`` or another one that takes ``--feed``, ``--control`` and ``--end-with-input``.
+        One that takes `flags` and ``--end-with-input``, and says a line when it is ready.
     arguments : str
         What it works on.
     wait : bool
         Until it speaks; else `problem` tells later whether it could.
+    flags : sequence of str
+        Options with which it is told its endpoints: the one on which it publishes, the one for requests.
 
     Raises
     ------
@@ -38,11 +41,14 @@ class Served:
         It ended at once, or said nothing; the text is what it said.
     """
 
-    def __init__(self, command: str, *arguments: str, wait: bool = True) -> None:
+    def __init__(
+        self, command: str, *arguments: str, wait: bool = True, flags: Sequence[str] = ("--feed", "--control")
+    ) -> None:
         self._command, self._said = command, ""
         self._folder = tempfile.TemporaryDirectory(prefix="livebragg-page-")
         self.feed, self.control = (f"ipc://{Path(self._folder.name) / name}" for name in ("feed", "control"))
-        words = [command, *arguments, "--feed", self.feed, "--control", self.control, "--end-with-input"]
+        endpoints = [word for pair in zip(flags, (self.feed, self.control), strict=False) for word in pair]
+        words = [command, *arguments, *endpoints, "--end-with-input"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "livebragg.cli.main", *words],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

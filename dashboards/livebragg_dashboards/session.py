@@ -11,6 +11,7 @@ from bokeh.document import Document
 from livebragg.errors import ConfigError
 from livebragg.wire.messages import ClassMaps
 from livebragg_dashboards import details
+from livebragg_dashboards.alerts import shown_alerts
 from livebragg_dashboards.compose import Composer
 from livebragg_dashboards.control import FrameAnswer
 from livebragg_dashboards.desk import Desk
@@ -120,6 +121,7 @@ class Session:
             "readout": details.readout(shown, scene, self._viewer.hover),
             "drawer": drawer(self._desk, snapshot, self._viewer.selected, now),
             "trends": details.trend_values(snapshot),
+            "alerts": shown_alerts(self._hub.feed),
             "rejected": snapshot.rejected_reason[:160],
         }
         data_at = self._count_skipped(snapshot)

@@ -70,7 +70,7 @@ window.livebragg = (() => {
   }
 
   // ------------------------------------------------------------------------- texts
-  function showStrip(s) {
+  function showStrip(s, alerts) {
     $("page").dataset.state = s.state; $("page").dataset.source = s.source;
     put($("live"), s.source === "file" ? "No position" : "Back to live");
     $("light").dataset.light = s.light;
@@ -87,7 +87,8 @@ window.livebragg = (() => {
       hide($(id), !s[id]);
       if (s[id]) { put($(id).querySelector("strong"), s[id].title); put($(id).querySelector("p"), s[id].text); }
     }
-    list($("notices").querySelector("ul"), s.notices.length ? s.notices : ["none"], (text) => {
+    const notices = [...livebraggAlerts.past(alerts), ...s.notices];
+    list($("notices").querySelector("ul"), notices.length ? notices : ["none"], (text) => {
       const item = document.createElement("li"); item.textContent = item.title = text; return item;
     });
     document.title = s.state === "stale" ? "⚠ no data – livebragg" : `${s.name} – ${s.source === "file" ? "file, " : ""}livebragg`;
@@ -213,7 +214,7 @@ window.livebragg = (() => {
     const u = JSON.parse(model.news);
     heard = performance.now();
     hide($("lost"), true);
-    showStrip(u.strip); showRibbon(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout); livebraggDrawer.show(u.drawer);
+    showStrip(u.strip, u.alerts); livebraggAlerts.show(u.alerts); showRibbon(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout); livebraggDrawer.show(u.drawer);
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
     const idle = u.strip.source === "file" || u.strip.phase === "Complete" || u.strip.phase === "Stopped";
     put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}`);

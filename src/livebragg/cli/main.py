@@ -50,7 +50,7 @@ def _run(argv: list[str] | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from livebragg.cli import attach, check_config, demo, process, reclassify, scan, serve, status
+    from livebragg.cli import attach, check_config, demo, process, reclassify, scan, serve, status, watch
 
     parser = argparse.ArgumentParser(
         prog="livebragg",
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"livebragg {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more of what happens")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (attach, demo, status, scan, process, reclassify, serve, check_config):
+    for module in (attach, demo, status, scan, process, reclassify, serve, watch, check_config):
         module.add_parser(commands)
     return parser
 

@@ -25,8 +25,11 @@ def load_config(path: Path | str | None = None) -> Config:
         The file cannot be read, is no TOML, or has an unknown key or a wrong value; the text names the file,
         the key and the nearest valid name.
     """
-    if path is None:
-        return Config()
+    return Config() if path is None else load(path, Config)
+
+
+def load(path: Path | str, kind: type[T]) -> T:
+    """Configuration of one kind from a TOML file; errors as of `load_config`."""
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -37,7 +40,7 @@ def load_config(path: Path | str | None = None) -> Config:
     ) as error:  # TOMLDecodeError, and numbers of 5000 digits
         raise ConfigError(f"configuration {path} is not TOML: {error}") from None
     try:
-        return from_table(Config, table)
+        return from_table(kind, table)
     except ConfigError as error:
         raise ConfigError(f"configuration {path}: {error}") from None
 

@@ -1,5 +1,6 @@
 """The field's own nouns, as plain immutable data."""
 
+from livebragg.model.alert import Alert
 from livebragg.model.analysis import (
     FAMILIES,
     NOT_CLASSIFIED,
@@ -26,6 +27,7 @@ __all__ = [
     "NO_POSITION",
     "VIRTUAL_IMAGES",
     "Acquisition",
+    "Alert",
     "AnalysisEvent",
     "AnalysisSnapshot",
     "BraggPeaks",

@@ -33,6 +33,7 @@ from livebragg.wire.messages.control import (
     VirtualImageRequest,
 )
 from livebragg.wire.messages.feed import (
+    Alerts,
     ClassMaps,
     ClassPatterns,
     ClassProfiles,
@@ -79,6 +80,7 @@ __all__ = [
     "AcquisitionEnd",
     "AcquisitionOpened",
     "AcquisitionStart",
+    "Alerts",
     "AnalystFinished",
     "ChecksumKind",
     "ClassLockRequest",

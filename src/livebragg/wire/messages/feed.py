@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.model import Acquisition, Calibration, ProbeShape, ScanSummary
+from livebragg.model import Acquisition, Alert, Calibration, ProbeShape, ScanSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +174,16 @@ class ScanHistory:
     2 + its place in `livebragg.model.FAMILIES`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """What the user's rules say (type ``alerts``); of ``livebragg watch``, at every change and once a second."""
+
+    revision: int
+    published_at: float
+    alerts: list[Alert]
+    """The active ones first, then the newest of those that are over."""
+
+
 FeedMessage = (
     PipelineStatus
     | ClassMaps
@@ -183,4 +193,5 @@ FeedMessage = (
     | ClassPatterns
     | ClassProfiles
     | ScanHistory
+    | Alerts
 )

@@ -1,0 +1,117 @@
+"""Which alerts are raised: each once, until its value has come back well below the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from livebragg.config.alerts import AlertsConfig
+from livebragg.model import Alert
+from livebragg.pipeline.alert_rules import Reading, of_classes, of_images, of_status
+from livebragg.wire.messages import ClassMaps, PipelineStatus, VirtualImageSet
+
+REARM = 0.8
+"""Part of the limit to which a value must come back before it can raise an alert again."""
+KEPT = 50
+SILENT = "silent"
+
+
+class AlertEngine:
+    """Takes feed messages; no sockets, no clock.
+
+    Parameters
+    ----------
+    config : AlertsConfig
+
+    Examples
+    --------
+    >>> engine = AlertEngine(AlertsConfig())
+    >>> engine.tick(100.0), engine.alerts
+    ([], ())
+    """
+
+    def __init__(self, config: AlertsConfig) -> None:
+        self._config = config
+        self._status: PipelineStatus | None = None
+        self._heard_at: float | None = None
+        self._stalled_at: float | None = None
+        self._known_classes: set[int] = set()
+        self._alerts: dict[str, Alert] = {}
+        self._past: list[Alert] = []
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """Those that are active, then the newest others, newest first."""
+        return (*sorted(self._alerts.values(), key=lambda a: -a.raised_at), *reversed(self._past))
+
+    def update(self, message: object, now: float) -> list[Alert]:
+        """Take a message; returns the alerts that it raises."""
+        if isinstance(message, PipelineStatus):
+            return self._take_status(message, now)
+        if self._status is None or getattr(message, "serial", None) != self._status.serial:
+            return []
+        if isinstance(message, VirtualImageSet):
+            return self._judge(of_images(message, self._config), now)
+        if isinstance(message, ClassMaps):
+            return self._judge(self._class_readings(message), now)
+        return []
+
+    def tick(self, now: float) -> list[Alert]:
+        """Look whether the pipeline has been silent for too long."""
+        if self._heard_at is None or not self._config.stalled.on:
+            return []
+        limit = self._config.stalled.seconds
+        text = f"nothing heard from the pipeline for more than {limit:g} s"
+        return self._judge([Reading(SILENT, now - self._heard_at, limit, text)], now)
+
+    def _take_status(self, status: PipelineStatus, now: float) -> list[Alert]:
+        if self._status is not None and status.serial != self._status.serial:
+            self._begin_anew()
+        self._status, self._heard_at = status, now
+        if status.phase != "stalled":
+            self._stalled_at = None
+        elif self._stalled_at is None:
+            self._stalled_at = now
+        stalled_s = 0.0 if self._stalled_at is None else now - self._stalled_at
+        return self._judge(of_status(status, stalled_s, self._config), now)
+
+    def _begin_anew(self) -> None:
+        for rule in [rule for rule in self._alerts if rule != SILENT]:
+            self._clear(rule)
+        self._known_classes.clear()
+
+    def _class_readings(self, maps: ClassMaps) -> Iterable[Reading]:
+        assert self._status is not None
+        shape, rule = self._status.scan_shape, self._config.new_class
+        total = shape[0] * shape[1] if shape else 0
+        early = self._status.positions_seen < rule.after_percent / 100 * total
+        if early:  # classes that were there from the start are no news
+            self._known_classes.update(maps.class_ids)
+        for reading in of_classes(maps, self._status.positions_seen, self._config):
+            kind, _, number = reading.rule.partition(" ")
+            if kind != "new_class" or int(number) not in self._known_classes:
+                yield reading
+
+    def _judge(self, readings: Iterable[Reading], now: float) -> list[Alert]:
+        raised = []
+        for reading in readings:
+            active = reading.rule in self._alerts
+            if not active and reading.value > reading.limit:
+                raised.append(self._raise(reading, now))
+            elif active and reading.value <= REARM * reading.limit:
+                self._clear(reading.rule)
+        return raised
+
+    def _raise(self, reading: Reading, now: float) -> Alert:
+        acquisition = self._status.acquisition if self._status else None
+        alert = Alert(
+            rule=reading.rule,
+            text=reading.text,
+            raised_at=now,
+            acquisition=acquisition.acquisition_id if acquisition else "",
+        )
+        self._alerts[reading.rule] = alert
+        return alert
+
+    def _clear(self, rule: str) -> None:
+        self._past = [*self._past, replace(self._alerts.pop(rule), active=False)][-KEPT:]
