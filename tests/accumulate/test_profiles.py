@@ -39,8 +39,9 @@ def test_order_and_repetition_do_not_matter():
     for k in order:
         two.update(np.array([k]), batch.take(np.array([k])))
     two.update(np.arange(12), profiles(12, seed=5))
+    everything = np.arange(12)
     for name in ("mean", "variance", "pixels"):
-        np.testing.assert_array_equal(getattr(one.snapshot(), name), getattr(two.snapshot(), name))
+        np.testing.assert_array_equal(getattr(one.at(everything), name), getattr(two.at(everything), name))
 
 
 def test_positions_without_a_profile_are_left_out_and_unknown_ones_too():
@@ -49,7 +50,7 @@ def test_positions_without_a_profile_are_left_out_and_unknown_ones_too():
     assert store.region(np.array([0, 1, 2, 700])).n_positions == 1
     nothing = store.region(np.array([5]))
     assert nothing.n_positions == 0 and np.isnan(nothing.mean).all()
-    assert np.isnan(store.snapshot().mean[5]).all()
+    assert not store.at(np.array([5])).pixels.any()
 
 
 def test_a_scan_may_grow_and_be_forgotten():
@@ -68,9 +69,9 @@ def test_other_bins_are_refused_and_inputs_do_not_change():
     store.update(np.array([0, 1]), batch)
     with pytest.raises(FrameError, match="3 bins follow some with 6"):
         store.update(np.array([2, 3]), profiles(2, bins=3))
-    store.snapshot().mean[:] = 7
+    store.at(np.array([0, 1])).mean[:] = 7
     np.testing.assert_array_equal(batch.mean, before)
-    assert not (store.snapshot().mean == 7).any()
+    assert not (store.at(np.array([0, 1])).mean == 7).any()
 
 
 def test_arrays_that_do_not_fit_are_refused():

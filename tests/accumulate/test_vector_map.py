@@ -19,7 +19,7 @@ def scan(n=30, seed=0):
     )  # fmt: skip
     store.update(np.arange(n), peaks)
     origins = (np.array([30, 25]) + rng.normal(0, 1, (n, 2))).astype(np.float32)
-    return store.snapshot(), np.arange(n), origins
+    return store.view, np.arange(n), origins
 
 
 def test_a_disk_at_the_origin_lands_in_the_middle_bin():
@@ -29,7 +29,7 @@ def test_a_disk_at_the_origin_lands_in_the_middle_bin():
         qx=one, qy=one, intensity=one, intensity_error=one, position_error=one, offsets=np.array([0, 1])
     )
     store.update(np.array([0]), peaks)
-    out = vector_map(store.snapshot(), np.array([0]), np.array([[30.5, 30.5]], np.float32), GEOMETRY)
+    out = vector_map(store.view, np.array([0]), np.array([[30.5, 30.5]], np.float32), GEOMETRY)
     assert out[GEOMETRY.origin_bin] == out.sum() == 1
 
 

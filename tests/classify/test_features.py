@@ -30,7 +30,7 @@ def vectors():
     )
     store = VectorStore(3)
     store.update(np.array([2, 0]), peaks)
-    return store.snapshot()
+    return store.view
 
 
 def table(feature="sqrt_intensity"):
@@ -44,7 +44,7 @@ def test_rows_hold_the_feature_at_each_tracked_peak(vectors, feature, expected):
     features = table(feature)
     features.track(tracked([(10, 0), (-12, -7)], ids=[1, 4]))
     features.update(vectors, np.array([2, 0]), np.full((2, 2), 32.0, np.float32))
-    view = features.snapshot()
+    view = features.view
     dense = view.dense(np.array([2, 0])) * view.norm[[2, 0], None]
     np.testing.assert_allclose(dense[0, [1, 4]], expected, rtol=1e-5)
     assert (np.flatnonzero(dense[1]).tolist(), view.n_columns) == ([1], 5)
@@ -64,7 +64,7 @@ def test_a_disk_follows_the_origin_of_its_position(vectors):
     features = table()
     features.track(tracked([(10, 0)], ids=[0]))
     features.update(vectors, np.array([2]), np.array([[36.0, 32.0]], np.float32))
-    assert features.snapshot().tracked[2] == 0
+    assert features.view.tracked[2] == 0
 
 
 def show(features, vectors, positions):
@@ -82,9 +82,9 @@ def test_measured_light_adds_what_was_not_found_and_replaces_what_was(vectors):
     error = np.array([[5, 6], [9, 1]], np.float32)
     measured = ForcedIntensities(intensity=value, error=error, usable=np.ones_like(value))
     features.measure(vectors, positions, origins, measured, features.forced.catalogue)
-    assert features.snapshot().dense(positions)[:, 0].all()
+    assert features.view.dense(positions)[:, 0].all()
     show(features, vectors, positions)
-    view = features.snapshot()
+    view = features.view
     dense = view.dense(positions) * view.norm[positions, None]
     np.testing.assert_allclose(dense, [[6, 7], [4, 3]], rtol=1e-5)
     assert view.tracked[positions].tolist() == [1, 2]
@@ -95,7 +95,7 @@ def test_rows_survive_packing(vectors):
     positions, origins = np.array([0, 2]), np.full((2, 2), 32.0, np.float32)
     features.track(tracked([(10, 0), (-12, -7)], ids=[0, 1]))
     features.update(vectors, positions, origins)
-    before = features.snapshot().dense(positions)
+    before = features.view.dense(positions)
     for width in range(3, 12):
         extra = [(10, 0), (-12, -7)] + [(3.0 * k - 15, 20) for k in range(width)]
         features.track(tracked(extra, ids=range(len(extra))))
@@ -104,13 +104,13 @@ def test_rows_survive_packing(vectors):
         show(features, vectors, positions)
         light = ForcedIntensities(intensity=value, error=value / 10, usable=value / 100)
         features.measure(vectors, positions, origins, light, features.forced.catalogue)
-        assert (features.snapshot().count[positions] == width + np.array([1, 2])).all()
+        assert (features.view.count[positions] == width + np.array([1, 2])).all()
         features.track(tracked([(10, 0), (-12, -7)], ids=[0, 1]))
         features.update(vectors, positions, origins + 1e-4)
         two = value[:, :2]
         light = ForcedIntensities(intensity=two, error=1 - two, usable=two)
         features.measure(vectors, positions, origins, light, features.forced.catalogue)
-        np.testing.assert_allclose(features.snapshot().dense(positions)[:, :2], before, rtol=1e-5)
+        np.testing.assert_allclose(features.view.dense(positions)[:, :2], before, rtol=1e-5)
 
 
 def test_whoever_keeps_sums_is_told_before_rows_change(vectors):

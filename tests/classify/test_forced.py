@@ -78,4 +78,13 @@ def test_a_value_that_could_not_be_told_is_never_current(store):
 
 def test_memory_is_three_bytes_a_value(store):
     store.make_room(1000)
-    assert store.nbytes == 3 * store.root.size and len(store.root) == 1000
+    assert store.root.nbytes + store.significance.nbytes == 3 * store.root.size and len(store.root) == 1000
+
+
+def test_a_scan_that_grows_line_by_line_is_seldom_copied(store):
+    copies, before = 0, store.root
+    for n in range(100, 10_000, 100):
+        store.make_room(n)
+        copies += store.root is not before
+        before = store.root
+    assert copies < 15 and len(store.root) < 15_000

@@ -11,8 +11,8 @@ def labelled(view, seen=None):
     nmf, labeler = GrowingNMF(config), ClassLabeler(config)
     nmf.update(view, np.arange(view.count.size))
     seen = np.ones(view.count.size, np.bool_) if seen is None else seen
-    labeler.update(view, nmf.snapshot(), seen)
-    return labeler.snapshot()
+    labeler.update(view, nmf.view, seen)
+    return labeler.maps
 
 
 def test_positions_with_few_peaks_form_a_family_of_their_own(grains):

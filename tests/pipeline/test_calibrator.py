@@ -42,6 +42,13 @@ def process(scan: Path, out: Path, **calibration: object):
     return final
 
 
+def test_a_pixel_size_that_cannot_be_measured_says_so_in_a_note_of_its_own(scan: Path, tmp_path: Path) -> None:
+    final = process(scan, tmp_path / "r.h5", reference_spacing_angstrom=2.0, reference_radius_px=17.0)
+    assert final.calibration.q_pixel_size_inv_angstrom is None
+    assert final.calibration.q_pixel_size_note and "17" in final.calibration.q_pixel_size_note
+    assert final.calibration.q_pixel_size_note not in final.calibration.ellipse_note
+
+
 def test_one_crystal_does_not_determine_an_ellipse_and_the_file_says_why(scan: Path, tmp_path: Path) -> None:
     final = process(scan, tmp_path / "r.h5", reference_spacing_angstrom=2.0, reference_radius_px=11.0)
     assert final.calibration.ellipse is None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.model.arrays import with_room
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageStack:
@@ -56,11 +58,7 @@ class ScanImages:
     ) -> None:
         """Set the values, shape (n, len(names)), of some positions and add to the sum of frames."""
         needed = int(scan_index.max(initial=-1)) + 1
-        if needed > self._values.shape[1]:
-            room = max(needed, self._values.shape[1] + self._values.shape[1] // 2)
-            grown = np.full((len(self.names), room), np.nan, np.float32)
-            grown[:, : self._values.shape[1]] = self._values
-            self._values = grown
+        self._values = with_room(self._values, needed, fill=np.nan, axis=1)
         self._values[:, scan_index] = values.T
         if sum_pattern is not None:
             self._sum += sum_pattern

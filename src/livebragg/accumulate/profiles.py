@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,7 @@ from numpy.typing import NDArray
 from livebragg.accumulate.rings import without_gaps
 from livebragg.errors import FrameError
 from livebragg.model import RadialBatch
-
-T = TypeVar("T", bound=np.generic)
+from livebragg.model.arrays import with_room
 
 _BLOCK = 8192
 """Positions taken at a time: a region may be the whole of a large scan."""
@@ -95,13 +93,6 @@ class ProfileStore:
         self._mean[index], self._variance[index] = profiles.mean[new], profiles.variance[new]
         self._pixels[index], self._known[index] = profiles.pixels[new], True
 
-    def snapshot(self) -> RadialBatch:
-        """Copy of all profiles, by scan index; NaN and no pixels where there is none."""
-        everything = np.arange(self._known.size)
-        batch = self.at(everything)
-        batch.mean[~self._known], batch.variance[~self._known] = np.nan, np.nan
-        return batch
-
     def at(self, scan_index: NDArray[np.int64]) -> RadialBatch:
         """Profiles of some positions, copied; without pixels where there is none, also beyond those seen."""
         self._make_room(int(scan_index.max(initial=-1)) + 1)
@@ -145,14 +136,5 @@ class ProfileStore:
         return out
 
     def _make_room(self, needed: int) -> None:
-        if needed > self._known.size:
-            room = max(needed, self._known.size + self._known.size // 2)
-            self._known = _grown(self._known, room)
-            self._mean, self._variance = _grown(self._mean, room), _grown(self._variance, room)
-            self._pixels = _grown(self._pixels, room)
-
-
-def _grown(values: NDArray[T], room: int) -> NDArray[T]:
-    grown = np.zeros((room, *values.shape[1:]), values.dtype)
-    grown[: len(values)] = values
-    return grown
+        self._known, self._pixels = with_room(self._known, needed), with_room(self._pixels, needed)
+        self._mean, self._variance = with_room(self._mean, needed), with_room(self._variance, needed)

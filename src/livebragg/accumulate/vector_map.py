@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from livebragg.accumulate.vectors import VectorView
 from livebragg.kernels.binning import bin_vectors
 from livebragg.model import MapGeometry
+from livebragg.model.arrays import ragged, with_room
 
 MapWeight = Literal["count", "intensity"]
 
@@ -147,10 +148,7 @@ class BraggVectorMap:
         return view
 
     def _make_room(self, n_positions: int) -> None:
-        if n_positions > self._origin.shape[0]:
-            origin = np.full((n_positions, 2), np.nan, np.float32)
-            origin[: self._origin.shape[0]] = self._origin
-            self._origin = origin
+        self._origin = with_room(self._origin, n_positions, fill=np.nan)
 
 
 class ClassVectorMaps:
@@ -190,10 +188,8 @@ class ClassVectorMaps:
         class_ids : NDArray[np.int16], shape (n_classes,)
         """
         n = min(labels.size, len(origins))
-        more = n - self._label.size
-        if more > 0:
-            self._label = np.pad(self._label, (0, more), constant_values=-1)
-            self._origin = np.pad(self._origin, ((0, more), (0, 0)), constant_values=np.nan)
+        self._label = with_room(self._label, n, fill=-1)
+        self._origin = with_room(self._origin, n, fill=np.nan)
         labels, origins = np.where(np.isnan(origins[:n, 0]), -1, labels[:n]).astype(np.int16), origins[:n]
         moved = (labels >= 0) & (origins != self._origin[:n]).any(axis=1)
         changed = np.flatnonzero((labels != self._label[:n]) | moved)
@@ -245,17 +241,16 @@ def _bin_calibrated(
     matrix: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
-    count = vectors.count[positions].astype(np.int64)
-    start = np.cumsum(count) - count
-    disk = np.repeat(vectors.start[positions] - start, count) + np.arange(int(count.sum()))
-    offset = np.stack([vectors.qx[disk], vectors.qy[disk]], axis=1) - np.repeat(origins, count, axis=0)
+    count = vectors.count[positions]
+    row, disk = ragged(vectors.start[positions], count)
+    offset = np.stack([vectors.qx[disk], vectors.qy[disk]], axis=1) - origins[row]
     calibrated = np.ascontiguousarray((offset @ matrix.T).T, np.float32)
     bin_vectors(
         calibrated[0],
         calibrated[1],
         _COUNTING if weight == "count" else vectors.intensity[disk],
-        start,
-        vectors.count[positions],
+        np.cumsum(count, dtype=np.int64) - count,
+        count,
         np.zeros((positions.size, 2), np.float32),
         sampling,
         1.0,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from livebragg.errors import FrameError
 from livebragg.model import BraggPeaks
+from livebragg.model.arrays import with_room
 
 T = TypeVar("T", bound=np.generic)
 
@@ -118,8 +119,7 @@ class VectorStore:
         self._start[scan_index[new]] = ends - taken
         self._count[scan_index[new]] = taken
         end = self.n_seen + taken.size
-        if end > self._arrived.size:
-            self._arrived = _grown(self._arrived, max(end, 2 * self._arrived.size))
+        self._arrived = with_room(self._arrived, end)
         self._arrived[self.n_seen : end] = scan_index[new]
         self.n_seen = end
         return new
@@ -146,22 +146,11 @@ class VectorStore:
             **columns, start=_frozen(self._start[: self._end]), count=_frozen(self._count[: self._end])
         )
 
-    def snapshot(self) -> VectorView:
-        """The present content read-only (disks are views); what is appended later is not in it."""
-        columns = {name: _frozen(values[: self._n_disks]) for name, values in self._columns.items()}
-        return VectorView(
-            **columns,
-            start=_frozen(self._start[: self._end].copy()),
-            count=_frozen(self._count[: self._end].copy()),
-        )
-
     def _append(self, columns: dict[str, NDArray[np.float32]]) -> None:
         extra = columns["qx"].size
         needed = self._n_disks + extra
-        if needed > self._columns["qx"].size:
-            room = max(needed, 2 * self._columns["qx"].size)
-            for name in _COLUMNS:  # one after the other: both sizes of only one are in memory at a time
-                self._columns[name] = _grown(self._columns[name], room)
+        for name in _COLUMNS:  # one after the other: both sizes of only one are in memory at a time
+            self._columns[name] = with_room(self._columns[name], needed)
         for name, values in columns.items():
             self._columns[name][self._n_disks : needed] = values
         self._n_disks = needed
@@ -176,18 +165,8 @@ class VectorStore:
                 f"fly-back frames first, or open the scan as one of unknown length"
             )
         self._end = max(self._end, highest + 1)
-        if highest >= self._count.size:
-            room = max(highest + 1, self._count.size + self._count.size // 2)
-            self._start = _grown(self._start, room)
-            count = np.full(room, -1, np.int32)
-            count[: self._count.size] = self._count
-            self._count = count
-
-
-def _grown(values: NDArray[T], room: int) -> NDArray[T]:
-    grown = np.zeros(room, values.dtype)
-    grown[: values.size] = values
-    return grown
+        self._start = with_room(self._start, self._end)
+        self._count = with_room(self._count, self._end, fill=-1)
 
 
 def _frozen(values: NDArray[T]) -> NDArray[T]:

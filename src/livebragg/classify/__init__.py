@@ -1,8 +1,9 @@
 """From tracked peaks and radial profiles to classes: features, growing NMF, labels, families."""
 
+from livebragg.classify.class_maps import ClassMaps
 from livebragg.classify.families import FamilyClassifier
 from livebragg.classify.features import FeatureTable, FeatureView
-from livebragg.classify.labels import ClassLabeler, ClassMaps
+from livebragg.classify.labels import ClassLabeler
 from livebragg.classify.locked import LockedPattern
 from livebragg.classify.nmf import Factors, GrowingNMF
 from livebragg.classify.scattering import Scattering

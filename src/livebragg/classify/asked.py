@@ -74,15 +74,24 @@ class AskedComponents(Components):
 
     def _reach(self, features: FeatureView) -> None:
         """Join the most alike, or divide the most separable, until there are as many as asked for."""
-        while self.n_components > self.most:
-            cosine = self._joinable()
-            if cosine.max(initial=0.0) <= 0:
+        wanted = max(self.n_classes - self.variants, 1)
+        while self.n_components > wanted:
+            pair = self._most_alike()
+            if pair is None:
                 return
-            older, younger = np.unravel_index(int(cosine.argmax()), cosine.shape)
-            self._absorb(features, int(older), int(younger))
+            self._absorb(features, *pair)
             self._settle(features)
-        while self.n_components < self.most and self._divide_most_separable(features):
+        while self.n_components < wanted and self._divide_most_separable(features):
             self._settle(features)
+
+    def _most_alike(self) -> tuple[int, int] | None:
+        """Two components that may be joined; of those that have nothing in common, the two that lead at least."""
+        cosine = self._joinable()
+        pairs = np.argwhere((cosine >= 0) & (cosine == cosine.max(initial=-1.0)))
+        if len(pairs) == 0:
+            return None
+        older, younger = pairs[self._state.owned[pairs].sum(axis=1).argmin()]
+        return int(older), int(younger)
 
     def _settle(self, features: FeatureView) -> None:
         self._state.recode(features, np.flatnonzero(self._state.coded))

@@ -70,11 +70,6 @@ class Components:
         self._config = config
 
     @property
-    def most(self) -> int:
-        """Components that there may be."""
-        return max(self.n_classes - self.variants, 1) if self.n_classes else self._config.max_classes
-
-    @property
     def n_components(self) -> int:
         """Components alive."""
         return int(self._ids.size)
@@ -112,32 +107,19 @@ class Components:
                 # Positions of a known class that miss the same disks by chance.
                 self._keep_waiting(np.delete(rows, group))
                 continue
-            pattern = residual[group].mean(axis=0)
-            if self.n_components >= self.most and not self._make_place(features, pattern):
-                return
-            self._born(pattern, "unexplained alike")
+            self._born(residual[group].mean(axis=0), "unexplained alike")
             state.recode(features, rows)
             state.improve()
 
-    def _make_place(self, features: FeatureView, pattern: NDArray[np.float32]) -> bool:
-        """Join the two components that are most alike, if they are more so than a new one is like any."""
-        cosine = self._joinable()
-        older, younger = np.unravel_index(int(cosine.argmax()), cosine.shape)
-        new = pattern @ self._state.dictionary / max(float(np.sqrt((pattern**2).sum())), 1e-12)
-        if cosine[older, younger] <= max(float(new.max()), _RELATED):
-            return False
-        self._absorb(features, int(older), int(younger))
-        return True
-
     def _joinable(self) -> NDArray[np.float32]:
-        """Cosines of the pairs that may be joined, above the diagonal; 0 for all others."""
+        """Cosines of the pairs that may be joined, above the diagonal; -1 for all others."""
         cosine = self._state.similarity()
-        for index, number in enumerate(self._ids.tolist()):
-            if number in self.locked:
-                cosine[index], cosine[:, index] = 0.0, 0.0
+        cosine[np.tril_indices(self.n_components)] = -1.0
+        locked = np.isin(self._ids, list(self.locked))
+        cosine[locked], cosine[:, locked] = -1.0, -1.0
         for pair in self._apart:
             both = np.isin(self._ids, list(pair))
-            cosine[np.outer(both, both)] = 0.0
+            cosine[np.outer(both, both)] = -1.0
         return cosine
 
     def _stays(self, index: int) -> bool:
@@ -180,7 +162,7 @@ class Components:
         coded = np.flatnonzero(state.coded)
         leader = state.leaders(coded)
         for index in grown:
-            if self.n_components >= self.most or int(self._ids[index]) in self.locked:
+            if self.n_components >= self._config.max_classes or int(self._ids[index]) in self.locked:
                 continue
             members = alike_measured(features, coded[leader == index])
             if members.size >= 1.2 * tested[index]:

@@ -89,7 +89,7 @@ class Factorisation:
         self.coded[known] = False
         self.novelty[known] = np.nan
 
-    def forget(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
+    def take_out_changed(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
         """Take rows out whose features have changed already: what they had put into the sums is gone, so that
         these are built from scratch."""
         known = self.coded[rows].any()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from livebragg.classify.labels import ClassMaps
+from livebragg.classify.class_maps import ClassMaps
 from livebragg.classify.mixture import shares_of
 from livebragg.classify.phase_finder import NewId, Phase, PhaseFinder, channels, crystal_patterns, errors
 from livebragg.classify.scattering import ScatteringView, runs_of

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,7 @@ from livebragg.config.analysis import ClassifyConfig
 from livebragg.kernels.feature_rows import ROOT_UNIT, Light, count_entries, fill_rows, pack_rows
 from livebragg.kernels.matching import match_disks, paint_owners
 from livebragg.model import ForcedIntensities, MapGeometry, TrackedPeaks
-
-T = TypeVar("T", bound=np.generic)
+from livebragg.model.arrays import ragged, with_room
 
 FEATURE_POWER = {"boolean": 0.0, "intensity": 1.0, "sqrt_intensity": 0.5}
 _FAINT = 0.25
@@ -30,6 +28,7 @@ _FAINT = 0.25
 _BLOCK = 8192
 _SAMPLE = 50_000
 """Disks from which that is learned."""
+_PER_POSITION = ("_start", "_count", "_room", "_seen", "_norm", "_tracked", "_loose", "_shown")
 _OVERSAMPLING = 4.0
 """Bins per pixel of the look-up image: a disk's place is rounded to an eighth of a pixel."""
 
@@ -91,30 +90,9 @@ class FeatureView:
         values = self.value[entries] * self.norm[rows][owner]
         return csr_array((values, (owner, self.column[entries])), shape=(n_positions, self.n_columns))
 
-    def packed(self) -> FeatureView:
-        """A copy with the rows in order and nothing between them."""
-        room = int(self.count.sum())
-        column, value = np.empty(room, np.int32), np.empty(room, np.float32)
-        start = np.zeros(self.count.size, np.int64)
-        pack_rows(self.column, self.value, self.start, self.count, column, value, start)
-        return FeatureView(
-            column=column,
-            value=value,
-            start=start,
-            count=self.count.copy(),
-            norm=self.norm.copy(),
-            tracked=self.tracked.copy(),
-            loose=self.loose.copy(),
-            shown=self.shown.copy(),
-            n_columns=self.n_columns,
-        )
-
     def _entries(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Place in `rows`, and place in the pool, of each entry."""
-        counts = self.count[rows]
-        owner = np.repeat(np.arange(rows.size), counts)
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return owner, np.repeat(self.start[rows], counts) + within
+        return ragged(self.start[rows], self.count[rows])
 
 
 class FeatureTable:
@@ -154,6 +132,7 @@ class FeatureTable:
         self._column = np.zeros(0, np.int32)
         self._value = np.zeros(0, np.float32)
         self._end = 0
+        self._n_positions = 0
         self._start = np.zeros(0, np.int64)
         self._count = np.zeros(0, np.int32)
         self._room = np.zeros(0, np.int32)
@@ -291,10 +270,6 @@ class FeatureTable:
         self._faintest = np.zeros(self.forced.column_of.size, np.int16)
         self._faintest[slots] = np.minimum(faintest, np.iinfo(np.int16).max)
 
-    def snapshot(self) -> FeatureView:
-        """Copy of the present rows."""
-        return self.view.packed()
-
     @property
     def matched(self) -> NDArray[np.int32]:
         """Feature column of each disk, -1 for none, -2 for the direct beam; not to be written to."""
@@ -303,15 +278,16 @@ class FeatureTable:
     @property
     def view(self) -> FeatureView:
         """The present rows without a copy: they change with the next update, and are not to be written to."""
+        n = self._n_positions
         return FeatureView(
             column=self._column,
             value=self._value,
-            start=self._start,
-            count=self._count,
-            norm=self._norm,
-            tracked=self._tracked,
-            loose=self._loose,
-            shown=self._shown,
+            start=self._start[:n],
+            count=self._count[:n],
+            norm=self._norm[:n],
+            tracked=self._tracked[:n],
+            loose=self._loose[:n],
+            shown=self._shown[:n],
             n_columns=self._n_columns,
         )
 
@@ -363,22 +339,8 @@ class FeatureTable:
         self._column, self._value, self._start, self._room = column, value, start, self._count.copy()
 
     def _make_room(self, vectors: Vectors) -> None:
-        n_disks, n_positions = vectors.qx.size, vectors.count.size
-        if n_disks > self._matched.size:
-            self._matched = _grown(self._matched, max(n_disks, 2 * self._matched.size), -1)
-        if n_positions > self._count.size:
-            self._start = _grown(self._start, n_positions, 0)
-            self._count = _grown(self._count, n_positions, 0)
-            self._room = _grown(self._room, n_positions, 0)
-            self._seen = _grown(self._seen, n_positions, 0)
-            self._norm = _grown(self._norm, n_positions, 0)
-            self._tracked = _grown(self._tracked, n_positions, 0)
-            self._loose = _grown(self._loose, n_positions, 0)
-            self._shown = _grown(self._shown, n_positions, 0)
-            self.forced.make_room(n_positions)
-
-
-def _grown(values: NDArray[T], room: int, fill: int) -> NDArray[T]:
-    grown = np.full(room, fill, values.dtype)
-    grown[: values.size] = values
-    return grown
+        self._matched = with_room(self._matched, vectors.qx.size, fill=-1)
+        self._n_positions = max(self._n_positions, vectors.count.size)
+        for name in _PER_POSITION:
+            setattr(self, name, with_room(getattr(self, name), self._n_positions))
+        self.forced.make_room(self._n_positions)

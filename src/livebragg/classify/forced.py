@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from livebragg.kernels.feature_rows import ROOT_UNIT, SIGNIFICANCE_UNIT, UNKNOWN, shadow_forced, store_forced
 from livebragg.model import ForcedIntensities, TrackedPeaks
+from livebragg.model.arrays import with_room
 
 _MOVED = 0.5
 """A peak that moved further than this since it was measured, in pixels, is measured again."""
@@ -97,19 +98,10 @@ class ForcedStore:
         """The peaks as they are now."""
         return Catalogue(self._version, self._order, self.places)
 
-    @property
-    def nbytes(self) -> int:
-        """Memory of the measurements."""
-        return self.root.nbytes + self.significance.nbytes
-
     def make_room(self, n_positions: int) -> None:
         """Know at least so many positions."""
-        extra = n_positions - self.stamp.size
-        if extra > 0:
-            self.stamp = np.pad(self.stamp, (0, extra))
-            self._gone = np.pad(self._gone, (0, extra))
-            self.root = np.pad(self.root, ((0, extra), (0, 0)))
-            self.significance = np.pad(self.significance, ((0, extra), (0, 0)))
+        self.stamp, self._gone = with_room(self.stamp, n_positions), with_room(self._gone, n_positions)
+        self.root, self.significance = with_room(self.root, n_positions), with_room(self.significance, n_positions)
 
     def track(self, peaks: TrackedPeaks) -> None:
         """Take these peaks as the catalogue; slots of those that are gone are used again."""

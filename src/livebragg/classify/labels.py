@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.classify.class_maps import ClassMaps
 from livebragg.classify.features import FEATURE_POWER as _POWER
 from livebragg.classify.features import FeatureView
 from livebragg.classify.nmf import Factors
@@ -25,34 +25,6 @@ _SAMPLE = 4096
 
 _UNEXPLAINED = 0.85
 """Novelty of positions that no class describes: not classified rather than put with the least unlike class."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassMaps:
-    """Classes of a scan, flat over positions.
-
-    Parameters
-    ----------
-    class_ids : NDArray[np.int16], shape (n_classes,)
-        Permanent ids, rising.
-    families : tuple of str
-        Family of each class.
-    labels : NDArray[np.int16], shape (n_positions,)
-        Class id, `NOT_CLASSIFIED` where there is none.
-    confidence : NDArray[np.float32], shape (n_positions,)
-        0 to 1.
-    weights : NDArray[np.float32], shape (n_classes, n_positions)
-        In units of the features; 1 or 0 for families without Bragg features.
-    patterns : NDArray[np.float32], shape (n_classes, n_columns)
-        Unit rows; 0 for families without Bragg features.
-    """
-
-    class_ids: NDArray[np.int16]
-    families: tuple[ClassFamily, ...]
-    labels: NDArray[np.int16]
-    confidence: NDArray[np.float32]
-    weights: NDArray[np.float32]
-    patterns: NDArray[np.float32]
 
 
 class ClassLabeler:
@@ -164,13 +136,6 @@ class ClassLabeler:
             confidence=self._confidence,
             weights=self._weights,
             patterns=self._patterns,
-        )
-
-    def snapshot(self) -> ClassMaps:
-        """Copy of the present classes."""
-        maps = self.maps
-        return replace(
-            maps, labels=maps.labels.copy(), confidence=maps.confidence.copy(), weights=maps.weights.copy()
         )
 
     def _without_peaks(

@@ -6,7 +6,7 @@ Here rows are coded and components improved; which components there are is decid
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ _SAMPLE = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factors:
-    """Copies of a factorisation.
+    """What a factorisation found.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class GrowingNMF(AskedComponents):
         known = self._state.novelty[self._state.coded]
         return float(known.mean()) if known.size else 0.0
 
-    def forget(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
+    def take_out(self, features: FeatureView, rows: NDArray[np.int64]) -> None:
         """Take rows out that are about to change, while `features` still shows them as they were.
 
         Without it `update` gives the same, at the cost of counting all rows again.
@@ -108,7 +108,7 @@ class GrowingNMF(AskedComponents):
         self._positions_seen = max(self._positions_seen, positions_seen)
         self._state.make_room(features)
         self._show_kinds(features)
-        self._state.forget(features, changed)
+        self._state.take_out_changed(features, changed)
         rows = changed[features.crystalline(self._config.min_peaks, changed)]
         self._state.recode(features, rows)
         self._sample_coded()
@@ -168,12 +168,6 @@ class GrowingNMF(AskedComponents):
             same = before.shape == state.dictionary.shape
             if same and np.abs(before - state.dictionary).max(initial=0.0) < _CONVERGED:
                 break
-
-    def snapshot(self) -> Factors:
-        """Copy of components and weights."""
-        self._state.settle()
-        view = self.view
-        return replace(view, weights=view.weights.copy(), novelty=view.novelty.copy())
 
     @property
     def view(self) -> Factors:

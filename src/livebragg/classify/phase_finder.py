@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.classify.labels import ClassMaps
+from livebragg.classify.class_maps import ClassMaps
 from livebragg.classify.phases import coarser, find_groups, inside_domains, unit_roots
 from livebragg.classify.scattering import ScatteringView
 from livebragg.config.analysis import FamiliesConfig

@@ -81,6 +81,8 @@ class Calibration:
         Reciprocal length of a pixel; ``None``: not known, results stay in pixels.
     q_pixel_size_error : float
         Its standard error; 0 where it was given.
+    q_pixel_size_note : str
+        Why it could not be measured.
     rotation_deg : float
         From scan to detector axes, from rows towards columns.
     flip : bool
@@ -91,6 +93,7 @@ class Calibration:
     ellipse_note: str = ""
     q_pixel_size_inv_angstrom: float | None = None
     q_pixel_size_error: float = 0.0
+    q_pixel_size_note: str = ""
     rotation_deg: float = 0.0
     flip: bool = False
 

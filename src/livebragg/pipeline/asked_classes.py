@@ -78,12 +78,9 @@ class AskedClasses(ScanState):
             raise ClassRequestError(f"class {class_id} is locked: unlock it before dividing it")
         if len(labeler.classes_of(component)) > 1:
             raise ClassRequestError(f"class {class_id} is divided already, into what is ordered and what is not")
-        most = self._nmf.most
+        most = self._config.classify.max_classes
         if self._nmf.n_components >= most:
-            raise ClassRequestError(
-                f"there are {most} classes, as many as were asked for (classify.n_classes, max_classes): "
-                "ask for more first"
-            )
+            raise ClassRequestError(f"there are {most} classes, as many as there may be (classify.max_classes)")
         try:
             new = self._nmf.divide(self._features.view, component)
         except ClassRequestError as error:

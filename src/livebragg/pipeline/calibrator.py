@@ -211,19 +211,20 @@ class Calibrator:
         self, ellipse: EllipseEstimate | None, note: str, peaks: NDArray[np.floating]
     ) -> Calibration:
         config, known = self._config, self._loaded
-        size, error = config.q_pixel_size_inv_angstrom, 0.0
+        size, error, problem = config.q_pixel_size_inv_angstrom, 0.0, ""
         if size is None and known is not None:
             size, error = known.q_pixel_size_inv_angstrom, known.q_pixel_size_error
         if size is None and config.reference_spacing_angstrom is not None and len(peaks):
             try:
                 size, error = _ring(config, ellipse, peaks)
-            except CalibrationError as problem:
-                note = f"{note}; {problem}" if note else str(problem)
+            except CalibrationError as refused:
+                problem = str(refused)
         return Calibration(
             ellipse=ellipse,
             ellipse_note=note,
             q_pixel_size_inv_angstrom=self._announced if size is None else size,
             q_pixel_size_error=error,
+            q_pixel_size_note=problem,
             rotation_deg=known.rotation_deg if known is not None else config.rotation_deg,
             flip=known.flip if known is not None else config.flip,
         )

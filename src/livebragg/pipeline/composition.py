@@ -127,7 +127,7 @@ class Composition:
         self._scattering.average(self._scattering.lines_of(new), self._profiles.at)
         moved = np.flatnonzero(seen) if final else np.union1d(new, changed)
         around = self._follow(moved, vectors, features, origins)
-        self._crystals = _on_lines(self._maps, self._scattering.n_positions)
+        self._crystals = self._maps.resized(self._scattering.n_positions)
         on_lines = np.zeros(self._scattering.n_positions, np.bool_)
         on_lines[: seen.size] = seen
         maps = self._families.update(
@@ -139,7 +139,7 @@ class Composition:
             final=final,
             labelled=None if whole else positions,
         )
-        self._composed, self._maps = maps, _cut(maps, seen.size)
+        self._composed, self._maps = maps, maps.resized(seen.size)
 
     @property
     def maps(self) -> ClassMaps:
@@ -197,29 +197,3 @@ class Composition:
         around = (lines[:, None] * cols + np.arange(cols)).reshape(-1)
         around = around[around < vectors.count.size]
         return np.asarray(around[vectors.count[around] >= 0])
-
-
-def _on_lines(maps: ClassMaps, n: int) -> ClassMaps:
-    """The maps with positions added up to whole scan lines."""
-    more = n - maps.labels.size
-    if more <= 0:
-        return maps
-    return ClassMaps(
-        class_ids=maps.class_ids,
-        families=maps.families,
-        labels=np.pad(maps.labels, (0, more), constant_values=-1),
-        confidence=np.pad(maps.confidence, (0, more), constant_values=np.nan),
-        weights=np.pad(maps.weights, ((0, 0), (0, more))),
-        patterns=maps.patterns,
-    )
-
-
-def _cut(maps: ClassMaps, n: int) -> ClassMaps:
-    return ClassMaps(
-        class_ids=maps.class_ids,
-        families=maps.families,
-        labels=maps.labels[:n],
-        confidence=maps.confidence[:n],
-        weights=maps.weights[:, :n],
-        patterns=maps.patterns,
-    )

@@ -17,6 +17,7 @@ from livebragg.calibrate import pattern_origins
 from livebragg.classify.turns import next_in_turn
 from livebragg.config.analysis import AnalysisConfig
 from livebragg.model import BraggPeaks, DetectedBatch, ProbeShape
+from livebragg.model.arrays import ragged
 from livebragg.pipeline.asked_classes import AskedClasses
 from livebragg.pipeline.backfill import Backfill, Photometer
 from livebragg.pipeline.scan_state import filled
@@ -206,7 +207,7 @@ class ScanAnalysis(AskedClasses):
         return affected[changed]
 
     def _about_to_change(self, positions: NDArray[np.int64]) -> None:
-        self._nmf.forget(self._features.view, positions)
+        self._nmf.take_out(self._features.view, positions)
 
     def _next_to_judge(self, measured: NDArray[np.int64]) -> NDArray[np.int64]:
         """What was just measured, and the next few of the others in turn: classes come and change."""
@@ -233,13 +234,11 @@ class ScanAnalysis(AskedClasses):
     def _learn_origins(self) -> None:
         vectors, arrived = self._vectors.view, self._vectors.arrived
         sample = arrived[:: max(1, -(-arrived.size // _LEARNED_FROM))]
-        counts = vectors.count[sample]
-        owner = np.repeat(sample, counts)
-        within = np.arange(owner.size) - np.repeat(np.cumsum(counts) - counts, counts)
-        disk = np.repeat(vectors.start[sample], counts) + within
+        row, disk = ragged(vectors.start[sample], vectors.count[sample])
         place = np.stack([vectors.qx[disk], vectors.qy[disk]], axis=1)
         column = self._features.matched[disk]
-        self._origin.learn_from_patterns(*pattern_origins(place, column, owner, self._tracker.snapshot()))
+        shifts = pattern_origins(place, column, sample[row], self._tracker.snapshot())
+        self._origin.learn_from_patterns(*shifts)
         self._learned_at = self._vectors.n_seen
 
     def _relabel(

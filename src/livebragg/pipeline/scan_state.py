@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +113,7 @@ class ScanState:
             part.reset()
         self._order = np.zeros(0, np.float32)
         self._version = 0
+        self._made: dict[str, tuple[tuple[int, int, int], NDArray[Any]]] = {}
         self._finished = False
 
     @property
@@ -246,8 +247,8 @@ class ScanState:
             virtual_images={name: self._on_scan(stack.values[name], np.nan) for name in VIRTUAL_IMAGES},
             n_disks=self._on_scan(stack.values["n_disks"], np.nan),
             bragg_intensity=self._on_scan(stack.values["bragg_intensity"], np.nan),
-            origin=self._origin_map(),
-            bragg_vector_map=self._displayed_map(vectors).astype(np.float32),
+            origin=self._once("origin", self._origin_map),
+            bragg_vector_map=self._once("map", lambda: self._displayed_map(vectors)),
             map_geometry=self._map.geometry,
             peaks=peaks,
             events=self._events(),
@@ -257,12 +258,20 @@ class ScanState:
             finished=self._finished,
         )
 
-    def _displayed_map(self, vectors: VectorView) -> NDArray[np.float64]:
+    def _once(self, name: str, make: Callable[[], NDArray[T]]) -> NDArray[T]:
+        """What is made once for each state of the scan, however often it is asked for; not to be written to."""
+        state = self._version, self._vectors.n_seen, self._vectors.n_positions
+        if name not in self._made or self._made[name][0] != state:
+            self._made[name] = state, make()
+        return self._made[name][1]
+
+    def _displayed_map(self, vectors: VectorView) -> NDArray[np.float32]:
         if self._config.map.weight == "count":
-            return self._map.snapshot()
+            return self._map.snapshot().astype(np.float32)
         origins = self._map.binned_origins
         positions = np.flatnonzero(np.isfinite(origins[:, 0]))
-        return vector_map(vectors, positions, origins[positions], self._map.geometry, "intensity")
+        shown = vector_map(vectors, positions, origins[positions], self._map.geometry, "intensity")
+        return shown.astype(np.float32)
 
     def _origin_map(self) -> NDArray[np.float32]:
         origin = self._origin.snapshot().origin

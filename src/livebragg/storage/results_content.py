@@ -246,6 +246,7 @@ def _write_calibration(group: h5py.Group, results: FinalResults) -> None:
         return
     group.attrs.update(rotation_deg=calibration.rotation_deg, flip=calibration.flip)
     group.attrs["ellipse_note"] = plain(calibration.ellipse_note)
+    group.attrs["q_pixel_size_note"] = plain(calibration.q_pixel_size_note)
     if calibration.ellipse is not None:
         ellipse = calibration.ellipse
         facts = {f.name: getattr(ellipse, f.name) for f in fields(ellipse)}

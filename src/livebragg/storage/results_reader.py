@@ -274,6 +274,7 @@ def _calibration(facts: dict[str, Any]) -> Calibration | None:
         ellipse_note=facts["ellipse_note"],
         q_pixel_size_inv_angstrom=None if size is None else float(size),
         q_pixel_size_error=float(facts.get("q_pixel_size_error", 0.0)),
+        q_pixel_size_note=str(facts.get("q_pixel_size_note", "")),
         rotation_deg=float(facts["rotation_deg"]),
         flip=bool(facts["flip"]),
     )
