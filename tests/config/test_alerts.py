@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -36,3 +39,12 @@ def test_a_file_of_rules_is_read(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_refused(table: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         from_table(AlertsConfig, table)
+
+
+def test_the_rules_of_the_documentation_are_valid_and_all_there() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "dashboard.md").read_text(encoding="utf-8")
+    found = re.search(r"```toml\n(# rules\.toml.*?)```", text, re.DOTALL)
+    assert found is not None
+    table = tomllib.loads(found.group(1))
+    assert isinstance(from_table(AlertsConfig, table), AlertsConfig)
+    assert set(table) == {f.name for f in fields(AlertsConfig)}

@@ -74,6 +74,14 @@ def test_a_value_that_trembles_about_its_limit_is_told_once() -> None:
     assert raised == [0, 1, 0, 0, 0, 0, 0, 1]
 
 
+def test_at_the_beginning_one_class_is_everything_and_that_is_no_news() -> None:
+    watched = engine(area={"on": True, "percent": 50.0, "after_percent": 10.0})
+    watched.update(status(seen=39), 0.0)
+    assert watched.update(maps({0: 39}), 0.5) == []
+    watched.update(status(seen=40), 1.0)
+    assert len(watched.update(maps({0: 40}), 1.5)) == 1
+
+
 def test_only_the_named_classes_are_watched_where_some_are_named() -> None:
     watched = engine(area={"on": True, "percent": 10.0, "classes": ["Crystal 4"]})
     watched.update(status(), 0.0)

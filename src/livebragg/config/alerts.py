@@ -89,8 +89,11 @@ class AreaRule:
     """Names of classes, as on the page; empty: every one."""
     percent: float = 50.0
     """Alert when one of them covers more, in percent of the positions seen."""
+    after_percent: float = 10.0
+    """Part of the scan, in percent, from which areas are judged: at first one class is everything."""
 
     def __post_init__(self) -> None:
+        within("area.after_percent", self.after_percent, 0.0, 100.0)
         within("area.percent", self.percent, 0.0, 100.0)
 
 

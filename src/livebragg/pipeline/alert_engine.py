@@ -81,16 +81,22 @@ class AlertEngine:
         self._known_classes.clear()
 
     def _class_readings(self, maps: ClassMaps) -> Iterable[Reading]:
-        assert self._status is not None
-        shape, rule = self._status.scan_shape, self._config.new_class
-        total = shape[0] * shape[1] if shape else 0
-        early = self._status.positions_seen < rule.after_percent / 100 * total
-        if early:  # classes that were there from the start are no news
-            self._known_classes.update(maps.class_ids)
-        for reading in of_classes(maps, self._status.positions_seen, self._config):
+        if self._seen_percent < self._config.new_class.after_percent:
+            self._known_classes.update(maps.class_ids)  # those that were there from the start are no news
+        areas = self._seen_percent >= self._config.area.after_percent
+        for reading in of_classes(maps, self._status.positions_seen if self._status else 0, self._config):
             kind, _, number = reading.rule.partition(" ")
-            if kind != "new_class" or int(number) not in self._known_classes:
+            if (kind == "area" and areas) or (kind == "new_class" and int(number) not in self._known_classes):
                 yield reading
+
+    @property
+    def _seen_percent(self) -> float:
+        shape = self._status.scan_shape if self._status else None
+        return (
+            0.0
+            if self._status is None or shape is None
+            else (100.0 * self._status.positions_seen / (shape[0] * shape[1]))
+        )
 
     def _judge(self, readings: Iterable[Reading], now: float) -> list[Alert]:
         raised = []

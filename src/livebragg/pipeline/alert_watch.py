@@ -44,7 +44,16 @@ def watch(
     for watched in (source, publisher and publisher.socket, end_with):
         if watched is not None:
             poller.add(watched)
-    return _watch(AlertEngine(config), source, publisher, poller, end_with)
+    return _closing(_watch(AlertEngine(config), source, publisher, poller, end_with), source, publisher)
+
+
+def _closing(alerts: Iterator[Alert], source: Any, publisher: Publisher | None) -> Iterator[Alert]:
+    try:
+        yield from alerts
+    finally:
+        source.close(0)
+        if publisher is not None:
+            publisher.socket.close(0)
 
 
 def _watch(

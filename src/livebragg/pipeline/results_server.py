@@ -109,6 +109,16 @@ def serve(
     for source in (publisher.socket, requests, *(() if end_with is None else (end_with,))):
         poller.add(source)
     ready(sockets.bound_endpoint(publisher.socket), sockets.bound_endpoint(requests))
+    try:
+        _serve(served, publisher, requests, poller, end_with)
+    finally:
+        publisher.socket.close()
+        requests.close()
+
+
+def _serve(
+    served: Served, publisher: Publisher, requests: Any, poller: sockets.Poller, end_with: int | None
+) -> None:
     due = 0.0
     while True:
         found = poller.wait(max(0.0, due - time.monotonic()))
