@@ -180,6 +180,25 @@ def test_lines_are_found_in_the_pauses_when_nobody_knows_the_shape(tmp_path: Pat
     assert np.allclose(final.snapshot.virtual_images["total"], total, rtol=0.02)
 
 
+def test_missed_triggers_are_found_in_the_times_and_leave_holes(tmp_path: Path) -> None:
+    frames = Specimen(CONFIG).frames(0, ROWS * COLS).astype(np.uint16)
+    flags = ("--scan-shape", f"{ROWS},{COLS}", "--set", "scan.find_missed_triggers=true")
+    with live_pipeline(tmp_path, *DECTRIS, *flags) as pipeline:
+        pipeline.wait_ready()
+        with detector(pipeline) as send:
+            send(made.start(72, 64, ROWS * COLS))
+            for number, at in enumerate(np.setdiff1d(np.arange(ROWS * COLS), [34, 66])):
+                ticks = int(at * 50_000 + at // COLS * 40_000)
+                send(made.image(number, frames[at], start_time=[ticks, 50_000_000]))
+            send(made.end())
+            assert pipeline.end() == 0, pipeline.text()
+    final = read_results(pipeline.results()[0]).final
+    assert final is not None
+    total = frames.reshape(ROWS, COLS, -1).sum(axis=2).astype(np.float32)
+    total.ravel()[[34, 66]] = np.nan
+    assert np.allclose(final.snapshot.virtual_images["total"], total, rtol=0.02, equal_nan=True)
+
+
 def test_a_merlin_that_sends_no_end_is_analysed_all_the_same(tmp_path: Path) -> None:
     recording = tmp_path / "recording.npy"
     np.save(recording, Specimen(CONFIG).frames(0, ROWS * COLS).reshape(ROWS, COLS, 72, 64).astype(np.uint16))

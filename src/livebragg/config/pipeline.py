@@ -63,6 +63,8 @@ class ScanConfig:
     missed_triggers: tuple[int, ...] = ()
     """Frames before which the detector missed a trigger, rising: their position is a hole, and what follows moves
     on."""
+    find_missed_triggers: bool = False
+    """Look for missed triggers in the times of a detector's images, and leave their positions out as holes."""
     repeat: bool = False
     """A detector's series holds scan after scan: each becomes an acquisition of its own."""
     frames_between_scans: int = 0

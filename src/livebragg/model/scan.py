@@ -209,7 +209,7 @@ class ScanGeometry:
 
     def scan_index(self, frame_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Scan index of each frame, ``NO_POSITION`` for fly-back frames and frames beyond the scan."""
-        numbers = self._triggers(np.asarray(frame_numbers, np.int64))
+        numbers = self.triggers(np.asarray(frame_numbers, np.int64))
         line, within = np.divmod(numbers, self.frames_per_line)
         column = within // self.frames_per_position
         on_line = column < self.scan_shape[1]
@@ -236,7 +236,7 @@ class ScanGeometry:
         holes = missed - self.first_frame + np.arange(missed.size)
         return np.asarray(triggers + self.first_frame - np.searchsorted(holes, triggers))
 
-    def _triggers(self, frame_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    def triggers(self, frame_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Number of each frame's trigger, from 0 at the first position."""
         triggers = frame_numbers - self.first_frame
         if self.missed_triggers:

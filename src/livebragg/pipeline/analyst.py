@@ -12,7 +12,7 @@ from typing import Any
 
 from livebragg.errors import LiveBraggError
 from livebragg.pipeline.frame_lookup import LogLookup
-from livebragg.pipeline.geometry_requests import guess_lines
+from livebragg.pipeline.geometry_requests import find_missed_triggers, guess_lines
 from livebragg.pipeline.health import Notices, losses
 from livebragg.pipeline.publisher import Publisher
 from livebragg.pipeline.requests import answer
@@ -47,6 +47,8 @@ PUBLISH_SHARE = 0.35
 """Largest part of the analyst's time that bringing the maps up to date may take while frames wait for workers."""
 PROMPT_SHARE = 0.5
 """The same when none wait: results are shown as they come."""
+TRIGGERS_GAP_S, TRIGGERS_SHARE = 5.0, 0.05
+"""Missed triggers are looked for this often, and mapping everything anew for them takes this part of the time."""
 PROMPT_GAP_S = 0.08
 """Results that come this soon after others are shown together with them."""
 
@@ -87,6 +89,7 @@ class Analyst:
         self._revision = 0
         self._next_publish = 0.0
         self._next_maps = 0.0
+        self._next_triggers = 0.0
         self._finishing = False
         self._begun = 0
         self._fruitless: dict[int, str] = {}
@@ -182,10 +185,7 @@ class Analyst:
         elif not run.complete:
             self._lookups[result.serial].add(result.pieces)
             run.add(result, time.time())
-            change = guess_lines(run)
-            if change is not None:
-                sockets.send(self._receiver, change)
-                self._move(change)
+            self._move(guess_lines(run))
         sockets.send(self._receiver, ResultAccepted(job_id=result.job_id, serial=result.serial))
 
     def _forget_finished(self) -> None:
@@ -221,6 +221,11 @@ class Analyst:
         run = self._current()
         self._revision += 1
         self._log.forget_dropped()
+        if run is not None and not run.complete and started >= self._next_triggers:
+            self._move(find_missed_triggers(run))
+            run = self._runs[run.opened.serial]
+            now = time.time()
+            self._next_triggers = now + max(TRIGGERS_GAP_S, (now - started) / TRIGGERS_SHARE)
         if run is not None and not run.complete:
             if run.has_news and started >= self._next_maps:
                 for message in run.publish(self._revision, started, hurried=self._behind):
@@ -254,14 +259,17 @@ class Analyst:
             if parts is None:
                 return
             reply, order = answer(parts[1:], self._current(), self._status, self._settings)
-            if order is not None:
-                sockets.send(self._receiver, order)
             if isinstance(order, GeometryChanged):
                 self._move(order)
+            elif order is not None:
+                sockets.send(self._receiver, order)
             sockets.send(self._control, reply, prefix=(bytes(parts[0]), b""), wait=False)
 
-    def _move(self, change: GeometryChanged) -> None:
-        """Map everything anew."""
+    def _move(self, change: GeometryChanged | None) -> None:
+        """Map everything anew, if there is a reason."""
+        if change is None:
+            return
+        sockets.send(self._receiver, change)
         serial = change.serial
         lookup = self._lookups[serial] = self._lookups[serial].moved(change.geometry)
         run = self._runs[serial] = self._runs[serial].moved(change.geometry, lookup)
@@ -272,6 +280,8 @@ class Analyst:
         run = self._runs.get(message.serial)
         path = problem = ""
         if run is not None:
+            self._move(find_missed_triggers(run, final=True))
+            run = self._runs[message.serial]
             self._finishing = True
             self._publisher.publish(self._status())
             self._revision += 1

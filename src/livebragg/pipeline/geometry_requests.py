@@ -68,6 +68,25 @@ def guess_lines(run: ScanRun) -> GeometryChanged | None:
     return None if unchanged else GeometryChanged(serial=run.opened.serial, geometry=geometry)
 
 
+def find_missed_triggers(run: ScanRun, *, final: bool = False) -> GeometryChanged | None:
+    """Say to the analyst and the receiver which triggers were missed that nobody knew of."""
+    geometry = run.opened.geometry
+    frames = [] if run.triggers is None else run.triggers.missed(geometry, final=final)
+    if not frames:
+        return None
+    try:
+        geometry = with_missed(geometry, frames)
+    except FrameError as error:
+        run.say(str(error))
+        run.triggers = None
+        return None
+    run.say(
+        f"{len(frames)} missed triggers, the last before frame {frames[-1]}: the times of the frames show them; "
+        "their positions are holes, and what came after them was moved"
+    )
+    return GeometryChanged(serial=run.opened.serial, geometry=geometry)
+
+
 def check_move(run: ScanRun, geometry: ScanGeometry, *, shape: bool) -> None:
     """Raise `FrameError` when what came cannot be mapped anew: it was added otherwise, or has no place."""
     old = run.opened.geometry

@@ -37,6 +37,7 @@ from livebragg.pipeline.payloads import batch_of, moved
 from livebragg.pipeline.photometer import FramePhotometer
 from livebragg.pipeline.pixel_health import PixelHealth
 from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.trigger_finder import TriggerFinder
 from livebragg.pipeline.user_log import UserLog
 from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.results import ResultsWriter, unique_path
@@ -137,6 +138,8 @@ class ScanRun:
         self._next_patterns = 0.0
         self.lines = LineFinder() if config.scan.guess and geometry.open_ended else None
         """Looks for scan lines while nobody has said how long they are."""
+        one_each = geometry.frames_per_position == 1
+        self.triggers = TriggerFinder() if config.scan.find_missed_triggers and one_each else None
         self.newest_sent_at = 0.0
         self.snapshot: AnalysisSnapshot | None = None
         self.user_classes = UserClasses(clock=time.time)
@@ -172,8 +175,9 @@ class ScanRun:
         self.rate.add(now, result.frames_analysed)
         self._unpublished += [piece.sent_at for piece in result.pieces]
         self.newest_sent_at = max(self.newest_sent_at, result.newest_sent_at)
-        if self.lines is not None:
-            self.lines.add(result.timed_frames, result.start_times)
+        for finder in (self.lines, self.triggers):
+            if finder is not None:
+                finder.add(result.timed_frames, result.start_times)
         self.add_batch(moved(batch_of(result), result.geometry, self.opened.geometry))
 
     def add_batch(self, batch: DetectedBatch) -> None:
@@ -254,7 +258,7 @@ class ScanRun:
 
     def _take_over(self, old: ScanRun) -> None:
         """Know and have done what another run has."""
-        for name in ("_mark", "rate", "lags", "_unpublished", "_jobs_seen", "newest_sent_at", "log"):
+        for name in ("_mark", "rate", "lags", "_unpublished", "_jobs_seen", "newest_sent_at", "log", "triggers"):
             setattr(self, name, getattr(old, name))
         was, now = old.opened.geometry, self.opened.geometry
         only_shifted = now != was and replace(now, missed_triggers=was.missed_triggers) == was

@@ -159,7 +159,8 @@ class WorkerStage:
     def _times(self, job: DetectJob) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Frames whose start is known, and when it was; none when nobody looks for lines in them."""
         numbers, times = [np.zeros(0, np.int64)], [np.zeros(0)]
-        if self._config.scan.guess and job.geometry.open_ended:
+        scan = self._config.scan
+        if scan.find_missed_triggers or (scan.guess and job.geometry.open_ended):
             for piece in job.pieces:
                 with contextlib.suppress(WireError, LookupError):
                     times.append(frame_times(self._log, piece))
