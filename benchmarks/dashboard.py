@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--opens", type=int, default=8)
     parser.add_argument("--skip", nargs="*", default=[], choices=["first", "soak", "rate"])
     args = parser.parse_args()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f} before", flush=True)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -61,6 +63,7 @@ def main() -> None:
         if "rate" not in args.skip:
             pipeline_rate(browser, (0, *args.viewers))
         browser.close()
+    print(f"load {os.getloadavg()[1]:.1f} after")
 
 
 @contextlib.contextmanager
