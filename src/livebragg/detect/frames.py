@@ -52,4 +52,6 @@ def as_pixels(frames: NDArray[np.generic], frame_shape: tuple[int, int]) -> tupl
     kind = PIXEL_TYPES.index(stack.dtype.kind + str(stack.dtype.itemsize))
     if not (stack.flags.c_contiguous and stack.flags.aligned):
         stack = np.require(stack, requirements=("C", "A"))
-    return stack.view(np.uint8), kind
+    pixels = stack.view(np.uint8)
+    pixels.flags.writeable = False  # kernels are compiled for what is read-only, and for that alone
+    return pixels, kind

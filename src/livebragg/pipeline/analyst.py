@@ -238,6 +238,11 @@ class Analyst:
             self._publisher.publish(self._status())
             self._next_publish = max(started + self._config.publish.interval_s, time.time())
 
+    @property
+    def _report_age_s(self) -> float:
+        """Time since the receiver's last report; those that come while kernels are compiled wait unread."""
+        return 0.0 if self._warm_up.is_alive() else time.time() - self._reported_at
+
     def _status(self) -> PipelineStatus:
         serial = max(self._opened, default=0)
         standing = Standing(
@@ -245,7 +250,7 @@ class Analyst:
             opened=self._opened.get(serial),
             run=self._runs.get(serial),
             report=self._report,
-            report_age_s=time.time() - self._reported_at,
+            report_age_s=self._report_age_s,
             finishing=self._finishing,
             problem=self._fruitless.get(serial, ""),
             notices=self._notices.snapshot(),
