@@ -108,6 +108,8 @@ class Desk:
     def poll(self) -> bool:
         """Look whether an outcome has come."""
         outcome = self.hub.outcome(self._owner)
+        if outcome is None and self._pending is not None and self.hub.problem:
+            outcome = Outcome(self._pending.number, False, f"not known: {self.hub.problem}")
         if outcome is not None:
             self._settle(outcome)
         return outcome is not None
@@ -144,6 +146,8 @@ class Desk:
         """Why this page may not act now; empty when it may."""
         if self.looks_only:
             return _LOOKS_ONLY
+        if self.hub.problem:
+            return self.hub.problem
         if not self.has_control:
             return f"{self.hub.floor.holder} has control" if self.hub.floor.holder else "take control first"
         self.hub.floor.touch(self._owner, now)

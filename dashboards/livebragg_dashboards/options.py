@@ -8,11 +8,12 @@ from livebragg.config.dashboard import THEMES, DashboardConfig
 
 DEFAULTS = DashboardConfig()
 
-DESCRIPTION = "Show a running livebragg pipeline in the browser: class map, Bragg vector map, frames and health."
+DESCRIPTION = (
+    "Show a running livebragg pipeline in the browser, and act on it: class map, Bragg vector map, frames, health."
+)
 
 EPILOG = """\
-The dashboard only listens: start it before or after the pipeline, stop it, or open it several times; the
-acquisition does not notice. In three terminals:
+Start it before or after the pipeline, stop it, or open it several times; the acquisition does not notice. In three terminals:
 
   livebragg-simulate replay scan.h5          a detector (or use the real one)
   livebragg attach tcp://127.0.0.1:7550      the pipeline; it publishes on port 7551

@@ -27,7 +27,7 @@ from livebragg_dashboards.viewer import Viewer
 class FakeHub:
     """What a desk needs of a hub."""
 
-    feed, control = "tcp://here:1", "tcp://here:2"
+    feed, control, problem = "tcp://here:1", "tcp://here:2", ""
 
     def __init__(self) -> None:
         self.floor, self.asked, self.outcomes = Floor(), [], []
@@ -107,6 +107,18 @@ def test_control_can_be_released_and_taken_from_who_did_nothing_for_long() -> No
     assert other.has_control
     act(other, "floor", take=False)
     assert hub.floor.holder == ""
+
+
+def test_when_the_hub_does_not_listen_nothing_is_asked_and_what_was_asked_is_not_known() -> None:
+    hub = FakeHub()
+    who = desk(hub)
+    act(who, "floor", take=True)
+    act(who, "do", what="save")
+    hub.problem = "no socket"
+    assert who.poll() and not who.pending
+    assert texts(who)["acts"][0]["note"] == "not known: no socket"
+    act(who, "do", what="save")
+    assert texts(who)["acts"][0]["note"] == "no socket" and len(hub.asked) == 1
 
 
 def test_a_thousand_acts_make_one_request() -> None:
