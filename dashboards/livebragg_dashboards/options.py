@@ -13,7 +13,8 @@ DESCRIPTION = (
 )
 
 EPILOG = """\
-Start it before or after the pipeline, stop it, or open it several times; the acquisition does not notice. In three terminals:
+Start it before or after the pipeline, stop it, or open it several times; the acquisition does not notice.
+In three terminals:
 
   livebragg-simulate replay scan.h5          a detector (or use the real one)
   livebragg attach tcp://127.0.0.1:7550      the pipeline; it publishes on port 7551
