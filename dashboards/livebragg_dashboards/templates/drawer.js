@@ -53,7 +53,7 @@ window.livebraggDrawer = (() => {
     if (!name || !open() || !mine()) return;
     const input = document.createElement("input"), id = name.closest(".card").dataset.id;
     input.className = "rename"; input.maxLength = 60; input.value = name.textContent;
-    const end = () => { input.replaceWith(name); };
+    const end = () => { input.onblur = null; input.replaceWith(name); };
     input.onkeydown = (key) => {
       key.stopPropagation();
       if (key.key === "Enter") { ask("rename", { id, name: input.value }); end(); }
