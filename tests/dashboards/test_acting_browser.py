@@ -112,10 +112,9 @@ def test_the_drawer_is_closed_at_first_and_disturbs_nothing_when_it_opens(
         1080,
         1920,
     ]
-    outside = (
-        "[...document.querySelectorAll('#drawer :is(button, input, select)')].filter((n) => n.offsetParent).filter((n)"
-        "=> n.getBoundingClientRect().right > 1910 || n.getBoundingClientRect().bottom > 1070).map((n) => n.outerHTML)"
-    )
+    outside = """[...document.querySelectorAll('#drawer :is(button, input, select)')].filter((n) => n.offsetParent)
+        .map((n) => [n.outerHTML, n.getBoundingClientRect()])
+        .filter(([, box]) => box.right > 1910 || box.bottom > 1070).map(([html]) => html)"""
     assert viewer.evaluate(outside) == []
     viewer.page.keyboard.press("c")
     assert not viewer.page.is_visible("#drawer")
