@@ -30,6 +30,8 @@ from livebragg.wire.messages import (
 
 PROBE = ProbeShape(radius=2.0, edge_width=0.5, center=(1.0, 1.0))
 KNOWN_PROBE = ProbeConfig(radius=2.0, edge_width=0.5, center=(1.0, 1.0))
+UNKNOWN_PROBE = ProbeConfig(frames=16)
+SMALL = DispatchConfig(batch_frames=8, flush_ms=20.0, job_timeout_s=5.0, probe_wait_s=1.0)
 T0 = 1000.0
 
 
@@ -239,3 +241,14 @@ class FakePipeline:
     def unreleased(self) -> int:
         """Payloads in the frame log that are still needed."""
         return sum(segment.unreleased for segment in self.log._segments.values())
+
+
+def each_position_is_in_one_job(pipe: FakePipeline) -> bool:
+    """Whether no position's frames were divided among jobs; every frame of the scan must have come."""
+    owner = pipe.owners(1)
+    geometry = pipe.streams[0].geometry
+    assert sorted(pipe.frames_accepted(1)) == list(range(geometry.n_frames)), "every frame once"
+    assert len(owner) == geometry.n_positions
+    assert pipe.unreleased() == 0
+    assert pipe.dispatcher.jobs.divided == {}
+    return all(len(jobs) == 1 for jobs in owner.values())
