@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from livebragg.model import Acquisition
-from livebragg.wire.mpx import MpxSource, parse_address
+from livebragg.pipeline.merlin_source import MerlinSource
+from livebragg.wire.mpx import parse_address
 from livebragg_simulators.merlin_control import MerlinControl
 from livebragg_simulators.merlin_unit import MerlinUnit
 from livebragg_simulators.merlin_writer import MerlinWriter
@@ -35,7 +36,7 @@ class Client:
     """The data socket."""
 
     def __init__(self, endpoint: str) -> None:
-        self._source = MpxSource(*parse_address(endpoint, ""))
+        self._source = MerlinSource(*parse_address(endpoint, ""))
 
     def units(self, count: int) -> list[bytes]:
         got: list[bytes] = []
@@ -47,7 +48,7 @@ class Client:
             if unit is None:
                 time.sleep(0.002)
             else:
-                got.append(bytes(unit))
+                got.append(bytes(unit[0]))
         return got
 
     def close(self) -> None:

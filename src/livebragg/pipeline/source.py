@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 from livebragg.config.pipeline import StreamConfig
 from livebragg.detectors import DectrisDecoder, MerlinDecoder, NativeDecoder, Notice, StreamDecoder
+from livebragg.pipeline.merlin_source import MerlinSource
 from livebragg.wire import sockets
-from livebragg.wire.mpx import MpxSource, parse_address
+from livebragg.wire.mpx import parse_address
 
 STREAM_HIGH_WATER = {"native": 64, "dectris": 1024}
 """Messages that may wait in the socket: batches of frames, or single ones. The frame log is the buffer, not the
@@ -68,41 +69,11 @@ class ZmqSource:
         """See `StreamSource.close`: the socket ends with its context."""
 
 
-class MerlinSource:
-    """Units of a Merlin's data socket."""
-
-    def __init__(self, config: StreamConfig) -> None:
-        self._mpx = MpxSource(*parse_address(config.endpoint, "stream.endpoint"))
-        self._watched: int | None = None
-
-    def watch(self, poller: sockets.Poller) -> None:
-        """See `StreamSource.watch`."""
-        self._mpx.connect()
-        if self._mpx.descriptor != self._watched:
-            self.ignore(poller)
-            self._watched = self._mpx.descriptor
-            if self._watched is not None:
-                poller.add(self._watched)
-
-    def ignore(self, poller: sockets.Poller) -> None:
-        """See `StreamSource.ignore`."""
-        if self._watched is not None:
-            poller.remove(self._watched)
-            self._watched = None
-
-    def receive(self) -> list[Any] | None:
-        """See `StreamSource.receive`."""
-        unit = self._mpx.receive()
-        return None if unit is None else [unit]
-
-    def close(self) -> None:
-        """See `StreamSource.close`."""
-        self._mpx.close()
-
-
 def open_source(ctx: Any, config: StreamConfig) -> StreamSource:
     """Connect to the configured detector."""
-    return MerlinSource(config) if config.detector == "merlin" else ZmqSource(ctx, config)
+    if config.detector == "merlin":
+        return MerlinSource(*parse_address(config.endpoint, "stream.endpoint"))
+    return ZmqSource(ctx, config)
 
 
 def make_decoder(stream: StreamConfig, batch_frames: int, notice: Notice) -> StreamDecoder:

@@ -17,6 +17,7 @@ import zmq
 
 from livebragg.errors import ConfigError, PipelineError
 from livebragg.wire.codec import decode, encode, topic_of
+from livebragg.wire.endpoints import host_port
 
 MAX_MESSAGE_BYTES = 1 << 30
 MAX_IPC_PATH = 107
@@ -52,9 +53,8 @@ def context() -> Iterator[Any]:
 def check_endpoint(endpoint: str, key: str = "endpoint") -> str:
     """Return the endpoint, or raise `ConfigError` if ZeroMQ could never use it."""
     scheme, _, rest = endpoint.partition("://")
-    host, _, port = rest.rpartition(":")
     if scheme == "tcp":
-        if host and (port == "*" or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
+        if host_port(rest) or (rest.endswith(":*") and len(rest) > 2):
             return endpoint
     elif scheme == "ipc" and rest:
         if len(os.fsencode(rest)) <= MAX_IPC_PATH:

@@ -80,8 +80,8 @@ class PositionReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegionProfileRequest:
-    """Answered with a `RegionProfileReply`: the radial profile of a box of positions, or of any part of it."""
+class Region:
+    """A box of positions, or any part of it; what is asked of it says the class."""
 
     serial: int
     """Acquisition; 0 for the one under way."""
@@ -91,6 +91,11 @@ class RegionProfileRequest:
     """First scan column."""
     mask: NDArray[np.bool_]
     """(box_rows, box_cols); the positions that are wanted: all True for a box."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionProfileRequest(Region):
+    """Answered with a `RegionProfileReply`: the radial profile of a region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,15 +116,9 @@ class RegionProfileReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegionMapRequest:
-    """Answered with a `RegionMapReply`: the Bragg vector map of a box of positions, or of any part of it."""
+class RegionMapRequest(Region):
+    """Answered with a `RegionMapReply`: the Bragg vector map of a region."""
 
-    serial: int
-    """Acquisition; 0 for the one under way."""
-    top: int
-    left: int
-    mask: NDArray[np.bool_]
-    """(box_rows, box_cols); as in `RegionProfileRequest`."""
     calibrated: bool = False
     """Take back the ellipse, flip and rotate as calibrated; bins stay parts of a pixel."""
 
@@ -140,15 +139,8 @@ class RegionMapReply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegionPatternRequest:
-    """Answered with a `RegionPatternReply`: the mean frame of a box of positions, or of any part of it."""
-
-    serial: int
-    """Acquisition; 0 for the one under way."""
-    top: int
-    left: int
-    mask: NDArray[np.bool_]
-    """(box_rows, box_cols); as in `RegionProfileRequest`."""
+class RegionPatternRequest(Region):
+    """Answered with a `RegionPatternReply`: the mean frame of a region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

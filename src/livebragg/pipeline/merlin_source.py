@@ -1,0 +1,163 @@
+"""A Merlin's data socket: a TCP connection whose stream is cut into units (`livebragg.wire.mpx`)."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import time
+
+import numpy as np
+
+from livebragg.errors import MalformedMessageError
+from livebragg.wire import sockets
+from livebragg.wire.mpx import PREFIX_BYTES, payload_bytes
+
+RECONNECT_S = 0.5
+RECEIVE_BUFFER_BYTES = 1 << 22
+MAX_LOW_WATER_BYTES = 1 << 17
+
+
+class MerlinSource:
+    """Connects to a data socket, again and again if it must be, and cuts its units out.
+
+    Parameters
+    ----------
+    host, port
+        Where the detector listens.
+
+    Notes
+    -----
+    What is no unit is skipped until the next one begins: the connection is kept, since the detector may notice
+    that it was closed.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._socket: socket.socket | None = None
+        self._connected = False
+        self._next_try = 0.0
+        self._poll = select.poll()
+        self._prefix = bytearray()
+        self._unit: memoryview | None = None
+        self._filled = 0
+        self._low_water = 0
+        self._watched: int | None = None
+
+    @property
+    def descriptor(self) -> int | None:
+        """File descriptor to wait for; ``None`` while there is no connection."""
+        return self._socket.fileno() if self._socket is not None and self._connected else None
+
+    def connect(self) -> None:
+        """Begin or finish a connection; call it often."""
+        if self._connected or (self._socket is None and time.monotonic() < self._next_try):
+            return
+        if self._socket is None:
+            self._begin()
+        self._finish()
+
+    def watch(self, poller: sockets.Poller) -> None:
+        """See `StreamSource.watch`."""
+        self.connect()
+        if self.descriptor != self._watched:
+            self.ignore(poller)
+            self._watched = self.descriptor
+            if self._watched is not None:
+                poller.add(self._watched)
+
+    def ignore(self, poller: sockets.Poller) -> None:
+        """See `StreamSource.ignore`."""
+        if self._watched is not None:
+            poller.remove(self._watched)
+            self._watched = None
+
+    def receive(self) -> list[memoryview] | None:
+        """The next unit's payload as the only part; see `StreamSource.receive`."""
+        while self._socket is not None and self._connected:
+            if self._unit is not None:
+                if not self._read_into(self._unit[self._filled :]):
+                    return None
+                if self._filled == len(self._unit):
+                    done, self._unit = self._unit, None
+                    return [done]
+            elif not self._read_prefix():
+                return None
+        return None
+
+    def close(self) -> None:
+        """Close the connection; what came of a unit is dropped."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self._connected, self._unit, self._low_water = None, False, None, 0
+        self._prefix.clear()
+        self._next_try = time.monotonic() + RECONNECT_S
+
+    # ------------------------------------------------------------------------------------------ internals
+    def _begin(self) -> None:
+        try:
+            family = socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM)[0]
+        except OSError:
+            self._next_try = time.monotonic() + RECONNECT_S
+            return
+        self._socket = socket.socket(family[0], socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        if self._socket.connect_ex(family[4]) not in (0, errno.EINPROGRESS):
+            self.close()
+
+    def _finish(self) -> None:
+        if self._socket is None or not select.select([], [self._socket], [], 0)[1]:
+            return
+        if self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.close()
+            return
+        self._connected = True
+
+    def _read_prefix(self) -> bool:
+        """Read the prefix of a unit; False while it has not come whole."""
+        missing = bytearray(PREFIX_BYTES - len(self._prefix))
+        n = self._read(memoryview(missing))
+        if n == 0:
+            return False
+        self._prefix += missing[:n]
+        if len(self._prefix) < PREFIX_BYTES:
+            return True
+        size = payload_bytes(self._prefix)
+        if size is None:
+            self._skip()
+        self._wake_for(size or 0)
+        # Not a bytearray, whose bytes would be set to 0 before they are received.
+        self._unit, self._filled = np.empty(size or 0, np.uint8).data, 0
+        self._prefix.clear()
+        return True
+
+    def _wake_for(self, size: int) -> None:
+        """Let polls wake up for whole units, not for every packet: whoever waits tries now and then anyway."""
+        low = min(size, MAX_LOW_WATER_BYTES)
+        if low != self._low_water and self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low)
+            self._low_water = low
+
+    def _skip(self) -> None:
+        """Drop bytes until a unit may begin."""
+        bad, start = bytes(self._prefix), self._prefix.find(b"M", 1)
+        self._prefix = self._prefix[start:] if start > 0 else bytearray()
+        raise MalformedMessageError(f"bytes that begin no Merlin unit were skipped: {bad!r}")
+
+    def _read_into(self, view: memoryview) -> bool:
+        n = self._read(view)
+        self._filled += n
+        return n > 0
+
+    def _read(self, view: memoryview) -> int:
+        assert self._socket is not None
+        try:
+            n = self._socket.recv_into(view)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            n = 0
+        if n == 0:
+            self.close()
+        return n

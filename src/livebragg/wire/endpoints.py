@@ -1,0 +1,17 @@
+"""Addresses as people write them."""
+
+from __future__ import annotations
+
+
+def host_port(address: str) -> tuple[str, int] | None:
+    """Host and port of ``HOST:PORT``, ``None`` when it is no such address.
+
+    Examples
+    --------
+    >>> host_port("merlin-pc:6342"), host_port("[::1]:80"), host_port("merlin-pc"), host_port("a:99999")
+    (('merlin-pc', 6342), ('::1', 80), None, None)
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536:
+        return host.strip("[]"), int(port)
+    return None
