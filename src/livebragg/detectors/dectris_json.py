@@ -80,6 +80,11 @@ class JsonParser:
         )
 
 
+def kept_of(parts: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """What is kept of an image: what it is, its pixels, and its times, if there are any."""
+    return parts[1], parts[2], parts[3] if len(parts) > 3 else b""
+
+
 def fill_frame(parts: Sequence[Any], out_frame: NDArray[Any]) -> None:
     """Decode the pixels of one image from its second and third part; see `dectris_cbor.fill_frame`."""
     compression.fill_frame(out_frame, _packed(_json(parts[0]), parts[1]))
@@ -123,7 +128,7 @@ def _image(first: dict[str, Any], series: int, parts: Sequence[Any]) -> SeriesIm
     return SeriesImage(
         series=series,
         number=whole_number(first, "frame"),
-        parts=(parts[1], parts[2], parts[3] if len(parts) > 3 else b""),
+        parts=kept_of(parts),
         encoding=PieceEncoding.DECTRIS_V1,
         look=look,
     )
