@@ -233,7 +233,7 @@ class Analyst:
                 now = time.time()
                 share = PUBLISH_SHARE if self._behind else PROMPT_SHARE
                 self._next_maps = now + max(PROMPT_GAP_S, (now - started) * (1 / share - 1))
-            run.flush()
+            run.results.flush()
         if started >= self._next_publish:
             self._publisher.publish(self._status())
             self._next_publish = max(started + self._config.publish.interval_s, time.time())

@@ -104,7 +104,7 @@ def _analyse(
         if done - refreshed >= max(line, 1):
             run.analysis.refresh()
             refreshed = done
-        run.flush()
+        run.results.flush()
         progress("analysing", done, recording.n_frames)
     return analyzers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.classify import UserClasses
-from livebragg.config.render import to_table
 from livebragg.config.schema import Config
-from livebragg.detect import profile_radii
-from livebragg.errors import ConfigError, ResultsError
+from livebragg.errors import ConfigError
 from livebragg.model import (
     AnalysisSnapshot,
     BraggPeaks,
@@ -31,16 +29,17 @@ from livebragg.pipeline import feed_messages as feed
 from livebragg.pipeline.calibrator import Calibrator
 from livebragg.pipeline.class_patterns import DiskMask, MeanPatterns, PatternSampler, all_patterns
 from livebragg.pipeline.frame_lookup import FrameLookup
-from livebragg.pipeline.health import Notices, RateMeter
+from livebragg.pipeline.health import Notices
 from livebragg.pipeline.line_finder import LineFinder
 from livebragg.pipeline.payloads import batch_of, moved
 from livebragg.pipeline.photometer import FramePhotometer
 from livebragg.pipeline.pixel_health import PixelHealth
+from livebragg.pipeline.run_counters import RunCounters, snapshot_numbers
+from livebragg.pipeline.run_results import RunResults
 from livebragg.pipeline.scan_analysis import ScanAnalysis
 from livebragg.pipeline.trigger_finder import TriggerFinder
 from livebragg.pipeline.user_log import UserLog
 from livebragg.pipeline.vacuum_file import vacuum_template
-from livebragg.storage.results import ResultsWriter, unique_path
 from livebragg.wire.messages import AcquisitionOpened, DetectResult, FeedMessage
 
 logger = logging.getLogger(__name__)
@@ -49,17 +48,6 @@ PATTERN_BUDGET_S = 0.03
 """Time for reading sample frames each time that patterns are published."""
 PATTERN_GAP_S = 0.4
 """Class patterns and profiles are published no more often than this."""
-
-MAX_LAGS = 20_000
-
-_COUNTED = (
-    "frames_analysed",
-    "frames_unmapped",
-    "frames_failed",
-    "nonfinite_pixels",
-    "negative_pixels",
-    "hot_pixels",
-)
 
 
 class ScanRun:
@@ -129,10 +117,7 @@ class ScanRun:
             acquisition.frame_shape,
             acquisition.metadata.q_pixel_size_inv_angstrom,
         )
-        self.counters: Counter[str] = Counter(dict.fromkeys(_COUNTED, 0))
-        self.rate = RateMeter()
-        self.lags: deque[float] = deque(maxlen=MAX_LAGS)
-        self._unpublished: list[float] = []
+        self._tally = RunCounters()
         self._newest: tuple[int, BraggPeaks] | None = None
         self._jobs_seen: set[int] = set()
         self._next_patterns = 0.0
@@ -140,18 +125,15 @@ class ScanRun:
         """Looks for scan lines while nobody has said how long they are."""
         one_each = geometry.frames_per_position == 1
         self.triggers = TriggerFinder() if config.scan.find_missed_triggers and one_each else None
-        self.newest_sent_at = 0.0
         self.snapshot: AnalysisSnapshot | None = None
         self.user_classes = UserClasses(clock=time.time)
         self.log = UserLog()
         self._user_news = False
-        self.problem = ""
         self.complete = False
         self.ended_as = ""
         """``complete``, ``stopped`` or ``aborted`` once it is complete."""
         self.end_reason = ""
-        self._next_flush = time.monotonic() + config.results.flush_s
-        self._writer = self._open_results(results_path)
+        self.results = RunResults(opened, probe, config, notices.add, results_path)
 
     @property
     def usable_pixels(self) -> NDArray[np.bool_]:
@@ -161,6 +143,26 @@ class ScanRun:
         usable[tuple(np.array(self._config.detection.bad_pixels, np.int64).reshape(-1, 2).T)] = False
         return usable
 
+    @property
+    def counters(self) -> Counter[str]:
+        """What is counted."""
+        return self._tally.counts
+
+    @property
+    def newest_sent_at(self) -> float:
+        """When the newest frame that was analysed left the detector, in seconds since 1970."""
+        return self._tally.newest_sent_at
+
+    @property
+    def problem(self) -> str:
+        """Why results are not written."""
+        return self.results.problem
+
+    @property
+    def results_path(self) -> str:
+        """Where the results are written; empty when they are not."""
+        return str(self.results.path or "")
+
     # -------------------------------------------------------------------------------------------- results in
     def add(self, result: DetectResult, now: float) -> None:
         """Take a worker's result; one that came before is ignored."""
@@ -168,13 +170,9 @@ class ScanRun:
             self.counters["results_duplicate"] += 1
             return
         self._jobs_seen.add(result.job_id)
-        for name in _COUNTED:
-            self.counters[name] += getattr(result, name)
+        self._tally.add(result, now)
         for problem in result.problems:
             self._notices.add(problem)
-        self.rate.add(now, result.frames_analysed)
-        self._unpublished += [piece.sent_at for piece in result.pieces]
-        self.newest_sent_at = max(self.newest_sent_at, result.newest_sent_at)
         for finder in (self.lines, self.triggers):
             if finder is not None:
                 finder.add(result.timed_frames, result.start_times)
@@ -191,13 +189,13 @@ class ScanRun:
             self.counters["positions_repeated"] += len(batch) - new
             self._notices.add("positions came more than once; the first frames of each are the ones that count")
         self._newest = (int(batch.scan_index[-1]), batch.peaks.frame(len(batch) - 1))
-        self._write(batch)
+        self.results.append(batch)
 
     # ------------------------------------------------------------------------------------------- messages out
     @property
     def has_news(self) -> bool:
         """Whether results came, or the user changed something, since the last publication, or is not done with."""
-        return bool(self._unpublished) or self._user_news or self.analysis.has_light or self.calibrator.is_busy
+        return self._tally.has_unpublished or self._user_news or self.analysis.has_light or self.calibrator.is_busy
 
     @property
     def shown(self) -> AnalysisSnapshot:
@@ -234,7 +232,7 @@ class ScanRun:
 
         The results file keeps its name; until the new one holds everything the old one lies beside it.
         """
-        path, before = self._set_results_aside()
+        path, before = self.results.set_aside()
         opened = replace(self.opened, geometry=geometry)
         new = ScanRun(opened, self.probe, self._config, lookup, self._notices, path, self._live)
         new._take_over(self)
@@ -243,32 +241,17 @@ class ScanRun:
             before.unlink(missing_ok=True)
         return new
 
-    def _set_results_aside(self) -> tuple[Path | None, Path | None]:
-        if self._writer is None:
-            return None, None
-        path = self._writer.path
-        self._writer.close()
-        self._writer = None
-        before = path.with_name(f"{path.name}.before")
-        try:
-            return path, path.rename(before)
-        except OSError as error:
-            self._notices.add(f"{path} cannot be renamed ({error.strerror}); results go on in another file")
-            return None, None
-
     def _take_over(self, old: ScanRun) -> None:
         """Know and have done what another run has."""
-        for name in ("_mark", "rate", "lags", "_unpublished", "_jobs_seen", "newest_sent_at", "log", "triggers"):
+        for name in ("_mark", "_tally", "_jobs_seen", "log", "triggers"):
             setattr(self, name, getattr(old, name))
         was, now = old.opened.geometry, self.opened.geometry
         only_shifted = now != was and replace(now, missed_triggers=was.missed_triggers) == was
         self.lines = old.lines if only_shifted else None  # else somebody has said how long they are
-        again = {name: old.counters[name] for name in ("disks", "positions_analysed")}
-        self.counters = old.counters - Counter(again)
-        self.counters.update(dict.fromkeys(_COUNTED, 0))
+        self._tally.begin_again()
         for batch in old.analysis.batches():
             self.add_batch(moved(batch, old.opened.geometry, self.opened.geometry))
-        self.save()
+        self.results.save()
         self._user_news = True
 
     def say(self, text: str) -> None:
@@ -298,8 +281,7 @@ class ScanRun:
             published_at=published_at,
             newest_sent_at=self.newest_sent_at,
         )
-        self.lags.extend(published_at - sent for sent in self._unpublished)
-        self._unpublished.clear()
+        self._tally.published(published_at)
         messages: list[FeedMessage] = [
             feed.class_maps(snapshot, stamp, self.user_classes.names, self.user_classes.locked),
             feed.virtual_images(snapshot, stamp),
@@ -316,24 +298,10 @@ class ScanRun:
 
     def numbers(self, now: float) -> dict[str, float]:
         """Counters of this acquisition for the status."""
-        lags = np.fromiter(self.lags, np.float64) if self.lags else np.zeros(1)
-        p50, p99 = np.percentile(lags, [50, 99])
-        positions = max(self.counters["positions_analysed"], 1)
-        shape = self.analysis.scan_shape
-        numbers = {key: float(value) for key, value in self.counters.items()}
-        numbers |= {
-            "rate_analysed_hz": self.rate.rate(now),
-            "lag_p50_s": float(p50),
-            "lag_p99_s": float(p99),
-            "lag_s": float(lags[-1]),
-            "disks_per_frame": self.counters["disks"] / positions,
-            "positions_total": float(shape[0] * shape[1]),
-        }
+        rows, cols = self.analysis.scan_shape
+        numbers = self._tally.numbers(now) | {"positions_total": float(rows * cols)}
         if self.snapshot is not None:
-            numbers["n_peaks"] = float(len(self.snapshot.peaks))
-            numbers["n_classes"] = float(self.snapshot.class_ids.size)
-            numbers |= _calibration_numbers(self.calibrator.calibration, self.analysis.origin_error)
-            numbers["nmf_residual"] = float(self.snapshot.residual)
+            numbers |= snapshot_numbers(self.snapshot, self.calibration, self.analysis.origin_error)
         return numbers
 
     # ---------------------------------------------------------------------------------------------- the end
@@ -354,24 +322,20 @@ class ScanRun:
             self._mask,
         )
         messages = self._messages(self.snapshot, patterns, revision, time.time())
-        if self._writer is not None:
-            try:
-                self._writer.finalize(
-                    self.snapshot,
-                    probe=self.probe,
-                    calibration=self.calibrator.calibration,
-                    calibrated_map=self.analysis.region_map(None, self.calibrator.calibration.shape_matrix)[0],
-                    patterns=patterns.patterns,
-                    pattern_frames=patterns.n_frames,
-                    features=self.analysis.features.sparse(self.snapshot.labels.size),
-                    class_names=feed.class_names(self.snapshot, self.user_classes.names),
-                    health=self._final_health(health),
-                    notices=[*notices, *self._notices.since(self._mark)],
-                    status=status,
-                    reason=reason,
-                )
-            except ResultsError as error:
-                self._results_failed(error)
+        self.results.finalize(
+            self.snapshot,
+            probe=self.probe,
+            calibration=self.calibration,
+            calibrated_map=self.analysis.region_map(None, self.calibration.shape_matrix)[0],
+            patterns=patterns.patterns,
+            pattern_frames=patterns.n_frames,
+            features=self.analysis.features.sparse(self.snapshot.labels.size),
+            class_names=feed.class_names(self.snapshot, self.user_classes.names),
+            health=self._final_health(health),
+            notices=[*notices, *self._notices.since(self._mark)],
+            status=status,
+            reason=reason,
+        )
         self.complete, self.ended_as, self.end_reason = True, status, reason
         return messages
 
@@ -388,84 +352,8 @@ class ScanRun:
         numbers = self.numbers(time.time())
         return health | numbers | {"frames_failed": numbers["frames_failed"] + health.get("frames_failed", 0.0)}
 
-    # --------------------------------------------------------------------------------------------- the file
-    @property
-    def results_path(self) -> str:
-        """Where the results are written; empty when they are not."""
-        return "" if self._writer is None else str(self._writer.path)
-
-    def flush(self) -> None:
-        """Bring the results file up to date on disk, every few seconds."""
-        if time.monotonic() >= self._next_flush:
-            self.save()
-
-    def save(self) -> None:
-        """Bring the results file up to date on disk now."""
-        if self._writer is None:
-            return
-        self._next_flush = time.monotonic() + self._config.results.flush_s
-        try:
-            self._writer.flush()
-        except ResultsError as error:
-            self._results_failed(error)
-
     def close(self) -> None:
         """Close the results file as it is, and end the threads."""
         self._photometer.close()
         self.calibrator.close()
-        if self._writer is not None:
-            self._writer.close()
-
-    def _open_results(self, path: Path | None) -> ResultsWriter | None:
-        acquisition, config = self.opened.acquisition, self._config.results
-        if not config.write:
-            return None
-        try:
-            return ResultsWriter(
-                path or unique_path(self._default_path()),
-                acquisition,
-                self.opened.geometry.scan_shape,
-                acquisition.frame_shape,
-                parameters=to_table(self._config),
-                profile_radii=profile_radii(acquisition.frame_shape, self.probe, self._config.profile),
-            )
-        except ResultsError as error:
-            self._results_failed(error)
-            return None
-
-    def _default_path(self) -> Path:
-        acquisition = self.opened.acquisition
-        safe_id = "".join(
-            c if c.isascii() and (c.isalnum() or c in "-_.") else "_" for c in acquisition.acquisition_id
-        )
-        name = self._config.results.name.format(
-            acquisition_id=safe_id[:80],
-            time=time.strftime("%Y%m%d-%H%M%S", time.localtime(self.opened.opened_at)),
-            serial=self.opened.serial,
-        )
-        return Path(self._config.results.directory) / name
-
-    def _write(self, batch: DetectedBatch) -> None:
-        if self._writer is None:
-            return
-        try:
-            self._writer.append(batch)
-        except ResultsError as error:
-            self._results_failed(error)
-
-    def _results_failed(self, error: ResultsError) -> None:
-        self.problem = str(error)
-        self._notices.add(f"results are not written: {error}")
-        self._writer = None
-
-
-def _calibration_numbers(calibration: Calibration, origin_error: float) -> dict[str, float]:
-    """What the status says of the calibration; what is not known is left out."""
-    numbers = {"origin_model_error_px": origin_error}
-    ellipse = calibration.ellipse
-    if ellipse is not None:
-        numbers["ellipse_ratio"], numbers["ellipse_angle_deg"] = ellipse.ratio, ellipse.angle_deg
-        numbers["ellipse_ratio_error"] = 2 * ellipse.error * ellipse.ratio
-    if calibration.q_pixel_size_inv_angstrom is not None:
-        numbers["q_pixel_size_inv_angstrom"] = calibration.q_pixel_size_inv_angstrom
-    return numbers
+        self.results.close()
