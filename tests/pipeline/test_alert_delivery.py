@@ -61,11 +61,11 @@ def test_a_webhook_gets_the_alert_as_json(hook: Any) -> None:
     assert delivery.failed == 0
 
 
-def test_a_command_gets_one_printable_argument_and_no_shell_reads_it(tmp_path: Path) -> None:
+def test_a_command_gets_one_printable_argument_that_is_no_option_and_no_shell_reads_it(tmp_path: Path) -> None:
     script = f"import sys, pathlib; pathlib.Path({str(tmp_path / 'said')!r}).write_text(repr(sys.argv[1:]))"
-    with Delivery(config(command={"argv": [sys.executable, "-c", script, "--"]})) as delivery:
+    with Delivery(config(command={"argv": [sys.executable, "-c", script]})) as delivery:
         delivery.tell(ALERT)
-    assert (tmp_path / "said").read_text() == repr(["--", "go ld: 7 frames lost; $(touch pwned) `x`"])
+    assert (tmp_path / "said").read_text() == repr(["livebragg: go ld: 7 frames lost; $(touch pwned) `x`"])
     assert not Path("pwned").exists()
 
 

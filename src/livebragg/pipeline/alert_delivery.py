@@ -94,6 +94,6 @@ def post(config: WebhookConfig, alert: Alert) -> None:
 
 
 def _line(alert: Alert) -> str:
-    """One printable line: names of classes and scans come from outside."""
-    text = f"{alert.acquisition}: {alert.text}" if alert.acquisition else alert.text
+    """One printable line that is no option of the command: names of classes and scans come from outside."""
+    text = f"livebragg: {alert.acquisition}: {alert.text}" if alert.acquisition else f"livebragg: {alert.text}"
     return "".join(c if c.isprintable() else " " for c in text)[:500]
