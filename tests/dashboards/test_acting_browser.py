@@ -112,6 +112,7 @@ def test_the_drawer_is_closed_at_first_and_disturbs_nothing_when_it_opens(
         1080,
         1920,
     ]
+    viewer.evaluate("document.querySelector('#drawer .given').hidden = false")
     outside = """[...document.querySelectorAll('#drawer :is(button, input, select)')].filter((n) => n.offsetParent)
         .map((n) => [n.outerHTML, n.getBoundingClientRect()])
         .filter(([, box]) => box.right > 1910 || box.bottom > 1070).map(([html]) => html)"""
