@@ -266,13 +266,17 @@ def test_stopping_takes_two_clicks_and_saving_one(acting: Viewer, fake: FakePipe
 def test_a_paused_display_stands_still_while_the_strip_goes_on(
     open_page: Callable[[str], Viewer], scene: Scene
 ) -> None:
-    with FakePipeline(scene, rate_hz=12, interval_s=0.1, start=200) as own, dashboard(own.feed, own.control) as at:
+    with (
+        FakePipeline(scene, rate_hz=0.2, interval_s=0.1, start=200) as own,
+        dashboard(own.feed, own.control) as at,
+    ):
         viewer = open_page(at)
         viewer.page.keyboard.press("c")
         viewer.page.click("#d-pause")
         viewer.page.wait_for_selector("#paused")
         still = viewer.pixels("classes")
         rows = viewer.text("#rows")
+        own.seen = 300.0
         viewer.wait("document.querySelector('#rows').textContent !== arg", rows)
         viewer.wait("Bokeh.documents[0].get_model_by_name('link').ack > 5")
         assert viewer.pixels("classes") == still
