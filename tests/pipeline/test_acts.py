@@ -27,6 +27,7 @@ from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import (
     Accepted,
     AcquisitionOpened,
+    ClassRenameRequest,
     DetectionChanged,
     MarkRequest,
     Refused,
@@ -193,7 +194,13 @@ def test_marks_without_end_do_not_fill_the_memory(bench: Bench) -> None:
         bench.run.log.add("mark", "n", 1)
     reply, _ = bench.ask(MarkRequest(serial=0, note="one more"))
     assert isinstance(reply, Refused) and str(MOST) in reply.reason
-    assert bench.run.log.full
+    reply, order = bench.ask(SettingsRequest(values={SENSITIVITY: 0.5}))
+    assert isinstance(reply, Refused) and order is None and bench.settings.config == CONFIG
+    name = ClassRenameRequest(serial=0, class_id=int(bench.run.shown.class_ids[0]), name="n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("livebragg.pipeline.class_requests.MOST", 2)
+        replies = [bench.ask(name)[0] for _ in range(3)]
+    assert [type(r) for r in replies] == [Accepted, Accepted, Refused]
 
 
 def test_saving_brings_what_was_seen_to_disk_now(bench: Bench) -> None:

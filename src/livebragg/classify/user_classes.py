@@ -41,6 +41,11 @@ class UserClasses:
         self.names: dict[int, str] = {}
         self._events: list[AnalysisEvent] = []
 
+    @property
+    def n_changes(self) -> int:
+        """What the user did so far."""
+        return len(self._events)
+
     def merge(self, class_ids: Sequence[int], snapshot: AnalysisSnapshot) -> int:
         """Join classes as shown in `snapshot` (the result of `apply`); returns the id that they keep, the lowest.
 

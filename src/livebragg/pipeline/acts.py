@@ -20,6 +20,7 @@ Act = MarkRequest | SaveRequest
 
 LONGEST_NOTE = 500
 LONGEST_REASON = 1000
+_FULL = f"this scan has {MOST} marks and changes already; no more are kept"
 
 _FROM_WHEN = {
     SENSITIVITY: "for frames that are given to workers from now on",
@@ -35,6 +36,8 @@ def change_settings(
     """Change all of the settings or none; and what the receiver has to know of it."""
     if settings is None:
         return Refused(reason="settings cannot be changed here"), None
+    if run is not None and not run.complete and run.log.full:
+        return Refused(reason=_FULL), None
     before = settings.values
     try:
         config = settings.changed(request.values)
@@ -82,7 +85,7 @@ def _mark(request: MarkRequest, run: ScanRun) -> Accepted | Refused:
     if run.complete:
         return Refused(reason="the scan is finished and its results are written; mark while it runs")
     if run.log.full:
-        return Refused(reason=f"this scan has {MOST} marks and changes already; no more are kept")
+        return Refused(reason=_FULL)
     run.log.add("mark", note, run.analysis.n_seen, subject=request.scan_index)
     where = "({}, {})".format(*divmod(request.scan_index, cols)) if request.scan_index >= 0 else "the moment"
     run.say(f"mark at {where}: {note}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from livebragg.errors import ClassRequestError
 from livebragg.model import AnalysisSnapshot
 from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.user_log import MOST
 from livebragg.wire.messages import (
     Accepted,
     ClassLockRequest,
@@ -26,6 +27,8 @@ def change_classes(request: ClassRequest, run: ScanRun | None) -> Accepted | Ref
         return Refused(reason="the scan is finished and its results are written; ask while it runs")
     if run.snapshot is None:
         return Refused(reason="there are no classes yet")
+    if run.user_classes.n_changes >= MOST:
+        return Refused(reason=f"the classes of this scan were changed {MOST} times already; no more is kept")
     try:
         return Accepted(note=_change(request, run))
     except ClassRequestError as error:
