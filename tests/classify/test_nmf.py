@@ -256,3 +256,19 @@ def test_too_few_positions_are_not_divided(grains):
     with pytest.raises(ClassRequestError, match="it has 15 positions that can be compared; dividing takes 16"):
         nmf.divide(view, 0)
     assert nmf.n_components == 1
+
+
+def test_components_that_share_its_disks_among_them_are_one_grain(grains):
+    view, label = grains()
+    nmf = grown(view, label)
+    state, columns = nmf._state, np.flatnonzero(nmf.view.patterns[0] > 0)
+    halves = np.zeros((2, view.n_columns), np.float32)
+    halves[0, columns[::2]], halves[1, columns[1::2]] = 1.0, 1.0
+    state.replace(0, halves[0])
+    nmf._born(halves[1], "by mistake")
+    state.recode(view, np.arange(label.size))
+    assert state.similarity()[0, -1] == 0 and state.company()[0, -1] > 0.5
+    nmf._rejoin(view)
+    assert nmf.n_components == 4 and nmf.events[-1].kind == "component_merged"
+    nmf.finish(view)
+    assert score(nmf, label) > 0.99

@@ -19,7 +19,7 @@ _RUN = 8
 _CERTAIN = 0.75
 """Novelty of a group that is a new class wherever its positions lie."""
 _RELATED = 0.5
-"""Components with a smaller cosine are never the same class."""
+"""Components with a smaller cosine, of their patterns or their weights, are never the same class."""
 COHERENT = 0.5
 """Domains of a specimen reach 0.6 to 1 in `coherence`, classes that divide one domain by chance 0 to 0.2."""
 _SCATTERED = 0.3
@@ -206,10 +206,11 @@ class Components:
             self._absorb(features, int(older), int(younger))
 
     def _rejoin(self, features: FeatureView) -> None:
-        """Join a pair of related components that divides one kind of positions by which disks were found."""
-        cosine = self._joinable()
-        owned = self._state.owned
-        for older, younger in np.argwhere(cosine > _RELATED):
+        """Join a pair of components that divides one kind of positions by which disks were found: they resemble
+        one another, or are found at the same positions and share the disks among them."""
+        cosine, owned = self._joinable(), self._state.owned
+        related = (cosine >= 0) & (np.maximum(cosine, self._state.company()) > _RELATED)
+        for older, younger in np.argwhere(related):
             key = (int(self._ids[older]), int(self._ids[younger]))
             smaller = int(min(owned[older], owned[younger]))
             if smaller < max(1.2 * self._join_tested.get(key, 0), 2 * self._config.birth_members):

@@ -161,6 +161,12 @@ class Factorisation:
         """Cosines between components; each pair once, above the diagonal."""
         return np.triu(self.dictionary.T @ self.dictionary, 1)
 
+    def company(self) -> NDArray[np.float64]:
+        """How much components are found at the same rows, 0 to 1: cosines between their weights; each pair once,
+        above the diagonal."""
+        length = np.sqrt(np.maximum(np.diag(self._a), 1e-12))
+        return np.triu(self._a / np.outer(length, length), 1)
+
     def add(self, pattern: NDArray[np.float32]) -> None:
         """Append a component with this pattern and no weight."""
         self.dictionary = np.ascontiguousarray(np.column_stack([self.dictionary, _unit(pattern)]), np.float32)

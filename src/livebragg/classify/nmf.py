@@ -132,6 +132,7 @@ class GrowingNMF(AskedComponents):
     def finish(self, features: FeatureView) -> None:
         """Sweep over all rows until the components stand still; dissolve classes that own too little."""
         state = self._state
+        self._join_tested.clear()  # all that was found apart while there were few positions is looked at again
         self._dissolve_scattered(features)
         self._sweep_to_the_end(features, changing=True)
         state.recode(features, np.flatnonzero(state.coded))
