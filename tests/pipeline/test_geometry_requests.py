@@ -181,6 +181,16 @@ def test_missed_triggers_move_what_came_after_them_and_can_be_taken_back(tmp_pat
     run.close()
 
 
+def test_positions_that_are_moved_out_of_the_scan_are_counted(tmp_path: Path) -> None:
+    run = a_run(tmp_path, TRUE)
+    feed(run, 0, N)
+    run = run.moved(replace(TRUE, missed_triggers=(10, 10, 30)), LOOKUP)
+    assert run.counters["positions_out_of_scan"] == 3
+    assert run.counters["positions_analysed"] == N - 3
+    assert any("3 positions that were analysed lie outside" in text for text in run._notices.snapshot())
+    run.close()
+
+
 @pytest.mark.parametrize(
     ("geometry", "request_", "text"),
     [

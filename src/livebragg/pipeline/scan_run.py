@@ -176,7 +176,7 @@ class ScanRun:
         for finder in (self.lines, self.triggers):
             if finder is not None:
                 finder.add(result.timed_frames, result.start_times)
-        self.add_batch(moved(batch_of(result), result.geometry, self.opened.geometry))
+        self._add_moved(batch_of(result), result.geometry)
 
     def add_batch(self, batch: DetectedBatch) -> None:
         """Take what was found at some positions."""
@@ -250,9 +250,18 @@ class ScanRun:
         self.lines = old.lines if only_shifted else None  # else somebody has said how long they are
         self._tally.begin_again()
         for batch in old.analysis.batches():
-            self.add_batch(moved(batch, old.opened.geometry, self.opened.geometry))
+            self._add_moved(batch, old.opened.geometry)
         self.results.save()
         self._user_news = True
+
+    def _add_moved(self, batch: DetectedBatch, geometry: ScanGeometry) -> None:
+        """Take a batch that was placed by what may not be the present geometry."""
+        placed = moved(batch, geometry, self.opened.geometry)
+        lost = len(batch) - len(placed)
+        if lost:
+            self.counters["positions_out_of_scan"] += lost
+            self._notices.add(f"{lost} positions that were analysed lie outside of the scan as it was said since")
+        self.add_batch(placed)
 
     def say(self, text: str) -> None:
         """Show a line among the notices."""
