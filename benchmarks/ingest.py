@@ -63,7 +63,7 @@ def messages_of(protocol: str, compression: Compression, size: int, n: int) -> l
     start = writer.start(acquisition, n)
     base = 1 << 20  # numbers of one length, so that they can be exchanged
     images = writer.frames(base, diffraction(UNIQUE, size))
-    return [*start, *(_numbered(images[k % UNIQUE], base + k % UNIQUE, k, protocol) for k in range(n))]
+    return [*start, *(numbered(images[k % UNIQUE], base + k % UNIQUE, k, protocol) for k in range(n))]
 
 
 def _merlin_units(size: int, n: int) -> list[list[bytes]]:
@@ -79,7 +79,8 @@ def _turns(units: list[bytes], n: int) -> Iterator[tuple[int, bytes]]:
     return zip(range(n), itertools.cycle(units), strict=False)
 
 
-def _numbered(parts: list[bytes], old: int, new: int, protocol: str) -> list[bytes]:
+def numbered(parts: list[bytes], old: int, new: int, protocol: str) -> list[bytes]:
+    """An image message with another number of the same length."""
     first = bytes(parts[0])
     if protocol == "dectris-v1":
         return [re.sub(rb'"frame": \d+', b'"frame": %d' % new, first), *parts[1:]]

@@ -242,3 +242,51 @@ def test_an_image_with_bad_pixels_is_lost_alone_with_its_reason(bad: list[bytes]
     read, problems = Stream().take([header(), config()], image(0), bad, image(2)).flush().frames()
     assert sorted(read) == [0, 2]
     assert text in problems[1]
+
+
+# ------------------------------------------------------------------------------- words that need no parsing
+USUAL = b'{"htype":"dimage-1.0","series":7,"frame":%d,"hash":"00"}'
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        b'{"htype":"dimage-1.0","series":7,"frame":1,"frame":4}',  # the last one counts
+        b'{"htype":"dimage-1.0","series":7,"frame":1,"hash":"00","frame":4}',
+        b'{"series":7,"frame":4,"htype":"dimage-1.0"}',
+        b'{"htype":"dimage-1.0","series":7,"frame":4,"other":[1,{"frame":2}]}',
+        b' {"htype": "dimage-1.0", "series": 7, "frame": 4}'.lstrip(),
+    ],
+)
+def test_an_image_in_unusual_words_is_still_the_image_it_is(first: bytes) -> None:
+    stream = Stream().take([header(), config()], image(0), [first, *image(4)[1:]]).flush()
+    assert sorted(stream.frames()[0]) == [0, 4]
+
+
+@pytest.mark.parametrize(
+    "first", [b'{"htype":"dimage-1.0","series":7,"frame":01}', USUAL % 1 + b"x", USUAL[:-1] % 1, b'{"frame":1}']
+)
+def test_what_only_looks_like_an_image_is_refused(first: bytes) -> None:
+    stream = Stream().take([header(), config()], image(0))
+    with pytest.raises(MalformedMessageError):
+        stream.take([first, *image(1)[1:]])
+    assert sorted(stream.flush().frames()[0]) == [0]
+
+
+def test_most_images_are_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream().take([header(), config(300)], image(0))
+    monkeypatch.setattr(json, "loads", None)
+    stream.take(*([USUAL % k, *image(k)[1:]] for k in range(1, 300)))
+    monkeypatch.undo()
+    assert sorted(stream.flush().frames()[0]) == list(range(300))
+
+
+def test_images_of_another_series_in_the_same_words_are_not_mixed_in() -> None:
+    stream = Stream().take([header(), config()], image(0), image(1))
+    with pytest.raises(SequenceError, match="series 6"):
+        stream.take(image(2, series=6))
+    with pytest.raises(SequenceError, match="series 8"):
+        stream.take(image(2, series=8))
+    assert sorted(stream.take(end()).frames()[0]) == [0, 1]
+    with pytest.raises(SequenceError, match="after its end"):
+        stream.take(image(2))

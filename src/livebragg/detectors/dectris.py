@@ -10,6 +10,7 @@ from livebragg.detectors.base import Decoded, Notice
 from livebragg.detectors.dectris_json import JsonParser
 from livebragg.detectors.series import SeriesEnd, SeriesImage, SeriesStart, SeriesTracker
 from livebragg.errors import MalformedMessageError
+from livebragg.wire.messages import PieceEncoding
 
 
 class DectrisDecoder:
@@ -26,8 +27,8 @@ class DectrisDecoder:
 
     Notes
     -----
-    Consecutive images begin with the same bytes up to the image's number, so that most messages need not be
-    parsed (`cbor_prefix`): the worker does that, and finds what is wrong with them.
+    Consecutive images begin with the same bytes up to the image's number (V2, `cbor_prefix`) or in the same words
+    (V1), so that most messages need not be parsed: the worker does that, and finds what is wrong with them.
     """
 
     def __init__(self, channel: str, batch_frames: int, notice: Notice) -> None:
@@ -41,8 +42,7 @@ class DectrisDecoder:
         """Take one message; see `StreamDecoder.decode`."""
         message = parts[0] if parts else b""
         if message[:1] == b"{":
-            parsed = self._json.parse(parts)
-            return [] if parsed is None else self._take(parsed)
+            return self._decode_json(parts)
         if len(parts) != 1:
             raise MalformedMessageError(f"a STREAM V2 message has one part, not {len(parts)}")
         number = self._peek(message)
@@ -57,6 +57,15 @@ class DectrisDecoder:
     def flush(self) -> list[Decoded]:
         """Hand out images that are held back; see `StreamDecoder.flush`."""
         return self._tracker.flush()
+
+    def _decode_json(self, parts: Sequence[Any]) -> list[Decoded]:
+        usual = self._json.image_number(parts)
+        if usual is not None and self._tracker.encoding is PieceEncoding.DECTRIS_V1:
+            series, number = usual
+            if self._tracker.follows(series, "", number):
+                return self._tracker.put(number, (parts[1], parts[2]))
+        parsed = self._json.parse(parts)
+        return [] if parsed is None else self._take(parsed)
 
     def _take(self, parsed: SeriesStart | SeriesImage | SeriesEnd) -> list[Decoded]:
         if isinstance(parsed, SeriesStart):

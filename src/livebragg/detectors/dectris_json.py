@@ -35,6 +35,12 @@ from livebragg.wire.schema import shown
 MAX_JSON_BYTES = 1 << 20
 
 _ENCODING = re.compile(r"(?:bs(8|16|32|64)-?)?(lz4)?([<>])")
+_IMAGE = re.compile(
+    rb'\{\s*"htype"\s*:\s*"dimage-[\w.]+"\s*,\s*"series"\s*:\s*(0|[1-9]\d{0,17})\s*,'
+    rb'\s*"frame"\s*:\s*(0|[1-9]\d{0,17})\s*(?:,\s*"hash"\s*:\s*"\w*"\s*)?\}\s*'
+)
+"""The first part of an image as every known sender makes it: JSON that need not be parsed."""
+
 _PIXEL_TYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32")
 _PARTS_OF_HEADER = {"none": 1, "basic": 2, "all": 8}
 """Parts of a header before its appendix."""
@@ -47,6 +53,11 @@ class JsonParser:
 
     def __init__(self) -> None:
         self._header: dict[str, Any] | None = None
+
+    def image_number(self, parts: Sequence[Any]) -> tuple[int, int] | None:
+        """Series and number of an image in the usual words; ``None`` for every message that has to be parsed."""
+        usual = _IMAGE.fullmatch(parts[0]) if self._header is None and len(parts) > 2 else None
+        return None if usual is None else (int(usual[1]), int(usual[2]))
 
     def parse(self, parts: Sequence[Any]) -> Message | None:
         """Start, image or end; ``None`` for the first half of a header.

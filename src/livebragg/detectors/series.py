@@ -97,6 +97,11 @@ class SeriesTracker:
     _held: list[tuple[Any, ...]] = field(default_factory=list)
     _held_bytes: int = 0
 
+    @property
+    def encoding(self) -> PieceEncoding:
+        """Of the newest image."""
+        return self._encoding
+
     def follows(self, series: int, unique: str, number: int) -> bool:
         """Whether an image of the series under way can be filed without looking at it."""
         start = self._start
