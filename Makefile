@@ -27,6 +27,8 @@ bench: $(STAMP)  ## every benchmark, as ratios against a yardstick in the same r
 
 soak: $(STAMP)  ## a long run with worker deaths; memory must stay flat; mutated messages of every detector
 	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/burst.py
+	$(BIN)/python benchmarks/attaching.py
 	$(BIN)/python tests/detector_fuzz.py --messages 100000
 
 interop: $(STAMP) $(PEER)  ## LiberTEM-live's clients and detectors against ours

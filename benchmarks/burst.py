@@ -4,9 +4,9 @@
 
     python benchmarks/burst.py [--factor 10] [--seconds 10] [--size 192] [--workers 1]
 
-A first series, as fast as it is taken, tells the rate of analysis; then a second one comes with `factor` times that
-rate. Prints rates, largest backlog, largest size of the frame log and the time to catch up; exits with 1 when a
-frame is lost.
+A first series, as fast as it is taken, tells the rate of analysis; then a second one comes with `factor` times
+that rate. Prints rates, largest backlog, largest size of the frame log and the time to catch up; exits with 1 when
+a frame is lost.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def main() -> int:
                     break
             rate = series(camera, supervisor, control, 1, FIRST_ROWS, 0.0).rate_hz
             print(
-                f"{args.workers} worker(s), {args.size}x{args.size}: {rate:.0f} frames/s, the sender being held back",
+                f"{args.workers} worker(s), {args.size}x{args.size}: {rate:.0f} frames/s, the sender held back",
                 flush=True,
             )
             rows = max(1, round(args.factor * rate * args.seconds / COLS))
@@ -164,8 +164,8 @@ def report(n: int, rate: float, seen: Watched) -> int:
     lost = n - round(counters.get("frames_analysed", 0.0))
     print(
         f"burst: {n} frames in {seen.sent_s:.1f} s, {n / seen.sent_s / rate:.1f} of that rate; largest backlog "
-        f"{seen.backlog:.0f} frames, frame log {seen.log_bytes / 1e6:.0f} MB; analysed at {seen.rate_hz:.0f} frames/s, "
-        f"done and saved {seen.done_s - seen.sent_s:.1f} s after the last was sent; frames lost: {lost}"
+        f"{seen.backlog:.0f} frames, frame log {seen.log_bytes / 1e6:.0f} MB; analysed at {seen.rate_hz:.0f} "
+        f"frames/s, done and saved {seen.done_s - seen.sent_s:.1f} s after the last was sent; frames lost: {lost}"
     )
     return 1 if lost else 0
 

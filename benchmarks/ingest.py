@@ -4,7 +4,10 @@ For every protocol and compression, in one run: copying the frame (yardstick), a
 nothing, our receiver into the frame log, and the decoding that workers do. The sender is a process of its own with
 messages made beforehand; CPU times are those of the receiving process, its ZeroMQ thread included.
 
-    python benchmarks/ingest.py [--frames 20000] [--size 192]
+    python benchmarks/ingest.py [--frames 20000] [--size 192] [--receivers N]
+
+With ``--receivers`` it measures only how rates add up: 1 to N receivers, each with an endpoint, a frame log and a
+sender of its own, begin together. (One pipeline has one receiver; several are several pipelines.)
 """
 
 from __future__ import annotations
@@ -12,13 +15,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import multiprocessing
+import os
 import re
 import resource
 import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +165,7 @@ def _plain_tcp(*what: Any) -> tuple[float, float]:
         return n / (time.perf_counter() - began), (cpu_s() - cpu) / n * 1e6
 
 
-def ours(*what: Any) -> tuple[float, float, float]:
+def ours(*what: Any, begin: Callable[[], object] = lambda: None) -> tuple[float, float, float]:
     """The same of our receiver into the frame log; and CPU us per frame of decoding what it filed."""
     n = what[-1]
     with Sending(*what) as sending, sockets.context() as ctx, tempfile.TemporaryDirectory() as run:
@@ -175,6 +179,7 @@ def ours(*what: Any) -> tuple[float, float, float]:
         try:
             while receiver._intake.serial == 0:
                 receiver._turn()
+            begin()
             began, cpu = time.perf_counter(), cpu_s()
             first = receiver._intake.stream.counters["frames_received"]
             while receiver._intake.stream.counters["frames_received"] < n:
@@ -184,6 +189,33 @@ def ours(*what: Any) -> tuple[float, float, float]:
         finally:
             receiver.close()
             runtime.remove()
+
+
+def _one_of_many(barrier: Any, answers: Any, *what: Any) -> None:
+    answers.put(ours(*what, begin=barrier.wait)[:2])
+
+
+def side_by_side(n_receivers: int, *what: Any) -> tuple[float, float]:
+    """Frames/s of some receivers together, and CPU us per frame."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier, answers = spawn.Barrier(n_receivers), spawn.Queue()
+    receivers = [spawn.Process(target=_one_of_many, args=(barrier, answers, *what)) for _ in range(n_receivers)]
+    for receiver in receivers:
+        receiver.start()
+    measured = [answers.get(timeout=600) for _ in receivers]
+    for receiver in receivers:
+        receiver.join()
+    return sum(rate for rate, _ in measured), statistics.mean(cpu for _, cpu in measured)
+
+
+def scaling(most: int, n: int, size: int) -> None:
+    """How the rates of several receivers add up."""
+    print(f"STREAM V2 bslz4, {size}x{size}, {os.cpu_count()} cores; each receiver has a sender process beside it")
+    for n_receivers in range(1, most + 1):
+        rate, cpu = side_by_side(n_receivers, "dectris-v2", "bslz4", size, n)
+        print(
+            f"{n_receivers} receiver(s): {rate:.0f} frames/s together, {cpu:.1f} us of CPU per frame", flush=True
+        )
 
 
 def _decode(receiver: Receiver, log_directory: Path, most: int = 2000) -> float:
@@ -207,7 +239,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=20_000)
     parser.add_argument("--size", type=int, default=192)
+    parser.add_argument("--receivers", type=int, default=0, metavar="N", help="only: several receivers at once")
     args = parser.parse_args()
+    if args.receivers:
+        scaling(args.receivers, args.frames, args.size)
+        return
     frame = diffraction(1, args.size)[0]
     target, began = np.empty_like(frame), time.perf_counter()
     for _ in range(2000):

@@ -1,0 +1,225 @@
+"""Attaching to a running detector and detaching again, many times, with the whole pipeline.
+
+::
+
+    python benchmarks/attaching.py [--times 100] [--rate 200]
+
+The sender is a detector: it keeps its own time, sends scan after scan of small frames, and waits for nobody; what
+is not taken is gone. Each time a pipeline (receiver, analyst, one worker) starts, analyses a scan, and is stopped
+in the middle of a later one, after five seconds for good. Prints how long that takes, and how late the sender ever
+was; exits with 1 when a pipeline hangs, the sender suffers, or an acquisition has neither results nor a reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from livebragg.cli.demo import free_ports
+from livebragg.cli.status import ask_status
+from livebragg.config.loader import from_table
+from livebragg.config.schema import Config
+from livebragg.errors import PipelineError
+from livebragg.pipeline.supervisor import Supervisor
+from livebragg.wire import sockets
+from livebragg.wire.messages import EndReason
+from livebragg_simulators.specimen import Specimen, SpecimenConfig
+from livebragg_simulators.writers import NativeWriter
+
+PATIENCE_S = 180.0
+FOR_GOOD_S = 5.0
+"""After this time a pipeline is told again to stop, and leaves what no worker has begun."""
+SCAN = (16, 16)
+BATCH = 4
+
+
+@dataclass
+class Detector:
+    """Sends scan after scan on its own clock, whoever listens.
+
+    Parameters
+    ----------
+    endpoint : str
+    rate_hz : float
+    """
+
+    endpoint: str
+    rate_hz: float
+    sent: int = 0
+    untaken: int = 0
+    """Frames nobody took."""
+    latest_s: float = 0.0
+    """The most it was ever behind its clock."""
+    errors: list[str] = field(default_factory=list)
+    _stopped: bool = False
+
+    def run(self) -> None:
+        """Send until stopped."""
+        try:
+            with sockets.context() as ctx:
+                self._send(sockets.open_socket(ctx, sockets.PUSH, bind=self.endpoint, linger_ms=0))
+        except Exception as error:  # what a detector would crash with is what this is to find
+            self.errors.append(repr(error))
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopped = True
+
+    def _send(self, socket: object) -> None:
+        specimen, writer = (
+            Specimen(SpecimenConfig.preset("gold", scan_shape=SCAN, frame_shape=(64, 64))),
+            NativeWriter(),
+        )
+        frames, n, scan = specimen.frames(0, SCAN[0] * SCAN[1]), SCAN[0] * SCAN[1], 0
+        due = time.monotonic()
+        while not self._stopped:
+            scan += 1
+            messages = writer.start(specimen.acquisition(f"scan-{scan}"), n)
+            for first in range(0, n, BATCH):
+                messages += writer.frames(first, frames[first : first + BATCH])
+                for parts in messages:
+                    if not sockets.send_parts(socket, parts, wait=False):
+                        self.untaken += BATCH
+                messages = []
+                self.sent += BATCH
+                due += BATCH / self.rate_hz
+                self.latest_s = max(self.latest_s, time.monotonic() - due)
+                time.sleep(max(0.0, due - time.monotonic()))
+            for parts in writer.end(n, EndReason.FINISHED):
+                sockets.send_parts(socket, parts, wait=False)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One time attached."""
+
+    worker_s: float
+    """Until a worker was ready."""
+    results_s: float
+    """From then on until a scan was analysed and saved."""
+    detach_s: float
+    acquisitions: int
+    saved: int
+    explained: int
+    """Acquisitions without results whose reason was told."""
+
+
+def visit(stream: str, number: int) -> Visit:
+    """Attach, wait for results, and detach."""
+    feed, control = (f"tcp://127.0.0.1:{port}" for port in free_ports(2))
+    with tempfile.TemporaryDirectory() as folder, log_of(Path(folder) / "log.txt") as log:
+        table = {
+            "stream": {"endpoint": stream},
+            "publish": {"feed": feed, "control": control},
+            "dispatch": {"workers": 1},
+            "frame_log": {"capacity_mb": 64, "segment_mb": 8},
+            "results": {"directory": folder},
+        }
+        began = time.monotonic()
+        with Supervisor(from_table(Config, table)) as supervisor:
+            wait(supervisor, control, lambda status: bool(status.workers), f"attachment {number}: no worker")
+            ready = time.monotonic()
+            wait(supervisor, control, lambda _: ".h5" in log.read_text(), f"attachment {number}: no results")
+            done = time.monotonic()
+            time.sleep(0.01 * (number % 10))  # somewhere else in a scan each time
+            detach(supervisor, number)
+        told = dict(re.findall(r"acquisition (\d+): (.*; results: .*)", log.read_text()))
+        saved = len(list(Path(folder).glob("*.h5")))
+        without = sum(text.endswith("results: none") or "there are no results" in text for text in told.values())
+        begun = len(re.findall(r"acquisition \S+: probe radius", log.read_text()))
+        count = max(begun, *map(int, told), 0)
+        return Visit(ready - began, done - ready, time.monotonic() - done, count, saved, without)
+
+
+def detach(supervisor: Supervisor, number: int) -> None:
+    """Stop the pipeline, and for good when that takes long."""
+    told, since = False, time.monotonic()
+    supervisor.stop()
+    while supervisor.poll():
+        time.sleep(0.01)
+        if not told and time.monotonic() > since + FOR_GOOD_S:
+            supervisor.stop()
+            told = True
+        if time.monotonic() > since + PATIENCE_S:
+            raise SystemExit(f"attachment {number}: it did not end within {PATIENCE_S} s")
+
+
+@contextlib.contextmanager
+def log_of(path: Path):
+    """What the processes started meanwhile say, in a file."""
+    os.environ["LIVEBRAGG_LOG_LEVEL"] = "INFO"
+    before = os.dup(2)
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield path
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def wait(supervisor: Supervisor, control: str, condition, what: str) -> None:
+    """Wait until the pipeline's status meets a condition."""
+    deadline = time.monotonic() + PATIENCE_S
+    while supervisor.poll():
+        with contextlib.suppress(PipelineError):
+            if condition(ask_status(control, 2.0)):
+                return
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{what} within {PATIENCE_S} s")
+        time.sleep(0.02)
+    raise SystemExit(f"{what}: the pipeline ended")
+
+
+def main() -> int:
+    """Attach and detach."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=200.0, metavar="HZ", help="frames per second")
+    args = parser.parse_args()
+    detector = Detector(f"tcp://127.0.0.1:{free_ports(1)[0]}", args.rate)
+    sending, began = threading.Thread(target=detector.run), time.monotonic()
+    sending.start()
+    visits: list[Visit] = []
+    try:
+        for number in range(1, args.times + 1):
+            visits.append(visit(detector.endpoint, number))
+            if number % 5 == 0 or number == args.times:
+                report(visits)
+    finally:
+        detector.stop()
+        sending.join()
+    rate = detector.sent / (time.monotonic() - began)
+    silent = sum(v.acquisitions - v.saved - v.explained for v in visits)
+    print(
+        f"the sender sent {detector.sent} frames, {rate:.1f}/s of {args.rate:.0f}/s, at most "
+        f"{detector.latest_s:.2f} s late; {detector.untaken} of them were taken by nobody; errors: "
+        f"{detector.errors or 'none'}; acquisitions without results or reason: {silent}"
+    )
+    return 1 if silent or detector.errors or rate < 0.99 * args.rate else 0
+
+
+def report(visits: list[Visit]) -> None:
+    """One line."""
+    times = [statistics.median(getattr(v, key) for v in visits) for key in ("worker_s", "results_s", "detach_s")]
+    worst = max(v.worker_s + v.results_s + v.detach_s for v in visits)
+    print(
+        f"{len(visits):3d} times: worker ready after {times[0]:.1f} s, a scan saved after {times[1]:.1f} s more, "
+        f"gone {times[2]:.1f} s after being told (medians; the slowest took {worst:.1f} s in all); "
+        f"{sum(v.acquisitions for v in visits)} acquisitions, {sum(v.saved for v in visits)} saved, "
+        f"{sum(v.explained for v in visits)} without results for a reason",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
