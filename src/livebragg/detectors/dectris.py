@@ -7,7 +7,7 @@ from typing import Any
 
 from livebragg.detectors import cbor_prefix, dectris_cbor
 from livebragg.detectors.base import Decoded, Notice
-from livebragg.detectors.dectris_json import JsonParser
+from livebragg.detectors.dectris_json import JsonParser, kept_of
 from livebragg.detectors.series import SeriesEnd, SeriesImage, SeriesStart, SeriesTracker
 from livebragg.errors import MalformedMessageError
 from livebragg.wire.messages import PieceEncoding
@@ -63,7 +63,7 @@ class DectrisDecoder:
         if usual is not None and self._tracker.encoding is PieceEncoding.DECTRIS_V1:
             series, number = usual
             if self._tracker.follows(series, "", number):
-                return self._tracker.put(number, (parts[1], parts[2]))
+                return self._tracker.put(number, kept_of(parts))
         parsed = self._json.parse(parts)
         return [] if parsed is None else self._take(parsed)
 
