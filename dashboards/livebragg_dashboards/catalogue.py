@@ -24,6 +24,7 @@ _KINDS = {
     "com_qy": ImageKind("Centre of mass, columns", "px", "cividis"),
     "n_disks": ImageKind("Disk count", "disks", "viridis"),
     "bragg_intensity": ImageKind("Bragg intensity", "counts", "inferno"),
+    "own": ImageKind("Own detector", "counts", "inferno"),
     "origin_qx": ImageKind("Direct beam, rows", "px", "cividis"),
     "origin_qy": ImageKind("Direct beam, columns", "px", "cividis"),
 }

@@ -20,6 +20,7 @@ from livebragg.wire.messages import (
     VirtualImageSet,
 )
 from livebragg_dashboards.control import FrameAnswer
+from livebragg_dashboards.explore_views import OWN, OwnImage
 from livebragg_dashboards.orientation import Axes, q_axes
 from livebragg_dashboards.pictures import (
     Picture,
@@ -53,7 +54,8 @@ class Scene:
     curves: Curves
     """Radial profiles of classes."""
     disks: Points
-    """``x``, ``y`` in the frame's axes and ``radius`` in their unit."""
+    """``x``, ``y`` in the frame's axes and ``radius`` in their unit; ``qx``, ``qy`` in detector pixels and
+    ``intensity`` in counts."""
     peaks: Points
     """``x``, ``y`` in the Bragg vector map's axes."""
     marks: Points
@@ -63,7 +65,8 @@ class Scene:
     shown: FrameReply | LatestFrame | None
     """Where the frame comes from."""
     image_name: str
-    """Virtual image on view."""
+    """Virtual image on view; `OWN` for the image of the viewer's own detector."""
+    own: OwnImage | None = None
 
     @property
     def axes(self) -> dict[str, Axes]:
@@ -98,6 +101,7 @@ class Composer:
         viewer: Viewer,
         answer: FrameAnswer | None,
         radius: float | None = None,
+        own: OwnImage | None = None,
     ) -> Scene:
         """Scene of now.
 
@@ -109,10 +113,12 @@ class Composer:
             Answer to the viewer's selection.
         radius : float, optional
             Radius, in detector pixels, of the ring that is chosen for the calibration.
+        own : OwnImage, optional
+            Shown in the place of the chosen virtual image.
         """
         pictures = {
             "classes": self._classes(snapshot),
-            "virtual": self._virtual(snapshot, viewer),
+            "virtual": self._virtual(snapshot, viewer) if own is None else own.picture,
             "vectors": self._vectors(snapshot, viewer),
         }
         shown = _shown_frame(snapshot, viewer, answer)
@@ -129,7 +135,8 @@ class Composer:
             marks=_marks(snapshot, viewer, present),
             ring=_ring(snapshot, radius, present),
             shown=shown,
-            image_name=_image_name(images, viewer),
+            image_name=_image_name(images, viewer) if own is None else OWN,
+            own=own,
         )
 
     def _keep(self, name: str, key: Any, make: Callable[[], Any]) -> Any:
@@ -226,11 +233,12 @@ def _disks(
     shown: FrameReply | LatestFrame | None, pictures: dict[str, Picture], status: PipelineStatus | None
 ) -> Points:
     if shown is None:
-        return {"x": np.zeros(0), "y": np.zeros(0), "radius": np.zeros(0)}
+        return dict.fromkeys(("x", "y", "radius", "qx", "qy", "intensity"), np.zeros(0))
     axes = pictures["frame"].axes
     x, y = axes.to_xy(shown.qx.astype(np.float64), shown.qy.astype(np.float64))
     radius = status.probe.radius if status is not None and status.probe is not None else 3.0
-    return _finite({"x": x, "y": y, "radius": np.full(x.shape, 1.25 * radius * axes.scale)})
+    found = {name: getattr(shown, name).astype(np.float64) for name in ("qx", "qy", "intensity")}
+    return _finite({"x": x, "y": y, "radius": np.full(x.shape, 1.25 * radius * axes.scale), **found})
 
 
 def _peaks(message: VectorMap | None, pictures: dict[str, Picture]) -> Points:

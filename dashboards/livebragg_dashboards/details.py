@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livebragg.wire.messages import (
     ClassMaps,
@@ -17,6 +18,7 @@ from livebragg.wire.messages import (
 from livebragg_dashboards.catalogue import kind_of
 from livebragg_dashboards.compose import Scene, q_pixel_size, scan_step_nm
 from livebragg_dashboards.control import FrameAnswer
+from livebragg_dashboards.explore_views import OWN, View
 from livebragg_dashboards.plate import MAX_CLASSES, families
 from livebragg_dashboards.state import Snapshot
 from livebragg_dashboards.viewer import Hover, Viewer
@@ -50,7 +52,11 @@ def headers(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswe
     return {
         "virtual": {
             "name": scene.image_name,
-            "options": [[name, kind_of(name).title] for name in images.names] if images else [],
+            "options": [
+                *([[OWN, scene.own.title]] if scene.own else []),
+                *([[name, kind_of(name).title] for name in images.names] if images else []),
+            ],
+            "note": scene.own.note if scene.own else "",
             "low": number(limits.low, digits) if limits else "",
             "high": f"{number(limits.high, digits)} {kind.unit}" if limits else "",
             "palette": kind.palette,
@@ -78,6 +84,9 @@ def _frame_header(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: Fram
     if answer.reply is None:
         return {"mode": "refused", "title": "Frame", "where": where, "note": clean(answer.reason, 140)}
     name = _class_name(snapshot.get(ClassMaps), answer.reply.label)
+    if answer.reason:
+        note = f"no picture: {clean(answer.reason, 100)} · {disks}"
+        return {"mode": "gone", "title": "Disks", "where": where, "note": note}
     title = "Disks, drawn" if answer.reply.drawn else "Frame"
     return {"mode": "selected", "title": title, "where": where, "note": f"{disks} · {name}"}
 
@@ -96,8 +105,11 @@ def _class_name(maps: ClassMaps | None, label: int) -> str:
 
 
 # ------------------------------------------------------------------------------------------- the pointer
-def readout(snapshot: Snapshot, scene: Scene, hover: Hover | None) -> dict[str, str]:
+def readout(snapshot: Snapshot, scene: Scene, hover: Hover | None, view: View | None = None) -> dict[str, str]:
     """Values under the pointer, by panel; exact ones, not those of the 8-bit pictures."""
+    if hover is not None and hover.panel == "features" and view is not None:
+        words = view.bars.words(hover.x, q_pixel_size(snapshot.status))
+        return {"features": words} if words else {}
     if hover is None or hover.panel not in scene.pictures:
         return {}
     axes = scene.pictures[hover.panel].axes
@@ -112,11 +124,25 @@ def readout(snapshot: Snapshot, scene: Scene, hover: Hover | None) -> dict[str, 
         value = f"{number(float(message.map[at]))} per bin" if message else ""
         pixel = 1.0 / message.bins_per_pixel if message else 1.0
     else:
-        value = f"{number(float(scene.shown.frame[at]))} counts" if scene.shown is not None else ""
+        value = _counts_and_disk(scene, hover, at)
         pixel = 1.0
     row, col = axes.to_index(hover.x, hover.y)
     dqx, dqy = ((i - o) * pixel for i, o in zip((row, col), axes.origin, strict=True))
     return {hover.panel: f"{_scattering(dqx, dqy, snapshot.status)} · {value}"}
+
+
+def _counts_and_disk(scene: Scene, hover: Hover, at: tuple[int, int]) -> str:
+    """Counts of the pixel, and the disk under the pointer with its place and intensity."""
+    if scene.shown is None:
+        return ""
+    counts = float(scene.shown.frame[at])
+    words = f"{number(counts)} counts" if math.isfinite(counts) else "no picture"
+    distance = np.hypot(scene.disks["x"] - hover.x, scene.disks["y"] - hover.y)
+    if distance.size and distance.min() <= scene.disks["radius"][0]:
+        k = int(distance.argmin())
+        row, col, light = (float(scene.disks[name][k]) for name in ("qx", "qy", "intensity"))
+        words += f" · disk at ({row:.2f}, {col:.2f}), {number(light)} counts"
+    return words
 
 
 def _real_space(snapshot: Snapshot, scene: Scene, at: tuple[int, int]) -> dict[str, str]:
@@ -127,11 +153,18 @@ def _real_space(snapshot: Snapshot, scene: Scene, at: tuple[int, int]) -> dict[s
         label = int(maps.labels[at])
         sure = f", {percent(float(maps.confidence[at]))} sure" if label >= 0 else ""
         texts["classes"] += f" · {_class_name(maps, label)}{sure}{_mixture(maps, at)}"
-    if images is not None and _inside(at, images.images[0]):
+    shown = _shown_image(images, scene)
+    if shown is not None and _inside(at, shown):
         kind = kind_of(scene.image_name)
-        value = float(images.images[(images.names.index(scene.image_name), *at)])
+        value = float(shown[at])
         texts["virtual"] += f" · {number(value, 4)} {kind.unit}" if math.isfinite(value) else " · not scanned yet"
     return texts
+
+
+def _shown_image(images: VirtualImageSet | None, scene: Scene) -> NDArray[np.float32] | None:
+    if scene.own is not None:
+        return scene.own.image
+    return None if images is None else images.images[images.names.index(scene.image_name)]
 
 
 def _mixture(maps: ClassMaps, at: tuple[int, int]) -> str:

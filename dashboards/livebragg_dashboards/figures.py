@@ -78,6 +78,18 @@ def profile_figure(name: str, theme: Theme) -> Any:
     return plot
 
 
+def bar_figure(name: str, theme: Theme) -> Any:
+    """An empty plot of bars, which have no order that a scale could tell."""
+    y_range = DataRange1d(start=0, range_padding=0.08)
+    ranges: dict[str, Any] = {"x_range": Range1d(start=0, end=1), "y_range": y_range}
+    plot = figure(**_axis_types(False, True), name=name, tools=[], **ranges)
+    _bare(plot, theme)
+    _quiet_axis(plot.yaxis[0], theme)
+    plot.yaxis[0].ticker = BasicTicker(desired_num_ticks=3)
+    plot.yaxis[0].formatter = NumeralTickFormatter(format="0.[00]a")
+    return plot
+
+
 def _axis_types(below: bool, left: bool) -> dict[str, Any]:
     """What is not seen is not made, axes and grids: the browser has less to build when a page is opened."""
     return {"x_axis_type": "auto" if below else None, "y_axis_type": "auto" if left else None}

@@ -27,6 +27,7 @@ from livebragg.wire.messages import (
 from livebragg_dashboards.acting import ActClient, Outcome
 from livebragg_dashboards.control import ControlClient, FrameAnswer
 from livebragg_dashboards.floor import Floor
+from livebragg_dashboards.inquiries import Inquiries
 from livebragg_dashboards.state import FeedState, Snapshot
 
 logger = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Hub:
     def __init__(self, feed: str, control: str) -> None:
         self.feed = sockets.check_endpoint(feed, "dashboard.feed")
         self.control = sockets.check_endpoint(control, "dashboard.control")
+        self.inquiries = Inquiries(self.control)
         self._state = FeedState()
         self._questions: dict[str, FrameRequest] = {}
         self._answers: dict[str, FrameAnswer] = {}
@@ -157,6 +159,7 @@ class Hub:
         feed = sockets.open_socket(ctx, sockets.SUB, connect=self.feed, receive_high_water=QUEUE, linger_ms=0)
         sockets.subscribe(feed, *TOPICS.values())
         client, acts = ControlClient(ctx, self.control), ActClient(ctx, self.control)
+        self.inquiries.open(ctx)
         poller = sockets.Poller()
         poller.add(feed)
         try:
@@ -165,7 +168,9 @@ class Hub:
                 self._drain(feed)
                 self._talk(client)
                 self._carry_out(acts)
+                self.inquiries.step(time.monotonic())
         finally:
+            self.inquiries.close()
             client.close()
             acts.close()
             feed.close(0)

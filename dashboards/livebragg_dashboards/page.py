@@ -14,6 +14,7 @@ from bokeh.models.annotations import Span
 from livebragg_dashboards.catalogue import kind_of
 from livebragg_dashboards.colours import class_palette, picture_palette
 from livebragg_dashboards.compose import PICTURES, Points, Scene
+from livebragg_dashboards.explore_page import ExplorePage
 from livebragg_dashboards.figures import add_glyph, add_picture, picture_figure, profile_figure, trend_figure
 from livebragg_dashboards.link import Link
 from livebragg_dashboards.pictures import Picture
@@ -40,7 +41,7 @@ class Page:
         self._theme = theme
         self.link = Link(name="link")
         self.pictures = ColumnDataSource(name="pictures", data=_picture_columns({}))
-        self.disks = ColumnDataSource(name="disks", data={"x": [], "y": [], "radius": []})
+        self.disks = ColumnDataSource(name="disks", data=_disk_columns({}))
         self.peaks = ColumnDataSource(name="peaks", data={"x": [], "y": []})
         self.ring = ColumnDataSource(name="ring", data={"x": [], "y": []})
         self.marks = ColumnDataSource(name="marks", data={"x": [], "y": [], "size": [], "colour": []})
@@ -50,6 +51,7 @@ class Page:
         self._drawn: dict[str, Any] = {}
         self._image_palette = "gray"
         self.plots = self._real_space() | self._diffraction() | self._curves()
+        self.explore = ExplorePage(self.plots, theme)
         self._wire()
 
     def attach(self, doc: Document) -> None:
@@ -127,15 +129,24 @@ class Page:
             plot.js_on_event(MouseMove, CustomJS(args=args, code=f"livebragg.hover({where})"))
             plot.js_on_event(MouseLeave, CustomJS(args=args, code="livebragg.leave()"))
             if name == "vectors":
-                plot.js_on_event(Tap, CustomJS(args=args, code=f"livebraggDrawer.tap({where})"))
+                plot.js_on_event(
+                    Tap,
+                    CustomJS(
+                        args=args, code=f"livebraggDrawer.tap({where}) || explore.peak(name, cb_obj.x, cb_obj.y)"
+                    ),
+                )
             if name in ("classes", "virtual"):
                 plot.js_on_event(Tap, CustomJS(args=args, code=f"livebragg.act('select', {where})"))
         # The tiles are named here because only what hangs on a root follows its changes.
-        news = {"link": self.link, "tiles": self.tiles}
+        news = {"link": self.link, "tiles": self.tiles, "boxes": self.explore.tiles}
         self.link.js_on_change("news", CustomJS(args=news, code="livebragg.update(link)"))
-        args = {"link": self.link, "plots": self.plots, "tiles": self.tiles,
+        features = self.plots["features"]
+        hover = "livebragg.hover({panel: 'features', x: cb_obj.x, y: cb_obj.y})"
+        features.js_on_event(MouseMove, CustomJS(code=hover))
+        features.js_on_event(MouseLeave, CustomJS(code="livebragg.leave()"))
+        args = {"link": self.link, "plots": self.plots, "tiles": self.tiles, "boxes": self.explore.tiles,
                 "palette": list(picture_palette(PATTERN_PALETTE, self._theme.hole))}  # fmt: skip
-        self._ready = CustomJS(args=args, code="livebragg.start(link, plots, tiles, palette)")
+        self._ready = CustomJS(args=args, code="livebragg.start(link, plots, tiles, palette, boxes)")
 
     # ------------------------------------------------------------------------------------------ drawing
     def draw(self, scene: Scene, texts: dict[str, Any]) -> None:
@@ -149,7 +160,7 @@ class Page:
             if scene.curves.x:
                 ends = [(x[0], x[-1]) for x in scene.curves.x]
                 self.plots["profiles"].x_range.update(start=min(ends)[0], end=max(e for _, e in ends))
-        self._draw_points("disks", self.disks, scene.disks)
+        self._draw_points("disks", self.disks, _disk_columns(scene.disks))
         self._draw_points("peaks", self.peaks, scene.peaks)
         self._draw_points("ring", self.ring, scene.ring)
         self._draw_points("marks", self.marks, _mark_columns(scene.marks, self._theme))
@@ -198,6 +209,10 @@ def _picture_columns(pictures: dict[str, Picture]) -> dict[str, list[Any]]:
         columns[f"{name}_x"], columns[f"{name}_y"] = [left], [top]
         columns[f"{name}_w"], columns[f"{name}_h"] = [right - left], [bottom - top]
     return columns
+
+
+def _disk_columns(disks: Points) -> dict[str, Any]:
+    return {name: disks.get(name, np.zeros(0)) for name in ("x", "y", "radius")}
 
 
 def _tile_columns(tiles: Tiles) -> dict[str, list[Any]]:

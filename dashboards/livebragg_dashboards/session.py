@@ -16,6 +16,7 @@ from livebragg_dashboards.compose import Composer
 from livebragg_dashboards.control import FrameAnswer
 from livebragg_dashboards.desk import Desk
 from livebragg_dashboards.drawer import drawer
+from livebragg_dashboards.exploration import Exploration
 from livebragg_dashboards.hub import Hub
 from livebragg_dashboards.hubs import other_hub, retire
 from livebragg_dashboards.pacer import Pacer
@@ -51,6 +52,7 @@ class Session:
         self._hub, self._owner = hub, str(id(self))
         self._viewer, self._composer, self._pacer = Viewer(), Composer(), Pacer()
         self._desk = Desk(hub, self._owner, name, self._viewer, looks_only, self._attach)
+        self._exploration = Exploration(hub.inquiries, self._owner, self._viewer)
         self._page = take(theme)
         self._page.attach(doc)
         self._frozen: Snapshot | None = None
@@ -72,6 +74,7 @@ class Session:
 
     def close(self) -> None:
         """The browser has gone."""
+        self._exploration.forget()
         retire(self._hub, self._owner)
 
     def tick(self) -> None:
@@ -84,8 +87,8 @@ class Session:
             self._begin_anew(snapshot)
         self._dirty |= self._desk.poll()
         self._frozen = (self._frozen or snapshot) if self._desk.paused else None
-        answer = self._answer(snapshot)
-        news = (snapshot.epoch, snapshot.updates, answer and id(answer))
+        answer, explored = self._answer(snapshot), self._exploration.step(self._frozen or snapshot)
+        news = (snapshot.epoch, snapshot.updates, answer and id(answer), explored)
         if self._dirty or news != self._shown or now - self._sent_at >= HEARTBEAT_S:
             self._send(snapshot, answer, now, news)
 
@@ -95,6 +98,7 @@ class Session:
         self._viewer.forget_acquisition()
         self._desk.forget_acquisition()
         self._frozen = None
+        self._exploration.forget()
 
     def _answer(self, snapshot: Snapshot) -> FrameAnswer | None:
         """Ask for the frame of a newly selected position, and look whether it has come."""
@@ -112,13 +116,14 @@ class Session:
 
     def _send(self, snapshot: Snapshot, answer: FrameAnswer | None, now: float, news: tuple[Any, ...]) -> None:
         shown = self._frozen or snapshot
-        scene = self._composer.scene(shown, self._viewer, answer, self._desk.radius)
+        view, answer = self._exploration.view(shown), self._exploration.complete(answer, shown)
+        scene = self._composer.scene(shown, self._viewer, answer, self._desk.radius, view.own)
         self._axes = scene.axes
         texts: dict[str, Any] = {
             "strip": strip(snapshot, now, self._hub.feed, self._hub.problem),
             "legend": details.legend(shown),
             "headers": details.headers(shown, scene, self._viewer, answer),
-            "readout": details.readout(shown, scene, self._viewer.hover),
+            "readout": details.readout(shown, scene, self._viewer.hover, view),
             "drawer": drawer(self._desk, snapshot, self._viewer.selected, now),
             "trends": details.trend_values(snapshot),
             "alerts": shown_alerts(self._hub.feed),
@@ -129,6 +134,7 @@ class Session:
         texts["seq"] = self._pacer.sent(now, data_at)
         if snapshot.trend_samples != self._trend_samples or data_at is None:
             self._draw_trends(snapshot, now)
+        self._page.explore.draw(view, texts)
         self._page.draw(scene, texts)
         self._shown, self._sent_at, self._dirty = news, now, False
 
@@ -173,7 +179,9 @@ class Session:
             return str(error)
         if hub is not self._hub:
             hub.owners.add(self._owner)
+            self._exploration.forget()
             retire(self._hub, self._owner)
+            self._exploration = Exploration(hub.inquiries, self._owner, self._viewer)
             self._hub = self._desk.hub = hub
             self._asked, self._epoch, self._composer = None, -1, Composer()
         return ""

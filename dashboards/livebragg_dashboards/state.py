@@ -54,6 +54,11 @@ class Snapshot:
         slot = self.slots.get(kind)
         return None if slot is None else cast(T, slot.message)
 
+    @property
+    def serial(self) -> int:
+        """Number of the acquisition under way; 0 before the first."""
+        return self.status.serial if self.status is not None else 0
+
     def silence_s(self, now: float) -> float | None:
         """Seconds since the pipeline was last heard; ``None`` before the first time."""
         return None if self.last_heard is None else max(0.0, now - self.last_heard)

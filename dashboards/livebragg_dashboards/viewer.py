@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from livebragg_dashboards.explorer import Explorer
 from livebragg_dashboards.orientation import Axes
 from livebragg_dashboards.pictures import SCALES
 
 MAX_ACTION = 1000
 REAL_SPACE = ("classes", "virtual")
-PANELS = (*REAL_SPACE, "vectors", "frame")
+PANELS = (*REAL_SPACE, "vectors", "frame", "features")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Viewer:
         self.scales = {"vectors": "log", "frame": "sqrt"}
         self.selected: tuple[int, int] | None = None
         self.hover: Hover | None = None
+        self.explorer = Explorer()
         self.refused = 0
 
     def act(self, text: str, axes: Mapping[str, Axes]) -> bool:
@@ -62,11 +64,15 @@ class Viewer:
     def forget_acquisition(self) -> None:
         """Positions of the old scan mean nothing in the new one."""
         self.selected = self.hover = None
+        self.explorer.forget()
 
     def _dispatch(self, action: dict[str, Any], axes: Mapping[str, Axes]) -> bool:
         kind = action["kind"]
         if kind == "live":
             self.selected = None
+        elif kind == "escape":
+            if not self.explorer.leave_detector():
+                self.selected = None
         elif kind == "leave":
             self.hover = None
         elif kind == "select" and action["panel"] in REAL_SPACE:
@@ -77,10 +83,11 @@ class Viewer:
             return self._step(int(action["rows"]), int(action["cols"]), axes)
         elif kind == "image" and isinstance(action["name"], str):
             self.image = action["name"]
+            self.explorer.leave_detector()
         elif kind == "scale" and action["panel"] in self.scales and action["name"] in SCALES:
             self.scales[action["panel"]] = action["name"]
         else:
-            return False
+            return self.explorer.act(action, axes)
         return True
 
     def _select(self, where: Hover, axes: Mapping[str, Axes]) -> bool:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from browser import ARGUMENTS, CHROMIUM, Viewer, dashboard, require_chromium
 from fake_pipeline import FakePipeline
 from fake_scene import Scene
 
@@ -25,3 +27,40 @@ def pipeline(scene: Scene) -> Iterator[FakePipeline]:
     """A pipeline half-way through a slow scan."""
     with FakePipeline(scene, rate_hz=20.0, interval_s=0.1, start=240) as fake:
         yield fake
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    require_chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def viewer(chromium: Any) -> Iterator[Viewer]:
+    page = chromium.new_page(viewport={"width": 1920, "height": 1080})
+    yield Viewer(page)
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def steady(scene: Scene) -> Iterator[FakePipeline]:
+    """A pipeline for the tests that only look; its scan goes on, slowly."""
+    with FakePipeline(scene, rate_hz=1.0, interval_s=0.1, start=240) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def steady_url(steady: FakePipeline) -> Iterator[str]:
+    with dashboard(steady.feed, steady.control) as address:
+        yield address
+
+
+@pytest.fixture
+def url(pipeline: FakePipeline) -> Iterator[str]:
+    with dashboard(pipeline.feed, pipeline.control) as address:
+        yield address

@@ -17,6 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fake_acts import FakeActs
+from fake_answers import EXPLORING, explore
 from fake_scene import BINS_PER_PIXEL, DISK_RADIUS, Scene
 
 from livebragg.model import Acquisition, ProbeShape, ScanMetadata
@@ -81,6 +82,9 @@ class FakePipeline:
         self.acts = FakeActs(self.class_names)
         self.seen = float(start)
         self.requests: list[int] = []
+        self.explored: list[Any] = []
+        self.frames_left = 0
+        """Positions before this one have no frame any more."""
         self.answering = True
         self.stalled = False
         self._newest_at = time.time()
@@ -235,14 +239,24 @@ class FakePipeline:
     def _answer(self) -> None:
         while (parts := sockets.receive_parts(self._control)) is not None:
             request = decode(parts[2:])
-            reply = self._frame_reply(request) if isinstance(request, FrameRequest) else self.acts.reply(request)
+            reply = self._reply(request)
             if self.answering and reply is not None:
                 sockets.send(self._control, reply, prefix=(bytes(parts[0]), b""))
+
+    def _reply(self, request: Any) -> object:
+        if isinstance(request, FrameRequest):
+            return self._frame_reply(request)
+        if not isinstance(request, EXPLORING):
+            return self.acts.reply(request)
+        self.explored.append(request)
+        return explore(request, self.scene, int(self.seen), self.serial, BINS_PER_PIXEL)
 
     def _frame_reply(self, request: FrameRequest) -> object:
         self.requests.append(request.scan_index)
         if request.scan_index >= self.seen:
             return Refused(reason="this position was not scanned yet")
+        if request.scan_index < self.frames_left:
+            return Refused(reason="its frame has left the frame log")
         qx, qy, intensity = self.scene.disks(request.scan_index)
         return FrameReply(
             serial=self.serial, scan_index=request.scan_index, qx=qx, qy=qy, intensity=intensity,

@@ -6,12 +6,10 @@ import http.client
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
-from browser import ARGUMENTS, CHROMIUM, Viewer, dashboard, require_chromium
+from browser import Viewer, dashboard
 from fake_pipeline import EMPTY, FakePipeline
 from fake_scene import Scene
 
@@ -19,43 +17,6 @@ import livebragg_dashboards
 from livebragg_dashboards.colours import FIRST_CLASS, LEVELS, SLOTS, rgb, slot_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    require_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def viewer(chromium: Any) -> Iterator[Viewer]:
-    page = chromium.new_page(viewport={"width": 1920, "height": 1080})
-    yield Viewer(page)
-    page.close()
-
-
-@pytest.fixture(scope="module")
-def steady(scene: Scene) -> Iterator[FakePipeline]:
-    """A pipeline for the tests that only look; its scan goes on, slowly."""
-    with FakePipeline(scene, rate_hz=1.0, interval_s=0.1, start=240) as fake:
-        yield fake
-
-
-@pytest.fixture(scope="module")
-def steady_url(steady: FakePipeline) -> Iterator[str]:
-    with dashboard(steady.feed, steady.control) as address:
-        yield address
-
-
-@pytest.fixture
-def url(pipeline: FakePipeline) -> Iterator[str]:
-    with dashboard(pipeline.feed, pipeline.control) as address:
-        yield address
 
 
 def expected_slots(scene: Scene) -> np.ndarray:

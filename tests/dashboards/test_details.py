@@ -79,7 +79,10 @@ def test_the_pointer_reads_exact_values_of_both_real_space_images() -> None:
 
 def test_the_pointer_reads_scattering_vector_and_lattice_spacing() -> None:
     assert readout("vectors", 0.15, -0.15)["vectors"] == "q 0.212 1/Å (d 4.71 Å), 135° · 5 per bin"
-    assert readout("frame", 0.15, -0.2)["frame"] == "q 0.25 1/Å (d 4 Å), 143° · 9 counts"
+    assert (
+        readout("frame", 0.15, -0.2)["frame"]
+        == "q 0.25 1/Å (d 4 Å), 143° · 9 counts · disk at (2.00, 4.00), 1 counts"
+    )
 
 
 @pytest.mark.parametrize("place", [(-50.0, 0.0), (0.0, 50.0)])

@@ -22,7 +22,11 @@ window.livebraggDrawer = (() => {
     $("d-pick").setAttribute("aria-pressed", String(on));
     $("page").classList.toggle("picking", on);
   }
-  function tap(where) { if (picking) { act("ring", where); pick(false); } }
+  function tap(where) {
+    if (!picking) return false;
+    act("ring", where); pick(false);
+    return true;
+  }
   function names() {
     return [...document.querySelectorAll(".card")].filter((c) => chosen.has(c.dataset.id)).map((c) => c.querySelector(".class").textContent);
   }

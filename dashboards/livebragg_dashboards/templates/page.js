@@ -8,6 +8,8 @@ window.livebragg = (() => {
     cividis: "#00204c,#414d6b,#7b7b78,#bcad6c,#ffe945",
     magma: "#000003,#3b0f6f,#8c2980,#dd4968,#fd9f6c,#fbfcbf",
   };
+  // Of these only the newest counts, however fast they come.
+  const NEWEST = new Set(["select", "peak", "aperture", "annulus", "hover"]), HELD_MS = 25, held = {};
   const SILENT_MS = 5000, HOVER_MS = 80, RECOVERED_MS = 8000;
   let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now();
   let actions = 0, canvases = {}, hoverTimer = null, hoverNext = null, drawn = 0;
@@ -18,8 +20,12 @@ window.livebragg = (() => {
 
   // ------------------------------------------------------------------ to the server
   function act(kind, more = {}) {
-    if (link) link.action = JSON.stringify({ n: ++actions, kind, ...more });
+    if (!link) return;
+    if (!NEWEST.has(kind)) { send(kind, more); return; }
+    if (!(kind in held)) setTimeout(() => { const newest = held[kind]; delete held[kind]; send(kind, newest); }, HELD_MS);
+    held[kind] = more;
   }
+  function send(kind, more) { link.action = JSON.stringify({ n: ++actions, kind, ...more }); }
   function hover(where) {
     hoverNext = where;
     if (hoverTimer === null) {
@@ -189,7 +195,7 @@ window.livebragg = (() => {
     $("image").value = h.virtual.name;
     put($("low"), h.virtual.low); put($("high"), h.virtual.high);
     $("gradient").style.background = `linear-gradient(90deg, ${GRADIENTS[h.virtual.palette] ?? GRADIENTS.viridis})`;
-    for (const choice of document.querySelectorAll(".choice")) {
+    for (const choice of document.querySelectorAll(".choice[data-panel]")) {
       for (const button of choice.children) {
         button.setAttribute("aria-pressed", String(button.textContent === h.scales[choice.dataset.panel]));
       }
@@ -215,12 +221,13 @@ window.livebragg = (() => {
     heard = performance.now();
     hide($("lost"), true);
     showStrip(u.strip, u.alerts); livebraggAlerts.show(u.alerts); showRibbon(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout); livebraggDrawer.show(u.drawer);
+    explore.update(u.explore);
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
     const idle = u.strip.source === "file" || u.strip.phase === "Complete" || u.strip.phase === "Stopped";
     put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}`);
     for (const name of Object.keys(plots)) {
       const canvas = canvases[name];
-      if (canvas && !name.startsWith("trend_")) canvas.classList.toggle("empty", name === "profiles" ? !u.profiles : !u.extents[name]);
+      if (canvas && !name.startsWith("trend_") && name !== "features") canvas.classList.toggle("empty", name === "profiles" ? !u.profiles : !u.extents[name]);
     }
     if (u.extents.classes) {
       const [left, right, top, bottom] = u.extents.classes;
@@ -240,7 +247,7 @@ window.livebragg = (() => {
   }
   // ABGR, as the bytes of a canvas lie in memory.
   const abgr = (hex) => (0xff000000 | (parseInt(hex.slice(5, 7), 16) << 16) | (parseInt(hex.slice(3, 5), 16) << 8) | parseInt(hex.slice(1, 3), 16)) >>> 0;
-  function start(model, figures, patterns, palette) {
+  function start(model, figures, patterns, palette, boxes) {
     link = model; tiles = patterns; lut = Uint32Array.from(palette, abgr);
     new ResizeObserver(fitPlate).observe($("legend"));
     plots = figures instanceof Map ? Object.fromEntries(figures) : figures;
@@ -248,9 +255,10 @@ window.livebragg = (() => {
     const theme = new URLSearchParams(location.search);
     theme.set("theme", new URL($("theme").href).searchParams.get("theme"));
     $("theme").href = `?${theme}`;
+    explore.start(boxes, lut);
     $("live").onclick = () => act("live");
     $("image").onchange = (event) => act("image", { name: event.target.value });
-    for (const choice of document.querySelectorAll(".choice")) {
+    for (const choice of document.querySelectorAll(".choice[data-panel]")) {
       choice.onclick = (event) => {
         if (event.target.tagName === "BUTTON") act("scale", { panel: choice.dataset.panel, name: event.target.textContent });
       };
@@ -258,7 +266,7 @@ window.livebragg = (() => {
     const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
     document.addEventListener("keydown", (event) => {
       if (/^(SELECT|INPUT)$/.test(event.target.tagName)) return;
-      if (event.key === "Escape") act("live");
+      if (event.key === "Escape") explore.escape();
       const step = steps[event.key];
       if (step) { event.preventDefault(); act("step", { rows: step[0], cols: step[1] }); }
     });
