@@ -56,6 +56,14 @@ def draw_box(viewer: Viewer, top: float, left: float, bottom: float, right: floa
     drag(viewer, viewer.place_of(panel, top, left), viewer.place_of(panel, bottom, right))
 
 
+def settle(viewer: Viewer) -> None:
+    """Wait until the figures have their places: they move when the first box comes."""
+    before: list[tuple[float, float]] = []
+    while (now := [viewer.place_of("classes", *at) for at in ((0, 0), (17, 26))]) != before:
+        before = now
+        viewer.page.wait_for_timeout(400)
+
+
 def place(viewer: Viewer, panel: str, qx: float, qy: float) -> tuple[float, float]:
     """Where on the screen a reciprocal point is, in detector pixels from the beam."""
     return viewer.place_of(panel, qx * SIZE - 0.5, qy * SIZE - 0.5)
@@ -111,6 +119,7 @@ def test_the_button_and_the_virtual_image_draw_boxes_too(open_page: Viewer) -> N
         start, end = open_page.place_of(panel, 2, 3), open_page.place_of(panel, 6, 8)
         drag(open_page, start, end, shift=False)
         open_page.wait("document.querySelectorAll('.box').length === arg", n + 1)
+        settle(open_page)
         assert open_page.evaluate("document.querySelector('#draw-box').ariaPressed") == "false"
 
 
@@ -118,6 +127,8 @@ def test_a_box_shows_its_mean_pattern_or_its_radial_profile_and_can_be_deleted(
     open_page: Viewer, steady: FakePipeline
 ) -> None:
     draw_box(open_page, 0, 0, 3, 3)
+    wait_tile(open_page, 0)
+    settle(open_page)
     draw_box(open_page, 2, 10, 5, 20)
     wait_tile(open_page, 1)
     open_page.page.click(".box[data-number='1'] button[data-mode='pattern']")
@@ -137,6 +148,8 @@ def test_a_box_shows_its_mean_pattern_or_its_radial_profile_and_can_be_deleted(
 def test_a_seventh_box_is_refused_with_words(open_page: Viewer) -> None:
     for k in range(7):
         draw_box(open_page, 1, 3 * k, 4, 3 * k + 2)
+        open_page.wait("document.querySelectorAll('.box').length === arg", min(k + 1, 6))
+        settle(open_page)
     open_page.wait_text("#explore-note", "6 boxes are enough")
     assert open_page.page.is_visible("#explore-note") and boxes(open_page) == 6
     assert open_page.evaluate("[document.documentElement.scrollHeight, document.documentElement.scrollWidth]") == [
@@ -148,6 +161,7 @@ def test_a_seventh_box_is_refused_with_words(open_page: Viewer) -> None:
 def test_a_box_is_moved_by_its_border(open_page: Viewer) -> None:
     draw_box(open_page, 1, 2, 4, 9)
     open_page.wait(f"{MODEL}('boxes').data.left?.[0] === 2")
+    settle(open_page)
     drag(open_page, open_page.place_of("classes", 0.5, 5), open_page.place_of("classes", 3.5, 8), shift=False)
     open_page.wait(f"{MODEL}('boxes').data.left[0] === 5 && {MODEL}('boxes').data.top[0] === 4")
 
@@ -309,7 +323,7 @@ def test_a_thousand_clicks_leave_the_pipeline_and_other_pages_in_peace(
         '{"kind": "box", "panel": "classes", "x0": NaN, "y0": 1, "x1": 3, "y1": 4}',
         '{"kind": "box", "panel": "vectors", "x0": 0, "y0": 1, "x1": 3, "y1": 4}',
         '{"kind": "aperture", "panel": "vectors", "x": 1e300, "y": 1, "radius": 1e300}',
-        '{"kind": "ring", "inner": "wide", "outer": []}',
+        '{"kind": "annulus", "inner": "wide", "outer": []}',
         '{"kind": "show_box", "number": 99, "mode": "map"}',
         '{"kind": "move_box", "number": 1e400, "rows": 0, "cols": 0}',
         "[" * 900,

@@ -107,7 +107,7 @@ def test_an_aperture_and_a_ring_are_in_detector_pixels(viewer: Viewer) -> None:
     assert viewer.explorer.detector == Aperture(pytest.approx(-3), pytest.approx(2), pytest.approx(1.5))
     act(viewer, "aperture", panel="vectors", x=0.2, y=-0.3, radius=0)
     assert viewer.explorer.detector.radius == 2.0  # the probe's
-    act(viewer, "ring", inner=1.2, outer=0.4)
+    act(viewer, "annulus", inner=1.2, outer=0.4)
     assert viewer.explorer.detector == Ring(pytest.approx(4), pytest.approx(12))
     request = viewer.explorer.questions(1, 5)[1].request
     assert request == VirtualImageRequest(serial=1, inner=pytest.approx(4), outer=pytest.approx(12))
@@ -115,7 +115,7 @@ def test_an_aperture_and_a_ring_are_in_detector_pixels(viewer: Viewer) -> None:
 
 def test_escape_leaves_the_detector_then_the_position(viewer: Viewer) -> None:
     act(viewer, "select", panel="classes", x=2.5, y=1.5)
-    act(viewer, "ring")
+    act(viewer, "annulus")
     assert viewer.explorer.detector == Ring(4.0, 12.0)
     act(viewer, "escape")
     assert viewer.explorer.detector is None and viewer.selected == (1, 2)
@@ -125,7 +125,7 @@ def test_escape_leaves_the_detector_then_the_position(viewer: Viewer) -> None:
 
 def test_a_new_acquisition_keeps_a_ring_and_nothing_else(viewer: Viewer) -> None:
     box(viewer, 1, 1, 2, 2)
-    act(viewer, "ring")
+    act(viewer, "annulus")
     viewer.forget_acquisition()
     assert viewer.explorer.boxes.all == () and isinstance(viewer.explorer.detector, Ring)
     act(viewer, "aperture", panel="frame", x=0.2, y=-0.3, radius=0.15)
@@ -143,8 +143,8 @@ def test_a_new_acquisition_keeps_a_ring_and_nothing_else(viewer: Viewer) -> None
         {"kind": "aperture", "panel": "frame", "x": 0, "y": 0, "radius": -4},
         {"kind": "aperture", "panel": "classes", "x": 0, "y": 0, "radius": 4},
         {"kind": "peak", "panel": "nowhere", "x": 0, "y": 0, "radius": 4},
-        {"kind": "ring", "inner": -1, "outer": 4},
-        {"kind": "ring", "inner": 1, "outer": 1e300},
+        {"kind": "annulus", "inner": -1, "outer": 4},
+        {"kind": "annulus", "inner": 1, "outer": 1e300},
         {"kind": "show_box", "number": 0, "mode": "map"},
         {"kind": "show_box", "number": 0, "mode": []},
         {"kind": "delete_box", "number": 3},
@@ -159,7 +159,7 @@ def test_what_makes_no_sense_is_counted_and_changes_nothing(viewer: Viewer, acti
 
 @settings(max_examples=300, deadline=None)
 @given(
-    kind=st.sampled_from(["box", "move_box", "show_box", "delete_box", "peak", "aperture", "ring"]),
+    kind=st.sampled_from(["box", "move_box", "show_box", "delete_box", "peak", "aperture", "annulus"]),
     values=st.dictionaries(
         st.sampled_from(["x", "y", "x0", "y0", "x1", "y1", "radius", "inner", "outer", "number", "rows", "cols"]),
         st.one_of(st.floats(), st.integers(), st.none(), st.text(max_size=3), st.lists(st.integers(), max_size=2)),
