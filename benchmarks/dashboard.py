@@ -180,7 +180,7 @@ def pipeline_rate(browser: Any, viewers: tuple[int, ...], rounds: int = 3) -> No
     rates: dict[int, list[float]] = {number: [] for number in viewers}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "specimen.h5"
-        pipeline.record(path, 128, 96)
+        pipeline.record(path, 128, 64)
         for _ in range(rounds):
             for number in viewers:
                 with _watched(browser, number) as endpoints:
