@@ -93,11 +93,14 @@ READ = {
     "VectorStore": lambda o: o.view,
     "ProfileStore": lambda o: o.at(np.arange(N)),
     "FeatureTable": lambda o: {
-        "rows": o.view.dense(np.arange(o.view.count.size)), "norm": o.view.norm, "tracked": o.view.tracked, "loose": o.view.loose,
+        "rows": o.view.dense(np.arange(o.view.count.size)),
+        "norm": o.view.norm,
+        "tracked": o.view.tracked,
+        "loose": o.view.loose,
     },
     "GrowingNMF": lambda o: o.view,
     "ClassLabeler": lambda o: o.maps,
-}  # fmt: skip
+}
 """How to look at those that have no `snapshot`, since a scan is too large to be copied each time."""
 INPUTS = (PEAKS, TRACKED, VECTORS, ORIGINS, BEAM, VALUES, PROFILES, COUNTS.counts)
 BATCH_EQUALS_ONE_BY_ONE = ("BraggVectorMap", "ScanImages", "ProfileStore", "OriginTracker", "FeatureTable")
