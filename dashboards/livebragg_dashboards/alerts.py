@@ -41,9 +41,8 @@ class Alarm:
         """See `alert_texts`."""
         problem = self._watcher.problem()
         if problem:
-            return [
-                {"text": clean(f"the rules are not watched any more: {problem}", 200), "active": True, "at": ""}
-            ]
+            text = clean(f"the rules are not watched any more: {problem}", 200)
+            return [{"text": text, "active": True, "at": "", "key": text}]
         return alert_texts(self._newest.get())
 
     def close(self) -> None:
@@ -53,9 +52,15 @@ class Alarm:
 
 
 def alert_texts(message: Alerts | None) -> list[dict[str, Any]]:
-    """The active alerts, then the newest that are over: text, time, and whether it is still true."""
+    """The active alerts, then the newest that are over: text, time, whether it is still true, and a key that the
+    next one does not have, however soon it comes."""
     return [
-        {"text": clean(alert.text, 160), "active": alert.active, "at": _clock(alert.raised_at)}
+        {
+            "text": clean(alert.text, 160),
+            "active": alert.active,
+            "at": _clock(alert.raised_at),
+            "key": f"{alert.raised_at} {alert.rule}",
+        }
         for alert in (message.alerts[:MAX_SHOWN] if message else [])
     ]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from browser import Viewer
+from browser import LIMIT_MS, Viewer
 from fake_answers import light
 from fake_pipeline import FakePipeline
 
@@ -36,6 +38,15 @@ def open_page(viewer: Viewer, steady_url: str) -> Viewer:
 
 def asked(pipeline: FakePipeline, kind: type[Any]) -> list[Any]:
     return [request for request in pipeline.explored if isinstance(request, kind)]
+
+
+def asked_where(pipeline: FakePipeline, condition: Callable[[Any], bool]) -> Any:
+    """The newest dark-field image that was asked for, as soon as it is the one that is meant."""
+    deadline = time.monotonic() + LIMIT_MS / 1000
+    while not condition(request := asked(pipeline, DarkFieldRequest)[-1]):
+        assert time.monotonic() < deadline, request
+        time.sleep(0.05)
+    return request
 
 
 def drag(viewer: Viewer, start: tuple[float, float], end: tuple[float, float], shift: bool = True) -> None:
@@ -223,8 +234,8 @@ def test_shift_takes_the_dark_field_of_any_place_and_radius_and_it_is_dragged_on
     assert (request.qx, request.qy, request.radius) == pytest.approx((10, -12, 5), abs=0.4)
     drag(open_page, place(open_page, panel, 10, -12), place(open_page, panel, 4, 3), shift=False)
     open_page.wait(f"{MODEL}('places').data.x[0] > 0")
-    own_image(open_page, light(asked(steady, DarkFieldRequest)[-1], steady.scene, int(steady.seen)))
-    moved = asked(steady, DarkFieldRequest)[-1]
+    moved = asked_where(steady, lambda request: request.qx < 7)
+    own_image(open_page, light(moved, steady.scene, int(steady.seen)))
     assert (moved.qx, moved.qy, moved.radius) == pytest.approx((4, 3, 5), abs=0.5)
     open_page.page.click("#detector-off")
     open_page.wait("document.querySelector('#image').value === 'bright_field'")

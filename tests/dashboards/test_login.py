@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from browser import dashboard
-from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
 
 from livebragg.errors import ConfigError
 from livebragg_dashboards.login import TokenAuth, read_token
 
+TEXT_FRAME = b"\x81"
 TOKEN = "a-token-of-a-good-length-µ"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -94,17 +93,20 @@ def test_the_websocket_wants_the_cookie_too(address: str) -> None:
     found = re.search(r'"token":"([^"]+)"', page)
     assert found
 
-    async def first_message(**headers: str) -> object:
-        request = HTTPRequest(f"ws://{address}/ws", headers={"Origin": f"http://{address}", **headers})
-        socket = await websocket_connect(request, subprotocols=["bokeh", found[1]])
-        try:
-            return await socket.read_message()
-        finally:
-            socket.close()
-            await asyncio.sleep(0.1)
+    upgrade = {
+        "Origin": f"http://{address}", "Upgrade": "websocket", "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "bGl2ZWJyYWdnIDEyMzQ1Ng==", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Protocol": f"bokeh, {found[1]}",
+    }  # fmt: skip
 
-    assert asyncio.run(first_message(Cookie=cookie)) is not None
-    assert asyncio.run(first_message()) is None
+    def first_byte(**headers: str) -> bytes:
+        with closing(http.client.HTTPConnection(address, timeout=20)) as connection:
+            connection.request("GET", "/ws", headers=upgrade | headers)
+            with closing(connection.getresponse()) as response:
+                return response.fp.read1(1) if response.status == 101 else b""
+
+    assert first_byte(Cookie=cookie) == TEXT_FRAME
+    assert first_byte() != TEXT_FRAME
 
 
 @pytest.mark.parametrize("text", ["", "short", "x" * 1001, "two lines of text\nand more"])

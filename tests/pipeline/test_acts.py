@@ -61,6 +61,8 @@ class Bench:
         for at in range(first, stop, 12):
             self.run.add_batch(self.analyzer.analyze(self.frames[at : at + 12], np.arange(at, at + 12)))
             self.run.publish(1, 0.0)
+        while self.run.calibrator.is_busy:
+            self.run.publish(1, 0.0)
 
     def ask(self, message: Any) -> tuple[Any, Any]:
         """Reply as the client gets it, and the order to the receiver."""

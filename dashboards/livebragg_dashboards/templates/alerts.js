@@ -3,7 +3,7 @@ window.livebraggAlerts = (() => {
   "use strict";
   let aside = "";
   const $ = (id) => document.getElementById(id);
-  const keyOf = (alerts) => alerts.map((alert) => alert.at + alert.text).join("|");
+  const keyOf = (alerts) => alerts.map((alert) => alert.key + alert.text).join("|");
   function show(alerts) {
     const active = alerts.filter((alert) => alert.active), key = keyOf(active);
     $("alerts").hidden = !active.length || key === aside;

