@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -36,8 +38,7 @@ class LivePipeline:
     def __init__(self, folder: Path, *flags: str, workers: int = 1, once: bool = True) -> None:
         self.stream, self.feed, self.control = free_endpoints(3)
         self.folder = folder
-        self.runtime = folder / "run"
-        self.runtime.mkdir()
+        self.runtime = Path(tempfile.mkdtemp(prefix="lb-"))  # sockets are in it, whose paths must be short
         self.log = folder / "attach.log"
         command = [sys.executable, "-m", "livebragg.cli.main", "-v", "attach", self.stream]
         command += ["--set", f"publish.feed={self.feed}", "--control", self.control, "--results", str(folder)]
@@ -109,6 +110,7 @@ class LivePipeline:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        shutil.rmtree(self.runtime)
 
 
 @contextlib.contextmanager

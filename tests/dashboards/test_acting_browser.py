@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import ARGUMENTS, CHROMIUM, Viewer, dashboard, require_chromium
+from browser import Viewer, dashboard
 from fake_pipeline import FakePipeline
 from fake_scene import Scene
 
@@ -28,17 +28,6 @@ from livebragg_dashboards.words import number
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 CALIBRATION = "analysis.calibration."
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    require_chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -285,7 +274,7 @@ def test_a_paused_display_stands_still_while_the_strip_goes_on(
             "JSON.stringify([...Bokeh.documents[0].get_model_by_name('pictures').data.classes[0]]) !== arg",
             str([v for row in still for v in row]).replace(" ", ""),
         )
-        assert not viewer.page.is_visible("#paused")
+        viewer.page.wait_for_selector("#paused", state="hidden")
 
 
 def test_the_phases_are_saved_as_a_picture(acting: Viewer, tmp_path: Path) -> None:
