@@ -75,21 +75,18 @@ class Detector:
         self._stopped = True
 
     def _send(self, socket: object) -> None:
-        specimen, writer = (
-            Specimen(SpecimenConfig.preset("gold", scan_shape=SCAN, frame_shape=(64, 64))),
-            NativeWriter(),
-        )
-        frames, n, scan = specimen.frames(0, SCAN[0] * SCAN[1]), SCAN[0] * SCAN[1], 0
+        specimen = Specimen(SpecimenConfig.preset("gold", scan_shape=SCAN, frame_shape=(64, 64)))
+        writer, n, scan = NativeWriter(), SCAN[0] * SCAN[1], 0
+        frames = specimen.frames(0, n)
         due = time.monotonic()
         while not self._stopped:
             scan += 1
-            messages = writer.start(specimen.acquisition(f"scan-{scan}"), n)
+            for parts in writer.start(specimen.acquisition(f"scan-{scan}"), n):
+                sockets.send_parts(socket, parts, wait=False)
             for first in range(0, n, BATCH):
-                messages += writer.frames(first, frames[first : first + BATCH])
-                for parts in messages:
+                for parts in writer.frames(first, frames[first : first + BATCH]):
                     if not sockets.send_parts(socket, parts, wait=False):
                         self.untaken += BATCH
-                messages = []
                 self.sent += BATCH
                 due += BATCH / self.rate_hz
                 self.latest_s = max(self.latest_s, time.monotonic() - due)

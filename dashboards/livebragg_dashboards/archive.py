@@ -13,7 +13,7 @@ from livebragg_dashboards.newest import Newest
 from livebragg_dashboards.served import Served
 
 MAX_OPEN = 6
-"""Files that are open at once; the one that was opened first is closed for another."""
+"""Files that are open at once; the one whose page was opened longest ago is closed for another."""
 MAX_SCANS = 200
 
 

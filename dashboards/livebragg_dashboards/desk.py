@@ -170,9 +170,10 @@ class Desk:
         return self.acts[-1]
 
     def _settle(self, outcome: Outcome) -> None:
-        act, self._pending = self._pending, None
-        if act is None or act.number != outcome.number:
+        act = self._pending
+        if act is None or act.number != outcome.number:  # an answer to one that is settled
             return
+        self._pending = None
         act.state, act.note = "done" if outcome.done else "refused", outcome.note
         if act in self.acts:
             self.acts.remove(act)

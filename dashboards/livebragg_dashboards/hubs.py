@@ -20,8 +20,12 @@ def shared_hub(config: DashboardConfig) -> Hub:
     key = (config.feed, config.control)
     with _lock:
         if key not in _hubs:
-            _hubs[key] = Hub(*key)
-            _hubs[key].start()
+            hub = Hub(*key)
+            for known in _hubs.values():
+                if known.control == hub.control:  # who has control has it of the pipeline
+                    hub.floor = known.floor
+            _hubs[key] = hub
+            hub.start()
         return _hubs[key]
 
 

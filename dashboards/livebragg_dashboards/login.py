@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -19,6 +20,9 @@ LONGEST = 1000
 COOKIE_DAYS = 1
 WRONG_DELAY_S = 1.0
 """Whoever tries tokens has to wait."""
+
+_OWN_PAGE = re.compile(r"/(?![/\\])[\x21-\x7e]*")
+"""A page of this server. Browsers leave tabs out, so that "/<tab>/evil.example" would lead elsewhere."""
 
 _PAGE = (Path(__file__).parent / "templates" / "login.html").read_text(encoding="utf-8")
 
@@ -106,7 +110,7 @@ class Login(RequestHandler):
             self._ask("This is not the token.", 403)
             return
         target = self.get_query_argument("next", "/")
-        self.redirect(target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/")
+        self.redirect(target if _OWN_PAGE.fullmatch(target) else "/")
 
     def _check_origin(self) -> None:
         origin = self.request.headers.get("Origin")

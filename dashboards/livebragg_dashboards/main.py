@@ -6,8 +6,14 @@ import sys
 
 from bokeh.io import curdoc
 
+from livebragg.errors import ConfigError
 from livebragg_dashboards.app import open_page
 from livebragg_dashboards.options import config_of, parser
 
 if __name__.startswith("bokeh_app"):
-    open_page(curdoc(), config_of(parser().parse_args(sys.argv[1:])))
+    args = parser().parse_args(sys.argv[1:])
+    if args.token_file or args.file or args.results or args.rules:
+        raise ConfigError(
+            "bokeh serve knows no --token-file, --file, --results and --rules; use livebragg-dashboard instead"
+        )
+    open_page(curdoc(), config_of(args))

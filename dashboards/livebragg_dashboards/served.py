@@ -48,10 +48,12 @@ class Served:
         self._folder = tempfile.TemporaryDirectory(prefix="livebragg-page-")
         self.feed, self.control = (f"ipc://{Path(self._folder.name) / name}" for name in ("feed", "control"))
         endpoints = [word for pair in zip(flags, (self.feed, self.control), strict=False) for word in pair]
+        # Not a pipe: nobody reads it while all is well, and it would fill.
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - see `close`
         words = [command, *arguments, *endpoints, "--end-with-input"]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "livebragg.cli.main", *words],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
         )  # fmt: skip
         if not wait:
             return
@@ -62,7 +64,7 @@ class Served:
             raise
 
     def _wait_until_it_speaks(self, deadline: float) -> None:
-        assert self._process.stdout is not None and self._process.stderr is not None
+        assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], deadline - time.monotonic())
         if ready and self._process.stdout.readline():
             return
@@ -73,10 +75,11 @@ class Served:
 
     def problem(self) -> str:
         """Why it ended, in its own words; empty while it runs."""
-        if self.alive or self._process.stderr is None or self._process.stderr.closed:
+        if self.alive or self._errors.closed:
             return ""
         if not self._said:
-            said = self._process.stderr.read().strip().removeprefix("livebragg: ")
+            self._errors.seek(0)
+            said = self._errors.read().strip().removeprefix("livebragg: ")
             self._said = said.splitlines()[-1] if said else f"livebragg {self._command} ended without a word"
         return self._said
 
@@ -94,7 +97,7 @@ class Served:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for stream in (self._process.stdout, self._process.stderr):
+        for stream in (self._process.stdout, self._errors):
             if stream is not None:
                 stream.close()
         self._folder.cleanup()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -27,6 +28,9 @@ from livebragg_dashboards.theme import Theme
 from livebragg_dashboards.viewer import Viewer
 from livebragg_dashboards.words import count, seconds
 
+_numbers = itertools.count(1)
+"""Of sessions; an address would be used again, and get the answers of the session before."""
+
 TICK_MS = 40
 HEARTBEAT_S = 0.5
 """The page is told the time at least this often, so that ages go on and it knows that its server lives."""
@@ -49,7 +53,7 @@ class Session:
     def __init__(
         self, doc: Document, hub: Hub, theme: Theme, name: str = "this viewer", looks_only: bool = False
     ) -> None:
-        self._hub, self._owner = hub, str(id(self))
+        self._hub, self._owner = hub, f"session {next(_numbers)}"
         self._viewer, self._composer, self._pacer = Viewer(), Composer(), Pacer()
         self._desk = Desk(hub, self._owner, name, self._viewer, looks_only, self._attach)
         self._exploration = Exploration(hub.inquiries, self._owner, self._viewer)

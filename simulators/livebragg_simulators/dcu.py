@@ -139,8 +139,7 @@ class Dcu:
         stop = min(self._next + n_images, self._expected)
         while self._next < stop and not self._stopped:
             last = min(self._next + self._chunk(), stop)
-            self._sender.send_frames(self._path, self._next, last, self._options, lambda *_: None)
-            self._next = last
+            self._next += self._sender.send_frames(self._path, self._next, last, self._options, lambda *_: None)
             waiting = self._simplon.commands.queue
             if any(command.name in ("disarm", "abort") for command in list(waiting)):
                 break

@@ -67,13 +67,11 @@ class FaultySender(Sender):
         return start if fault is ScanFault.RESTART else at
 
     def _end(self, fault: ScanFault, expected: int) -> bool:
-        if fault in (ScanFault.NO_END, ScanFault.EARLY_END):
-            return self.leave(not self._stopped)
         if fault is ScanFault.ABORT:
             self.say_end(EndReason.ABORTED)
-            return self.leave(not self._stopped)
-        self.end(expected)
-        return not self._stopped
+        elif fault not in (ScanFault.NO_END, ScanFault.EARLY_END):
+            self.say_end(EndReason.FINISHED if self._sent >= expected else EndReason.STOPPED)
+        return self.leave(not self._stopped)
 
     def _word(self, first: int, frames: NDArray[Any]) -> list[Parts]:
         """Frames as they are, or only the upper half of each."""

@@ -72,8 +72,8 @@ class MerlinUnit:
         if self._triggered():
             while sent < n_frames and not self._stopped and not self._ended():
                 sent += self._send(sent, min(sent + self._chunk(), n_frames))
-        self._sender.end(n_frames)  # Merlin says no end, but what was sent has to leave
         self._said(f"{sent} of {n_frames} frames sent")
+        self._sender.end(sent)  # Merlin says no end, but what was sent has to leave
 
     def _triggered(self) -> bool:
         """Wait for the trigger where there is one; False when the acquisition ends without it."""

@@ -125,3 +125,13 @@ def test_a_ring_that_is_not_there_gives_no_pixel_size():
     assert (size, error) == (pytest.approx(1 / 22), 0.0)
     with pytest.raises(CalibrationError, match="0 tracked peaks"):
         pixel_size(RINGS, 2.0, 13.0)
+
+
+def test_crystals_that_share_no_ring_are_refused_and_nothing_breaks():
+    """Also when one is left out: the others share a ring with that one alone."""
+    radius = np.repeat([20.0, 30.0, 40.0, 20.0, 30.0, 40.0], 2)
+    crystal = np.repeat([0, 0, 0, 1, 2, 3], 2)
+    angle = np.arange(12) * 0.7
+    q = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    with pytest.raises(CalibrationError):
+        ellipse_of_rings(q[:, 0], q[:, 1], crystal)

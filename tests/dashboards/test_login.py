@@ -81,7 +81,7 @@ def test_a_forged_cookie_opens_nothing(address: str) -> None:
 def test_login_from_another_address_is_403_and_does_not_lead_elsewhere(address: str) -> None:
     assert log_in(address, TOKEN, Origin="http://evil.example")[0] == 403
     assert log_in(address, TOKEN, Origin=f"http://{address}")[0] == 302
-    for target in ("http://evil.example/", "//evil.example/", "/\\evil.example"):
+    for target in ("http://evil.example/", "//evil.example/", "/\\evil.example", "/\t/evil.example"):
         assert log_in(address, TOKEN, f"/login?{urlencode({'next': target})}")[2]["Location"] == "/"
     assert log_in(address, TOKEN, "/login?next=%2F%3Fview")[2]["Location"] == "/?view"
 

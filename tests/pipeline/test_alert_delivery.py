@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import sys
 import threading
 import time
@@ -102,3 +103,22 @@ def test_a_slow_receiver_holds_nobody_up_and_what_does_not_fit_is_counted(monkey
             delivery.tell(ALERT)
         assert time.monotonic() - began < 1.0
         assert delivery.left_out >= 9
+
+
+def test_a_webhook_that_speaks_no_http_does_not_end_the_telling() -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with server:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"220 mail ready\r\n")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    with Delivery(config(webhook={"url": f"http://127.0.0.1:{server.getsockname()[1]}/"})) as delivery:
+        delivery.tell(ALERT)
+        thread.join()
+        delivery.tell(ALERT)
+    assert delivery.failed == 2

@@ -152,6 +152,14 @@ def test_classes_of_the_start_are_no_news_and_later_ones_are_with_enough_positio
     assert watched.update(maps({0: 100, 1: 60, 2: 13}), 2.5) == []
 
 
+def test_an_alert_about_a_class_that_is_no_more_is_over() -> None:
+    watched = engine(area={"on": True, "percent": 50.0})
+    watched.update(status(), 1.0)
+    assert len(watched.update(maps({1: 100, 3: 300}), 2.0)) == 1
+    watched.update(maps({1: 400}), 3.0)
+    assert [(alert.rule, alert.active) for alert in watched.alerts] == [("area 1", True), ("area 3", False)]
+
+
 def test_maps_of_another_scan_and_rules_that_are_off_raise_nothing() -> None:
     watched = engine(area={"on": True, "percent": 1.0}, lost={"on": False}, stalled={"on": False})
     assert watched.update(maps({0: 400}), 0.0) == []

@@ -136,3 +136,22 @@ def test_without_a_photometer_nothing_happens(features, vectors):
     backfill = Backfill(None, features, lambda positions: None)
     assert refreshed(backfill, vectors) == []
     assert backfill.finish(vectors, np.arange(N), ORIGINS, 100).size == 0
+
+
+def test_light_that_comes_while_other_light_is_taken_is_taken_next(features, vectors):
+    light = Light()
+    backfill = Backfill(light, features, lambda positions: light.answer(1), background=True)
+    refreshed(backfill, vectors, most=3)
+    light.answer(1)
+    taken = [refreshed(backfill, vectors, most=0) for _ in range(3)]
+    assert taken == [[5], [6], [7]]
+
+
+def test_a_measurement_that_failed_is_told_once_and_does_not_keep_the_scan_from_its_end(features, vectors):
+    light = Light()
+    backfill = Backfill(light, features, lambda positions: None, background=True)
+    refreshed(backfill, vectors, most=1)
+    light.tasks[0][0].set_exception(MemoryError("no room"))
+    with pytest.raises(MemoryError):
+        refreshed(backfill, vectors, most=0)
+    assert backfill.finish(vectors, np.arange(N), ORIGINS, 100).tolist() == [0, 2, 3, 4, 5, 6, 7]

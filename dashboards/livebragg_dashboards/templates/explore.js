@@ -1,12 +1,12 @@
 // Drawing boxes, dragging detectors, and what comes of it. Lies over page.js; texts are only ever set as text.
 window.explore = (() => {
   "use strict";
-  const NEAR = 7, HAND = 5, DRAG_MS = 60, PEAK_REACH = 14, NOTE_MS = 5000;
+  const NEAR = 7, HAND = 5, PEAK_REACH = 14, NOTE_MS = 5000;
   const $ = (id) => document.getElementById(id);
   const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
   const hide = (node, hidden) => { if (node.hidden !== hidden) node.hidden = hidden; };
   let tiles = null, tilesDrawn = null, lut = null, drawing = false, boxes = [], detector = null, drag = null;
-  let timer = null, next = null, noteTimer = null, noteShown = "", cardsKey = "";
+  let noteTimer = null, noteShown = "", cardsKey = "";
 
   // ------------------------------------------------------------- figures and the screen
   function geometry(name) {
@@ -22,17 +22,6 @@ window.explore = (() => {
                                    y: g.top + (g.plot.y_range.end - y) / g.perY });
   const inside = (g, event) => event.clientX >= g.left && event.clientX <= g.left + g.width &&
                                event.clientY >= g.top && event.clientY <= g.top + g.height;
-
-  // ------------------------------------------------------------------------- to the server
-  // While something is dragged the newest place counts; what lies between is not sent.
-  function soon(kind, more) {
-    next = [kind, more];
-    if (timer === null) timer = setTimeout(send, DRAG_MS);
-  }
-  function send() {
-    clearTimeout(timer); timer = null;
-    if (next) { livebragg.act(...next); next = null; }
-  }
 
   // ---------------------------------------------------------------------- the rubber band
   function preview(canvas, x0, y0, x1, y1, round) {
@@ -106,7 +95,7 @@ window.explore = (() => {
   function dragRing(g, canvas, side) {
     const ring = { inner: detector.inner, outer: detector.outer }, beam = toScreen(g, 0, 0);
     const follow = (e) => { const at = toData(g, e); ring[side] = Math.hypot(at.x, at.y); circle(canvas, beam, ring[side] / g.perX); };
-    return { move: (e) => { follow(e); soon("annulus", { ...ring }); }, done: send };
+    return { move: (e) => { follow(e); livebragg.act("annulus", { ...ring }); }, done: () => {} };
   }
   function dragAperture(name, g, canvas, start, from, resize) {
     const now = { ...from };
@@ -116,9 +105,9 @@ window.explore = (() => {
         if (resize) now.radius = Math.hypot(at.x - from.x, at.y - from.y);
         else { now.x = from.x + at.x - start.x; now.y = from.y + at.y - start.y; }
         circle(canvas, toScreen(g, now.x, now.y), now.radius / g.perX);
-        soon("aperture", { panel: name, x: now.x, y: now.y, radius: now.radius });
+        livebragg.act("aperture", { panel: name, x: now.x, y: now.y, radius: now.radius });
       },
-      done: send,
+      done: () => {},
     };
   }
   const GESTURES = { classes: onScan, virtual: onScan, vectors: onPattern, frame: onPattern };

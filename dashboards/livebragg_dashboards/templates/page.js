@@ -9,10 +9,10 @@ window.livebragg = (() => {
     magma: "#000003,#3b0f6f,#8c2980,#dd4968,#fd9f6c,#fbfcbf",
   };
   // Of these only the newest counts, however fast they come.
-  const NEWEST = new Set(["select", "peak", "aperture", "annulus", "hover"]), HELD_MS = 25, held = {};
-  const SILENT_MS = 5000, HOVER_MS = 80, RECOVERED_MS = 8000;
+  const HELD_MS = { select: 25, peak: 25, aperture: 60, annulus: 60, hover: 80 }, held = {};
+  const SILENT_MS = 5000, RECOVERED_MS = 8000;
   let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now();
-  let actions = 0, canvases = {}, hoverTimer = null, hoverNext = null, drawn = 0;
+  let actions = 0, canvases = {}, drawn = 0;
   let tiles = null, tilesDrawn = null, lut = null, kept = {}, over = "", recovered = null;
   const $ = (id) => document.getElementById(id);
   const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
@@ -21,18 +21,18 @@ window.livebragg = (() => {
   // ------------------------------------------------------------------ to the server
   function act(kind, more = {}) {
     if (!link) return;
-    if (!NEWEST.has(kind)) { send(kind, more); return; }
-    if (!(kind in held)) setTimeout(() => { const newest = held[kind]; delete held[kind]; send(kind, newest); }, HELD_MS);
+    if (!(kind in HELD_MS)) { send(kind, more); return; }
+    if (!(kind in held)) setTimeout(() => release(kind), HELD_MS[kind]);
     held[kind] = more;
   }
-  function send(kind, more) { link.action = JSON.stringify({ n: ++actions, kind, ...more }); }
-  function hover(where) {
-    hoverNext = where;
-    if (hoverTimer === null) {
-      hoverTimer = setTimeout(() => { hoverTimer = null; if (hoverNext) act("hover", hoverNext); }, HOVER_MS);
-    }
+  function release(kind) {
+    const newest = held[kind];
+    delete held[kind];
+    if (newest) send(kind, newest);
   }
-  function leave() { hoverNext = null; act("leave"); }
+  function send(kind, more) { link.action = JSON.stringify({ n: ++actions, kind, ...more }); }
+  const hover = (where) => act("hover", where);
+  function leave() { if ("hover" in held) held.hover = null; act("leave"); }
 
   // ---------------------------------------------------- square pixels and scale bars
   function fit(name) {

@@ -234,7 +234,7 @@ def _agree(
         rest, contrast = _differences(q, e, i, j)
         weight = np.where(np.abs(rest) < 3 * _SHARED, (1 - (rest / (3 * _SHARED)) ** 2) ** 2, 0.0)
         normal = contrast.T @ (weight[:, None] * contrast)
-        if np.linalg.cond(normal + 1e-12 * np.eye(2)) > 1e4:
+        if not weight.any() or np.linalg.cond(normal + 1e-12 * np.eye(2)) > 1e4:
             raise CalibrationError(
                 "the crystals' peaks all lie along one direction: no ring can be told from them"
             )

@@ -46,7 +46,8 @@ class DectrisDecoder:
         if len(parts) != 1:
             raise MalformedMessageError(f"a STREAM V2 message has one part, not {len(parts)}")
         number = self._peek(message)
-        if number is not None and self._tracker.follows(self._series, self._unique, number):
+        known = self._series, self._unique
+        if number is not None and self._tracker.follows(*known, number, PieceEncoding.DECTRIS_V2):
             return self._tracker.put(number, (message,))
         parsed = dectris_cbor.parse(message, self._channel)
         out = self._take(parsed)
@@ -60,9 +61,9 @@ class DectrisDecoder:
 
     def _decode_json(self, parts: Sequence[Any]) -> list[Decoded]:
         usual = self._json.image_number(parts)
-        if usual is not None and self._tracker.encoding is PieceEncoding.DECTRIS_V1:
+        if usual is not None:
             series, number = usual
-            if self._tracker.follows(series, "", number):
+            if self._tracker.follows(series, "", number, PieceEncoding.DECTRIS_V1):
                 return self._tracker.put(number, kept_of(parts))
         parsed = self._json.parse(parts)
         return [] if parsed is None else self._take(parsed)

@@ -100,7 +100,7 @@ class MerlinDecoder:
             out = self._tracker.start(header)
             self._header, self._number = header, 0
         self._number = max(self._number, number)
-        if self._tracker.follows(series, "", number):
+        if self._tracker.follows(series, "", number, PieceEncoding.MERLIN):
             return out + self._tracker.put(number, (unit,))
         image = SeriesImage(series=series, number=number, parts=(unit,), encoding=PieceEncoding.MERLIN, look=look)
         return out + self._tracker.image(image)

@@ -92,17 +92,13 @@ class SeriesTracker:
     _limit: int = 1
     _first: int = 0
     _encoding: PieceEncoding = PieceEncoding.DECTRIS_V2
+    """Of the newest image."""
     _candidate: int = -1
     """A later series of which one image came: a single damaged number must not end the series under way."""
     _held: list[tuple[Any, ...]] = field(default_factory=list)
     _held_bytes: int = 0
 
-    @property
-    def encoding(self) -> PieceEncoding:
-        """Of the newest image."""
-        return self._encoding
-
-    def follows(self, series: int, unique: str, number: int) -> bool:
+    def follows(self, series: int, unique: str, number: int, encoding: PieceEncoding) -> bool:
         """Whether an image of the series under way can be filed without looking at it."""
         start = self._start
         return (
@@ -111,6 +107,7 @@ class SeriesTracker:
             and start is not None
             and start.series == series
             and start.unique == unique
+            and self._encoding is encoding
             and number <= MAX_FRAMES
         )
 
@@ -120,6 +117,7 @@ class SeriesTracker:
             return self._adopt(start)
         out = self.flush()
         self._start, self._opened, self._ended, self._newest = start, False, False, -1
+        self._candidate = -1
         return out
 
     def image(self, image: SeriesImage) -> list[Decoded]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import queue
@@ -67,7 +68,7 @@ class Delivery:
             for way in self._ways:
                 try:
                     way(alert)
-                except (OSError, subprocess.SubprocessError, ValueError) as error:
+                except (OSError, http.client.HTTPException, subprocess.SubprocessError, ValueError) as error:
                     self.failed += 1
                     logger.warning("alert %r was not delivered: %s", alert.rule, error)
 

@@ -53,6 +53,7 @@ class AlertEngine:
         if isinstance(message, VirtualImageSet):
             return self._judge(of_images(message, self._config), now)
         if isinstance(message, ClassMaps):
+            self._forget_classes(message)
             return self._judge(self._class_readings(message), now)
         return []
 
@@ -79,6 +80,13 @@ class AlertEngine:
         for rule in [rule for rule in self._alerts if rule != SILENT]:
             self._clear(rule)
         self._known_classes.clear()
+
+    def _forget_classes(self, maps: ClassMaps) -> None:
+        """Alerts about classes that are no more are over."""
+        for rule in list(self._alerts):
+            kind, _, number = rule.partition(" ")
+            if kind in ("area", "new_class") and int(number) not in maps.class_ids:
+                self._clear(rule)
 
     def _class_readings(self, maps: ClassMaps) -> Iterable[Reading]:
         if self._seen_percent < self._config.new_class.after_percent:

@@ -38,13 +38,23 @@ def watch(
         Without it until interrupted.
     """
     source = sockets.open_socket(ctx, sockets.SUB, connect=feed, receive_high_water=QUEUE, linger_ms=0)
-    sockets.subscribe(source, PipelineStatus, ClassMaps, VirtualImageSet)
+    sockets.subscribe(source, *_needed(config))
     publisher = None if publish is None else Publisher(ctx, publish)
     poller = sockets.Poller()
     for watched in (source, publisher and publisher.socket, end_with):
         if watched is not None:
             poller.add(watched)
     return _closing(_watch(AlertEngine(config), source, publisher, poller, end_with), source, publisher)
+
+
+def _needed(config: AlertsConfig) -> list[type]:
+    """Maps are large: only rules that look at them ask for them."""
+    needed: list[type] = [PipelineStatus]
+    if config.new_class.on or config.area.on:
+        needed.append(ClassMaps)
+    if config.drift.on or config.trend.on:
+        needed.append(VirtualImageSet)
+    return needed
 
 
 def _closing(alerts: Iterator[Alert], source: Any, publisher: Publisher | None) -> Iterator[Alert]:

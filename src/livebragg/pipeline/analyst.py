@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import signal
 import threading
@@ -10,7 +9,6 @@ import time
 from types import FrameType
 from typing import Any
 
-from livebragg.errors import LiveBraggError
 from livebragg.pipeline.frame_lookup import LogLookup
 from livebragg.pipeline.geometry_requests import find_missed_triggers, guess_lines
 from livebragg.pipeline.health import Notices, losses
@@ -122,11 +120,14 @@ class Analyst:
     def close(self) -> None:
         """Save what is known of scans that did not come to their end: something else failed."""
         for run in self._runs.values():
-            if not run.complete:
-                with contextlib.suppress(LiveBraggError):
+            try:
+                if not run.complete:
                     health = self._receiver_counters(run.opened.serial)
                     run.finish(self._revision, "aborted", "the pipeline failed", health)
-            run.close()
+            except Exception:  # whatever it is, it must not keep the other scans and files from being closed
+                logger.exception("acquisition %d could not be finished", run.opened.serial)
+            finally:
+                run.close()
         self._log.close()
 
     def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:

@@ -20,6 +20,11 @@ class AskedClasses(ScanState):
         self._refreshed_at = 0
         """Positions at the last refresh; negative where the next one has to look at all of them again."""
 
+    @property
+    def n_classes_asked(self) -> int:
+        """Crystalline classes to end with; 0: as many as the data show."""
+        return self._nmf.n_classes
+
     def ask_for_classes(self, n_classes: int) -> None:
         """End with so many crystalline classes; 0: as many as the data show.
 
@@ -35,6 +40,10 @@ class AskedClasses(ScanState):
                 "(classify.max_classes)"
             )
         self._nmf.n_classes, self._refreshed_at = n_classes, -1
+
+    def is_crystal(self, class_id: int) -> bool:
+        """Whether a class has a component; one that was joined with another may have lost it since."""
+        return self._classes.labeler.component_of(class_id) is not None
 
     def lock_class(self, class_id: int) -> list[int]:
         """Keep a class as it is; returns it and the variants that it fades into, which share its pattern.

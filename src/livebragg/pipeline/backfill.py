@@ -14,6 +14,8 @@ from livebragg.classify.forced import Catalogue, Vectors
 from livebragg.model import ForcedIntensities
 
 Part = tuple[NDArray[np.int64], ForcedIntensities]
+Measuring = tuple[NDArray[np.int64], Future[ForcedIntensities]]
+"""Positions, and their light as soon as it is measured."""
 _WORTH_WHILE = 0.1
 """Part of the peaks that must be new before a position is measured again while the scan runs: a grain brings many
 at once, and one or two more can wait for the end."""
@@ -38,7 +40,7 @@ class Photometer(Protocol):
 
     def begin(
         self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
-    ) -> Iterator[tuple[NDArray[np.int64], Future[ForcedIntensities]]]:
+    ) -> Iterator[Measuring]:
         """The same without waiting for the intensities."""
         ...
 
@@ -69,7 +71,7 @@ class Backfill:
         self._features = features
         self._changing = changing
         self._background = background
-        self._asked: list[tuple[NDArray[np.int64], Future[ForcedIntensities]]] = []
+        self._asked: list[Measuring] = []
         self._catalogue = features.forced.catalogue
 
     @property
@@ -88,8 +90,12 @@ class Backfill:
             return _NOBODY
         if not self._background:
             return self._measure(vectors, self._due(arrived)[-most:] if most else _NOBODY, origins)
-        done = self._take(vectors, [part for part in self._asked if part[1].done()], origins)
-        self._asked = [part for part in self._asked if not part[1].done()]
+        waiting: list[Measuring] = []
+        ready: list[Measuring] = []
+        for part in self._asked:  # looked at once: others come to their end meanwhile
+            (ready if part[1].done() else waiting).append(part)
+        self._asked = waiting
+        done = self._take(vectors, ready, origins)
         if not self._asked and most:
             self._ask(self._due(arrived)[-min(most, self._photometer.capacity) :], origins)
         return done
@@ -100,8 +106,8 @@ class Backfill:
         """Measure at most `most` of all that are not up to date, those with the fewest disks first."""
         if self._photometer is None:
             return _NOBODY
-        done = self._take(vectors, self._asked, origins)
-        self._asked = []
+        asked, self._asked = self._asked, []
+        done = self._take(vectors, asked, origins)
         stale = self._features.forced.stale(arrived)
         weakest = stale[np.argsort(vectors.count[stale], kind="stable")[:most]]
         return np.union1d(done, self._measure(vectors, weakest, origins))
@@ -122,7 +128,7 @@ class Backfill:
     def _take(
         self,
         vectors: Vectors,
-        parts: Iterable[tuple[NDArray[np.int64], Future[ForcedIntensities]]],
+        parts: Iterable[Measuring],
         origins: NDArray[np.float32],
     ) -> NDArray[np.int64]:
         done = [self._put(vectors, index, task.result(), origins, self._catalogue) for index, task in parts]

@@ -141,7 +141,7 @@ class Calibrator:
 
     def close(self) -> None:
         """End the thread."""
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)
 
     @property
     def _is_to_measure(self) -> bool:

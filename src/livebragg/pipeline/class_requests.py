@@ -73,9 +73,10 @@ def _lock(request: ClassLockRequest, run: ScanRun, snapshot: AnalysisSnapshot) -
     if (number in classes.locked) == request.locked:
         raise ClassRequestError(f"class {number} is {'locked already' if request.locked else 'not locked'}")
     change = run.analysis.lock_class if request.locked else run.analysis.unlock_class
+    parts = [part for part in (number, *classes.joined_with(number)) if run.analysis.is_crystal(part)]
     changed: set[int] = set()
-    for part in [number, *classes.joined_with(number)]:
+    for part in parts or [number]:
         if part not in changed and (part in classes.locked) != request.locked:
             changed.update(change(part))
-    classes.note_lock(sorted(changed), request.locked, snapshot)
+    classes.note_lock(sorted({number, *changed}), request.locked, snapshot)
     return f"class {number} is {'locked' if request.locked else 'unlocked'}"

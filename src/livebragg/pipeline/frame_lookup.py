@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from livebragg.errors import WireError
 from livebragg.model import Acquisition, ScanGeometry
+from livebragg.model.arrays import with_room
 from livebragg.pipeline.payloads import read_piece
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.storage.recordings import Recording
@@ -119,10 +120,8 @@ class LogLookup:
         return index
 
     def _grow(self, size: int) -> None:
-        if size > self._first.size:
-            more = np.full(max(size, 2 * self._first.size) - self._first.size, -1, np.int32)
-            self._first = np.concatenate([self._first, more])
-            self._last = np.concatenate([self._last, more])
+        self._first = with_room(self._first, size, fill=-1)
+        self._last = with_room(self._last, size, fill=-1)
 
     def _block(self, piece: Piece, only: int | None = None) -> tuple[NDArray[np.int64], NDArray[Any]] | None:
         index = self._index(piece)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -112,9 +112,7 @@ def with_missed(geometry: ScanGeometry, frames: Sequence[int]) -> ScanGeometry:
     FrameError
         They are too many.
     """
-    missed = list(geometry.missed_triggers)
-    for frame in frames:
-        insort(missed, frame)
+    missed = sorted((*geometry.missed_triggers, *frames))
     if len(missed) > MOST_MISSED:
         raise FrameError(f"{len(missed)} missed triggers; at most {MOST_MISSED} are possible")
     return replace(geometry, missed_triggers=tuple(missed))
@@ -135,11 +133,11 @@ def _shifted(geometry: ScanGeometry, request: MissedTriggersRequest) -> ScanGeom
     if request.count > 0:
         return with_missed(geometry, [request.frame] * request.count)
     missed = list(geometry.missed_triggers)
-    known = missed.count(request.frame)
+    at = bisect_left(missed, request.frame)  # they rise
+    known = bisect_right(missed, request.frame) - at
     if known < -request.count:
         raise FrameError(
             f"{known} triggers were said to be missed before frame {request.frame}, not {-request.count}"
         )
-    for _ in range(-request.count):
-        missed.remove(request.frame)
+    del missed[at : at - request.count]
     return replace(geometry, missed_triggers=tuple(missed))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.model import ScanGeometry
+from livebragg.pipeline.start_times import StartTimes
 
 MOST_FRAMES = 1 << 17
 """Frames after which nothing regular is looked for any more."""
@@ -61,25 +62,21 @@ class LineFinder:
     """
 
     def __init__(self) -> None:
-        self._parts: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
-        self._n = 0
+        self._times = StartTimes()
         self._look_at = _EVERY
 
     def add(self, numbers: NDArray[np.int64], times_s: NDArray[np.float64]) -> None:
         """Take the start times of some frames, in any order."""
-        if numbers.size and self._n < MOST_FRAMES:
-            self._parts.append((numbers, times_s))
-            self._n += numbers.size
+        if len(self._times) < MOST_FRAMES:
+            self._times.add(numbers, times_s)
 
     def lines(self) -> Lines | None:
         """The lines, once there are enough frames to tell; ``None`` also while too few more came."""
-        if self._n < self._look_at:
+        n = len(self._times)
+        if n < self._look_at:
             return None
-        self._look_at = max(self._n + _EVERY, int(_GROWTH * self._n))
-        numbers, times = (np.concatenate(parts) for parts in zip(*self._parts, strict=True))
-        self._parts = [(numbers, times)]
-        numbers, first = np.unique(numbers, return_index=True)
-        return find_lines(numbers, times[first])
+        self._look_at = max(n + _EVERY, int(_GROWTH * n))
+        return find_lines(*self._times.rising())
 
 
 def find_lines(numbers: NDArray[np.int64], times_s: NDArray[np.float64]) -> Lines | None:

@@ -37,7 +37,6 @@ class MerlinSource:
         self._socket: socket.socket | None = None
         self._connected = False
         self._next_try = 0.0
-        self._poll = select.poll()
         self._prefix = bytearray()
         self._unit: memoryview | None = None
         self._filled = 0
@@ -125,10 +124,10 @@ class MerlinSource:
             return True
         size = payload_bytes(self._prefix)
         if size is None:
-            self._skip()
-        self._wake_for(size or 0)
+            raise self._skip()
+        self._wake_for(size)
         # Not a bytearray, whose bytes would be set to 0 before they are received.
-        self._unit, self._filled = np.empty(size or 0, np.uint8).data, 0
+        self._unit, self._filled = np.empty(size, np.uint8).data, 0
         self._prefix.clear()
         return True
 
@@ -139,11 +138,11 @@ class MerlinSource:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low)
             self._low_water = low
 
-    def _skip(self) -> None:
-        """Drop bytes until a unit may begin."""
+    def _skip(self) -> MalformedMessageError:
+        """Drop bytes until a unit may begin; what to say of them."""
         bad, start = bytes(self._prefix), self._prefix.find(b"M", 1)
         self._prefix = self._prefix[start:] if start > 0 else bytearray()
-        raise MalformedMessageError(f"bytes that begin no Merlin unit were skipped: {bad!r}")
+        return MalformedMessageError(f"bytes that begin no Merlin unit were skipped: {bad!r}")
 
     def _read_into(self, view: memoryview) -> bool:
         n = self._read(view)

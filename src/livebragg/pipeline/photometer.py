@@ -6,7 +6,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import get_native_id, local
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from livebragg.config.detection import DetectionConfig
 from livebragg.detect import DiskDetector, ProbeTemplate, build_detector
 from livebragg.detect.odd_pixels import odd_pixels
 from livebragg.model import ForcedIntensities, ProbeShape
+from livebragg.pipeline.backfill import Measuring
 from livebragg.pipeline.pixel_health import PixelHealth
 
 _PART = 16
@@ -30,10 +31,6 @@ _ROUND_BYTES = 256 << 20
 
 _LEAST, _ENOUGH = 8, 256
 """Frames from which broken pixels are looked for, and up to which."""
-
-
-Measuring = tuple[NDArray[np.int64], Future[ForcedIntensities]]
-"""Positions, and their light as soon as it is measured."""
 
 
 class OddPixels:
@@ -164,7 +161,7 @@ class FramePhotometer:
 
     def close(self) -> None:
         """End the threads."""
-        self._pool.shutdown()
+        self._pool.shutdown(cancel_futures=True)
 
     def _measure(
         self, frames: NDArray[np.generic], places: NDArray[np.float32], origins: NDArray[np.float32]

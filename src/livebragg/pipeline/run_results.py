@@ -86,7 +86,7 @@ class RunResults:
         if self._writer is None:
             return None, None
         path = self._writer.path
-        self._writer.close()
+        self.close()
         self._writer = None
         before = path.with_name(f"{path.name}.before")
         try:
@@ -98,7 +98,8 @@ class RunResults:
     def close(self) -> None:
         """Close the file as it is."""
         if self._writer is not None:
-            self._writer.close()
+            with self._watched():
+                self._writer.close()
 
     @contextmanager
     def _watched(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from livebragg.classify import UserClasses
 from livebragg.config.schema import Config
+from livebragg.detect.bad_pixels import bad_pixel_mask
 from livebragg.errors import ConfigError
 from livebragg.model import (
     AnalysisSnapshot,
@@ -23,7 +25,6 @@ from livebragg.model import (
     DetectedBatch,
     ProbeShape,
     ScanGeometry,
-    unpack_mask,
 )
 from livebragg.pipeline import feed_messages as feed
 from livebragg.pipeline.calibrator import Calibrator
@@ -88,12 +89,13 @@ class ScanRun:
         self._live = live
         self._mark = notices.mark()
         acquisition, geometry = opened.acquisition, opened.geometry
+        self._pixels = PixelHealth(acquisition)
         self._photometer = FramePhotometer(
             lookup,
             probe,
             acquisition.frame_shape,
             config.detection,
-            pixels=PixelHealth(acquisition),
+            pixels=self._pixels,
             template=vacuum_template(config),
             threads=config.dispatch.workers or len(os.sched_getaffinity(0)),
         )
@@ -137,11 +139,9 @@ class ScanRun:
 
     @property
     def usable_pixels(self) -> NDArray[np.bool_]:
-        """False at pixels that the detector or the configuration says not to use, shape frame_shape."""
-        acquisition = self.opened.acquisition
-        usable = ~unpack_mask(acquisition.bad_pixels, acquisition.frame_shape)
-        usable[tuple(np.array(self._config.detection.bad_pixels, np.int64).reshape(-1, 2).T)] = False
-        return usable
+        """False at pixels that are not used, as far as they are known, shape frame_shape."""
+        listed = bad_pixel_mask(self._config.detection.bad_pixels, self.opened.acquisition.frame_shape)
+        return ~(self._pixels.bad if listed is None else self._pixels.bad | listed)
 
     @property
     def counters(self) -> Counter[str]:
@@ -238,7 +238,8 @@ class ScanRun:
         new._take_over(self)
         self.close()
         if before is not None and not new.problem:
-            before.unlink(missing_ok=True)
+            with suppress(OSError):
+                before.unlink()
         return new
 
     def _take_over(self, old: ScanRun) -> None:
@@ -249,6 +250,8 @@ class ScanRun:
         only_shifted = now != was and replace(now, missed_triggers=was.missed_triggers) == was
         self.lines = old.lines if only_shifted else None  # else somebody has said how long they are
         self._tally.begin_again()
+        self.calibrator.calibration = old.calibration  # until it is measured again
+        self.analysis.ask_for_classes(old.analysis.n_classes_asked)
         for batch in old.analysis.batches():
             self._add_moved(batch, old.opened.geometry)
         self.results.save()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.model import ScanGeometry
+from livebragg.pipeline.start_times import StartTimes
 
 _NEAR = 0.25
 """Parts of a dwell time by which a gap may differ from a whole number of them."""
@@ -29,24 +30,20 @@ class TriggerFinder:
     """
 
     def __init__(self) -> None:
-        self._parts: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+        self._times = StartTimes()
 
     def add(self, numbers: NDArray[np.int64], times_s: NDArray[np.float64]) -> None:
         """Take the start times of some frames, in any order."""
-        if numbers.size:
-            self._parts.append((numbers, times_s))
+        self._times.add(numbers, times_s)
 
     def missed(self, geometry: ScanGeometry, *, final: bool = False) -> list[int]:
         """Frames before which a trigger was missed that `geometry` does not know of, each named once a trigger.
 
         Frames behind one that may still come are left for later, unless it is `final`.
         """
-        if not self._parts:
+        if not len(self._times):
             return []
-        numbers, times = (np.concatenate(parts) for parts in zip(*self._parts, strict=True))
-        numbers, first = np.unique(numbers, return_index=True)
-        times = times[first]
-        self._parts = [(numbers, times)]
+        numbers, times = self._times.rising()
         if not final:
             holes = np.flatnonzero(np.diff(numbers) > 1)
             late = holes[numbers[holes] > numbers[-1] - _LATE]
