@@ -33,6 +33,9 @@ from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.errors import PipelineError
 from livebragg.pipeline.supervisor import Supervisor
+from livebragg.wire import sockets
+from livebragg.wire.codec import decode
+from livebragg.wire.messages import PipelineStatus
 from livebragg_simulators.specimen import Specimen, SpecimenConfig
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -125,7 +128,7 @@ def run(
                 [] if stop is None else ["--stop", str(stop)]
             )
             sender = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            began, analysed, cpu, status = watch(supervisor, control, idle)
+            began, analysed, cpu, status = watch(supervisor, feed, idle)
             sender.wait()
         return {
             "frames": status.counters["frames_analysed"],
@@ -145,24 +148,29 @@ def wait_for_workers(supervisor: Supervisor, control: str, workers: int) -> None
         time.sleep(0.2)
 
 
-def watch(
-    supervisor: Supervisor, control: str, idle: dict[str, float]
-) -> tuple[float, float, dict[str, float], Any]:
-    """Times of the first and the last analysed frame, CPU seconds of each process, last status."""
+def watch(supervisor: Supervisor, feed: str, idle: dict[str, float]) -> tuple[float, float, dict[str, float], Any]:
+    """Times of the first and the last analysed frame, CPU seconds of each process, last status.
+
+    From the feed: while the analyst refines a whole scan it answers no request.
+    """
     began = analysed = 0.0
     cpu: dict[str, float] = {}
     status: Any = None
     seen = -1.0
-    while supervisor.poll():
-        cpu |= {name: used - idle.get(name, 0.0) for name, used in cpu_seconds(supervisor.pids).items()}
-        with contextlib.suppress(PipelineError):
-            status = ask_status(control, 1.0)
-            received, done = (status.counters.get(k, 0.0) for k in ("frames_received", "frames_analysed"))
-            if received and not began:
-                began = time.monotonic()
-            if done != seen:
-                analysed, seen = time.monotonic(), done
-        time.sleep(0.02)
+    with sockets.context() as ctx:
+        source = sockets.open_socket(ctx, sockets.SUB, connect=feed, linger_ms=0)
+        sockets.subscribe(source, PipelineStatus)
+        while supervisor.poll():
+            cpu |= {name: used - idle.get(name, 0.0) for name, used in cpu_seconds(supervisor.pids).items()}
+            while (parts := sockets.receive_parts(source)) is not None:
+                status = decode(parts[1:])
+                received, done = (status.counters.get(k, 0.0) for k in ("frames_received", "frames_analysed"))
+                if received and not began:
+                    began = time.monotonic()
+                if done != seen:
+                    analysed, seen = time.monotonic(), done
+            time.sleep(0.02)
+        source.close(0)
     return began, analysed, cpu, status
 
 

@@ -229,8 +229,7 @@ class Analyst:
             self._next_triggers = now + max(TRIGGERS_GAP_S, (now - started) / TRIGGERS_SHARE)
         if run is not None and not run.complete:
             if run.has_news and started >= self._next_maps:
-                for message in run.publish(self._revision, started, hurried=self._behind):
-                    self._publisher.publish(message)
+                self._publish_maps(run, hurried=self._behind)
                 now = time.time()
                 share = PUBLISH_SHARE if self._behind else PROMPT_SHARE
                 self._next_maps = now + max(PROMPT_GAP_S, (now - started) * (1 / share - 1))
@@ -238,6 +237,10 @@ class Analyst:
         if started >= self._next_publish:
             self._publisher.publish(self._status())
             self._next_publish = max(started + self._config.publish.interval_s, time.time())
+
+    def _publish_maps(self, run: ScanRun, *, hurried: bool) -> None:
+        for message in run.publish(self._revision, time.time(), hurried=hurried):
+            self._publisher.publish(message)
 
     @property
     def _report_age_s(self) -> float:
@@ -290,6 +293,9 @@ class Analyst:
             run = self._runs[message.serial]
             self._finishing = True
             self._publisher.publish(self._status())
+            self._revision += 1
+            if run.has_news:  # the last positions are shown at once: refining the whole takes a while
+                self._publish_maps(run, hurried=True)
             self._revision += 1
             status = _STATUS_OF[message.reason]
             health = self._receiver_counters(message.serial) | message.counters
