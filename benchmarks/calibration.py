@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.model import EllipseEstimate
-from livebragg.pipeline.calibrator import Calibrator
-from livebragg.pipeline.class_patterns import DiskMask
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.scan.analysis import ScanAnalysis
+from livebragg.pipeline.scan.calibrator import Calibrator
+from livebragg.pipeline.scan.class_patterns import DiskMask
 from livebragg_simulators.specimen import Specimen, SpecimenConfig
 
 SPECIMENS: list[tuple[str, dict[str, Any]]] = [

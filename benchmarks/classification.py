@@ -25,7 +25,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, DetectedBatch, ProbeShape
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.scan.analysis import ScanAnalysis
 
 FRAME_SHAPE = (128, 128)
 CENTER = (63.0, 65.0)

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, DetectedBatch, ProbeShape, RadialBatch
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.scan.analysis import ScanAnalysis
 
 FRAME_SHAPE = (128, 128)
 CENTER = (63.0, 65.0)

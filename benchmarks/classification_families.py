@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from livebragg.detect import FrameAnalyzer, measure_probe
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.scan.analysis import ScanAnalysis
 from livebragg_simulators.specimen.config import SpecimenConfig
 from livebragg_simulators.specimen.scene import Specimen
 

@@ -24,8 +24,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from livebragg.config.detection import DetectionConfig
 from livebragg.detect import FrameAnalyzer, measure_probe
-from livebragg.pipeline.photometer import FramePhotometer
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.scan.analysis import ScanAnalysis
+from livebragg.pipeline.scan.photometer import FramePhotometer
 from livebragg_simulators.specimen import Specimen, SpecimenConfig
 
 SPECIMENS: list[tuple[str, float]] = [

@@ -32,7 +32,7 @@ from livebragg.config.pipeline import FrameLogConfig, StreamConfig
 from livebragg.config.schema import Config
 from livebragg.detectors import decode_kept
 from livebragg.model import Acquisition
-from livebragg.pipeline.receiver import Receiver
+from livebragg.pipeline.receiving.receiver import Receiver
 from livebragg.pipeline.runtime import Runtime
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire import sockets

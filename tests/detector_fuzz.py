@@ -25,10 +25,10 @@ from livebragg.detectors import DectrisDecoder, MerlinDecoder, StreamDecoder
 from livebragg.errors import WireError
 from livebragg.model import Acquisition
 from livebragg.pipeline.health import Notices
-from livebragg.pipeline.intake import Intake, Stored
 from livebragg.pipeline.payloads import read_piece
 from livebragg.pipeline.pixel_health import PixelHealth
-from livebragg.pipeline.scan_path import RepeatedScans
+from livebragg.pipeline.receiving.intake import Intake, Stored
+from livebragg.pipeline.receiving.scan_path import RepeatedScans
 from livebragg.storage.frame_log import FrameLogReader, FrameLogWriter
 from livebragg.wire.messages import EndReason
 from livebragg.wire.mpx import PREFIX_BYTES

@@ -11,9 +11,9 @@ from livebragg.config.detection import ProbeConfig
 from livebragg.config.pipeline import DispatchConfig, ScanConfig
 from livebragg.errors import FrameLogFullError
 from livebragg.model import Acquisition, ProbeShape
-from livebragg.pipeline.dispatcher import ANALYST, Dispatcher, Outgoing
 from livebragg.pipeline.health import Notices
-from livebragg.pipeline.intake import Intake
+from livebragg.pipeline.receiving.dispatcher import ANALYST, Dispatcher, Outgoing
+from livebragg.pipeline.receiving.intake import Intake
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire.messages import (
     AcquisitionDrained,

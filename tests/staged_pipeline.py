@@ -12,7 +12,7 @@ from typing import Any
 
 from livebragg.config.schema import Config
 from livebragg.errors import WireError
-from livebragg.pipeline.receiver import Receiver
+from livebragg.pipeline.receiving.receiver import Receiver
 from livebragg.pipeline.runtime import Runtime
 from livebragg.pipeline.worker import WorkerStage
 from livebragg.storage.frame_log import FrameLogReader

@@ -17,10 +17,10 @@ from livebragg.detect import FrameAnalyzer
 from livebragg.model import Acquisition, ProbeShape, ScanGeometry
 from livebragg.pipeline.frame_lookup import RecordingLookup
 from livebragg.pipeline.health import Notices
-from livebragg.pipeline.requests import answer
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.requests.router import answer
+from livebragg.pipeline.scan.run import ScanRun
+from livebragg.pipeline.scan.user_log import MOST
 from livebragg.pipeline.settings import LiveSettings
-from livebragg.pipeline.user_log import MOST
 from livebragg.storage.recordings import open_recording
 from livebragg.storage.results_reader import read_results
 from livebragg.wire.codec import decode, encode
@@ -200,7 +200,7 @@ def test_marks_without_end_do_not_fill_the_memory(bench: Bench) -> None:
     assert isinstance(reply, Refused) and order is None and bench.settings.config == CONFIG
     name = ClassRenameRequest(serial=0, class_id=int(bench.run.shown.class_ids[0]), name="n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("livebragg.pipeline.class_requests.MOST", 2)
+        patch.setattr("livebragg.pipeline.requests.classes.MOST", 2)
         replies = [bench.ask(name)[0] for _ in range(3)]
     assert [type(r) for r in replies] == [Accepted, Accepted, Refused]
 

@@ -17,8 +17,8 @@ import pytest
 from livebragg.config.alerts import AlertsConfig
 from livebragg.config.loader import from_table
 from livebragg.model import Alert
-from livebragg.pipeline import alert_delivery
-from livebragg.pipeline.alert_delivery import Delivery
+from livebragg.pipeline.alerts import delivery as delivery_module
+from livebragg.pipeline.alerts.delivery import Delivery
 
 ALERT = Alert(rule="lost", text="7 frames lost; $(touch pwned) `x`", raised_at=5.0, acquisition="go\x1bld")
 
@@ -95,11 +95,11 @@ def test_an_answer_that_refuses_is_a_failure(hook: Any) -> None:
 
 
 def test_a_slow_receiver_holds_nobody_up_and_what_does_not_fit_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alert_delivery, "CLOSE_S", 0.1)
+    monkeypatch.setattr(delivery_module, "CLOSE_S", 0.1)
     slow = config(command={"argv": [sys.executable, "-c", "import time; time.sleep(1)"], "timeout_s": 1.5})
     with Delivery(slow) as delivery:
         began = time.monotonic()
-        for _ in range(alert_delivery.QUEUE + 10):
+        for _ in range(delivery_module.QUEUE + 10):
             delivery.tell(ALERT)
         assert time.monotonic() - began < 1.0
         assert delivery.left_out >= 9

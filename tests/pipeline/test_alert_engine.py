@@ -11,7 +11,7 @@ import pytest
 from livebragg.config.alerts import AlertsConfig
 from livebragg.config.loader import from_table
 from livebragg.model import Acquisition
-from livebragg.pipeline.alert_engine import AlertEngine
+from livebragg.pipeline.alerts.engine import AlertEngine
 from livebragg.wire.messages import ClassMaps, PipelineStatus, VirtualImageSet
 
 SHAPE = (40, 10)

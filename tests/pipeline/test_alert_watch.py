@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from livebragg.config.alerts import AlertsConfig
-from livebragg.pipeline.alert_watch import watch
+from livebragg.pipeline.alerts.watch import watch
 from livebragg.pipeline.publisher import Publisher
 from livebragg.wire import sockets
 from livebragg.wire.messages import Alerts, PipelineStatus

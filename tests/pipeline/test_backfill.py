@@ -11,7 +11,7 @@ from livebragg.accumulate import VectorStore
 from livebragg.classify import FeatureTable
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.model import BraggPeaks, ForcedIntensities, MapGeometry, TrackedPeaks
-from livebragg.pipeline.backfill import Backfill
+from livebragg.pipeline.scan.backfill import Backfill
 
 GEOMETRY = MapGeometry.around((64, 64), center=(32.0, 32.0), sampling=2.0)
 N = 8

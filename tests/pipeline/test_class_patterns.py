@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livebragg.pipeline import class_patterns
-from livebragg.pipeline.class_patterns import MAX_SAMPLES_PER_CLASS, PatternSampler, all_patterns
+from livebragg.pipeline.scan import class_patterns
+from livebragg.pipeline.scan.class_patterns import MAX_SAMPLES_PER_CLASS, PatternSampler, all_patterns
 
 SHAPE = (3, 4)
 

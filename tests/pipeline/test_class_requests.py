@@ -14,9 +14,9 @@ from livebragg.detect import FrameAnalyzer
 from livebragg.model import Acquisition, ProbeShape, ScanGeometry
 from livebragg.pipeline.frame_lookup import RecordingLookup
 from livebragg.pipeline.health import Notices
-from livebragg.pipeline.requests import answer
-from livebragg.pipeline.scan_analysis import ScanAnalysis
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.requests.router import answer
+from livebragg.pipeline.scan.analysis import ScanAnalysis
+from livebragg.pipeline.scan.run import ScanRun
 from livebragg.storage.recordings import open_recording
 from livebragg.storage.results_reader import read_results
 from livebragg.wire.codec import decode, encode

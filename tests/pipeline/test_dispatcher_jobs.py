@@ -16,7 +16,7 @@ from dispatch_stories import (
 )
 from livebragg.config.pipeline import DispatchConfig
 from livebragg.model.scan import ScanOrder
-from livebragg.pipeline.dispatcher import MAX_UNACCEPTED_JOBS
+from livebragg.pipeline.receiving.dispatcher import MAX_UNACCEPTED_JOBS
 
 
 def test_a_full_job_is_given_out_at_once_and_a_small_one_after_the_flush_time(tmp_path: Path) -> None:

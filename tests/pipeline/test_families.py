@@ -12,9 +12,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from livebragg.config.detection import ProfileConfig
 from livebragg.detect import FrameAnalyzer, measure_probe
-from livebragg.pipeline.class_patterns import DiskMask, PatternSampler, all_patterns
-from livebragg.pipeline.composition import Composition
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.scan.analysis import ScanAnalysis
+from livebragg.pipeline.scan.class_patterns import DiskMask, PatternSampler, all_patterns
+from livebragg.pipeline.scan.composition import Composition
 from livebragg.storage.results import ResultsWriter
 from livebragg.storage.results_reader import read_results
 from livebragg_simulators.specimen.config import SpecimenConfig

@@ -17,7 +17,7 @@ from livebragg.config.loader import from_table
 from livebragg.config.schema import Config
 from livebragg.errors import SequenceError, WireError
 from livebragg.model import Acquisition
-from livebragg.pipeline import intake
+from livebragg.pipeline.receiving import intake
 from livebragg.wire import sockets
 from livebragg.wire.messages import EndReason
 from livebragg_simulators import faulty_outlet, outlets

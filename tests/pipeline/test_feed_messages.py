@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.model import VIRTUAL_IMAGES, AnalysisSnapshot, BraggPeaks, MapGeometry, TrackedPeaks
-from livebragg.pipeline import feed_messages as feed
-from livebragg.pipeline.class_patterns import MeanPatterns
+from livebragg.pipeline.scan import feed_messages as feed
+from livebragg.pipeline.scan.class_patterns import MeanPatterns
 from livebragg.wire.codec import decode, encode
 
 STAMP = feed.Stamp(serial=3, revision=9, published_at=20.0, newest_sent_at=19.5)

@@ -7,7 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livebragg.pipeline.frame_set import FrameSet
+from livebragg.pipeline.receiving.frame_set import FrameSet
 
 
 @settings(deadline=None, max_examples=200)

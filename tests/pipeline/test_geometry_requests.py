@@ -18,8 +18,8 @@ from livebragg.model import Acquisition, ProbeShape, ScanGeometry, ScanOrder
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices
 from livebragg.pipeline.payloads import moved
-from livebragg.pipeline.requests import answer
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.requests.router import answer
+from livebragg.pipeline.scan.run import ScanRun
 from livebragg.pipeline.settings import LiveSettings
 from livebragg.storage.results_reader import read_results
 from livebragg.wire.codec import decode, encode

@@ -12,9 +12,9 @@ import pytest
 
 from livebragg.errors import ResultsError
 from livebragg.model import FAMILIES
-from livebragg.pipeline import history
-from livebragg.pipeline.history import ServedFolder
-from livebragg.pipeline.results_server import answer_parts
+from livebragg.pipeline.scan import history
+from livebragg.pipeline.scan.history import ServedFolder
+from livebragg.pipeline.stored.server import answer_parts
 from livebragg.storage.results_reader import read_results
 from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import Refused, ScanHistory, StatusRequest

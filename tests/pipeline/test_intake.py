@@ -13,7 +13,7 @@ from livebragg.detectors import NativeDecoder
 from livebragg.errors import FrameLogFullError, MalformedMessageError, SequenceError
 from livebragg.model import Acquisition, ScanGeometry
 from livebragg.pipeline.health import Notices
-from livebragg.pipeline.intake import MAX_JUMP_FRAMES, Ended, Intake, Opened, Stored
+from livebragg.pipeline.receiving.intake import MAX_JUMP_FRAMES, Ended, Intake, Opened, Stored
 from livebragg.storage.frame_log import FrameLogReader, FrameLogWriter
 from livebragg.wire.messages import (
     AcquisitionStart,

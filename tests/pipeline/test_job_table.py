@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from livebragg.model import ScanGeometry
-from livebragg.pipeline.job_table import MAX_PARTS, MAX_PIECES, MAX_SKIPPED, HeldPositions, JobTable
+from livebragg.pipeline.receiving.job_table import MAX_PARTS, MAX_PIECES, MAX_SKIPPED, HeldPositions, JobTable
 from livebragg.wire.messages import ChecksumKind, Encoding, Piece
 
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from livebragg.model import ScanGeometry
-from livebragg.pipeline.line_finder import LineFinder, Lines, find_lines
+from livebragg.pipeline.scan.line_finder import LineFinder, Lines, find_lines
 
 OPEN = ScanGeometry(scan_shape=(1, 256), open_ended=True)
 DWELL = 1e-3

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from livebragg.errors import MalformedMessageError
-from livebragg.pipeline.merlin_source import MerlinSource
+from livebragg.pipeline.receiving.merlin_source import MerlinSource
 from livebragg.wire.mpx import unit
 
 

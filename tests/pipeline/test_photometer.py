@@ -7,8 +7,8 @@ import pytest
 
 from livebragg.config.detection import DetectionConfig
 from livebragg.model import Acquisition, ProbeShape, pack_mask
-from livebragg.pipeline.photometer import FramePhotometer, OddPixels
 from livebragg.pipeline.pixel_health import PixelHealth
+from livebragg.pipeline.scan.photometer import FramePhotometer, OddPixels
 
 PROBE = ProbeShape(radius=4.0, edge_width=0.5, center=(31.0, 31.0))
 PLACES = np.array([[15.0, 0.0], [0.0, -15.0]], np.float32)

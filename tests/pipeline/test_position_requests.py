@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from livebragg.model import BraggPeaks, DetectedBatch, ProbeShape
-from livebragg.pipeline.requests import answer
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.requests.router import answer
+from livebragg.pipeline.scan.analysis import ScanAnalysis
 from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import PositionReply, PositionRequest, Refused
 

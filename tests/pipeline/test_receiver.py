@@ -13,8 +13,8 @@ import pytest
 from dispatch_stories import batch, end, start
 from livebragg.config.loader import from_table
 from livebragg.config.schema import Config
-from livebragg.pipeline import tee as tee_module
-from livebragg.pipeline.receiver import Receiver
+from livebragg.pipeline.receiving import tee as tee_module
+from livebragg.pipeline.receiving.receiver import Receiver
 from livebragg.pipeline.runtime import Runtime, create_runtime
 from livebragg.wire import sockets
 from livebragg.wire.messages import AcquisitionDrained, ReceiverReport, StopAll

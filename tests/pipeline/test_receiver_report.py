@@ -11,7 +11,7 @@ import pytest
 from dispatch_stories import FakePipeline, batch, end, start
 from livebragg.config.detection import ProbeConfig
 from livebragg.config.pipeline import DispatchConfig
-from livebragg.pipeline.receiver_report import BEHIND_FRAMES, STARTING_S, make_report
+from livebragg.pipeline.receiving.report import BEHIND_FRAMES, STARTING_S, make_report
 from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import ReceiverReport
 

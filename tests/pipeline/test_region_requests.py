@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from livebragg.model import BraggPeaks, Calibration, DetectedBatch, EllipseEstimate, ProbeShape
-from livebragg.pipeline.region_requests import PATTERN_FRAMES
-from livebragg.pipeline.requests import answer
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.requests.regions import PATTERN_FRAMES
+from livebragg.pipeline.requests.router import answer
+from livebragg.pipeline.scan.analysis import ScanAnalysis
 from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import (
     DarkFieldReply,

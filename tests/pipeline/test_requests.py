@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hostile_messages import EVERYTHING, Hostile, header
 from livebragg.accumulate import ProfileStore
 from livebragg.model import BraggPeaks, ProbeShape, RadialBatch
-from livebragg.pipeline.requests import answer
+from livebragg.pipeline.requests.router import answer
 from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import (
     Accepted,

@@ -11,8 +11,8 @@ import pytest
 from livebragg.config.detection import ProfileConfig
 from livebragg.detect import FrameAnalyzer
 from livebragg.model import ProbeShape
-from livebragg.pipeline.requests import answer
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.requests.router import answer
+from livebragg.pipeline.scan.analysis import ScanAnalysis
 from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import Refused, VirtualImageReply, VirtualImageRequest
 

@@ -12,7 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from livebragg.config.analysis import AnalysisConfig, ClassifyConfig, MapConfig
 from livebragg.errors import FrameError
 from livebragg.model import BraggPeaks, DetectedBatch, ForcedIntensities, ProbeShape
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.scan.analysis import ScanAnalysis
 
 SCAN = (24, 30)
 FRAME = (96, 112)

@@ -16,7 +16,7 @@ from livebragg.config.schema import Config
 from livebragg.detectors import Decoded, KeptFrames, decode_kept
 from livebragg.errors import ConfigError
 from livebragg.model import Acquisition, ScanGeometry, ScanOrder
-from livebragg.pipeline.scan_path import RepeatedScans, scan_geometry
+from livebragg.pipeline.receiving.scan_path import RepeatedScans, scan_geometry
 from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason
 
 FRAMES = made.frames(16, 8, 9)

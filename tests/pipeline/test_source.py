@@ -12,7 +12,7 @@ import pytest
 from livebragg.config.pipeline import StreamConfig
 from livebragg.errors import ConfigError
 from livebragg.model import Acquisition
-from livebragg.pipeline.source import open_source
+from livebragg.pipeline.receiving.source import open_source
 from livebragg.wire import sockets
 from livebragg_simulators.dectris_writers import DectrisV2Writer
 from livebragg_simulators.merlin_writer import MerlinWriter

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from livebragg.errors import ResultsError
-from livebragg.pipeline.disk_drawing import draw_disks
 from livebragg.pipeline.frame_lookup import RecordingLookup
 from livebragg.pipeline.reclassify import batch_of
-from livebragg.pipeline.results_server import ServedScan, answer_parts
-from livebragg.pipeline.stored_scan import StoredScan
+from livebragg.pipeline.stored.disk_drawing import draw_disks
+from livebragg.pipeline.stored.scan import StoredScan
+from livebragg.pipeline.stored.server import ServedScan, answer_parts
 from livebragg.storage.recordings import open_recording
 from livebragg.storage.results import ResultsWriter
 from livebragg.storage.results_reader import Results, read_results

@@ -11,8 +11,8 @@ import pytest
 
 from livebragg.config.pipeline import StreamConfig
 from livebragg.errors import ConfigError
-from livebragg.pipeline import tee as tee_module
-from livebragg.pipeline.tee import Tee
+from livebragg.pipeline.receiving import tee as tee_module
+from livebragg.pipeline.receiving.tee import Tee
 from livebragg.wire import sockets
 
 MESSAGES = [[bytes([k]), b"payload" * k] for k in range(20)]

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from livebragg.model import ScanGeometry
-from livebragg.pipeline.trigger_finder import TriggerFinder, find_missed
+from livebragg.pipeline.scan.trigger_finder import TriggerFinder, find_missed
 
 LINE, ROWS = 20, 12
 SCAN = ScanGeometry(scan_shape=(ROWS, LINE))

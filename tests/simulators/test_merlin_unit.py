@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from livebragg.model import Acquisition
-from livebragg.pipeline.merlin_source import MerlinSource
+from livebragg.pipeline.receiving.merlin_source import MerlinSource
 from livebragg.wire.mpx import parse_address
 from livebragg_simulators.merlin_control import MerlinControl
 from livebragg_simulators.merlin_unit import MerlinUnit

@@ -16,7 +16,7 @@ from livebragg.wire import sockets
 
 if TYPE_CHECKING:
     from livebragg.pipeline.frame_lookup import FrameLookup
-    from livebragg.pipeline.results_server import Served
+    from livebragg.pipeline.stored.server import Served
     from livebragg.storage.results_reader import Results
 
 
@@ -41,7 +41,7 @@ def add_parser(commands: Any) -> None:
 
 def _run(args: argparse.Namespace, console: Console) -> int:
     # Imported here, since the kernels take a second that --help and the other commands need not wait for.
-    from livebragg.pipeline.results_server import serve
+    from livebragg.pipeline.stored.server import serve
 
     config = build_config(args, {"publish.feed": args.feed, "publish.control": args.control})
 
@@ -57,9 +57,9 @@ def _run(args: argparse.Namespace, console: Console) -> int:
 
 
 def _served(args: argparse.Namespace, stack: contextlib.ExitStack) -> Served:
-    from livebragg.pipeline.history import ServedFolder
-    from livebragg.pipeline.results_server import ServedScan
-    from livebragg.pipeline.stored_scan import StoredScan
+    from livebragg.pipeline.scan.history import ServedFolder
+    from livebragg.pipeline.stored.scan import StoredScan
+    from livebragg.pipeline.stored.server import ServedScan
     from livebragg.storage.results_reader import read_results
 
     if args.path.is_dir():

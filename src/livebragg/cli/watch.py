@@ -33,8 +33,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace, console: Console) -> int:
-    from livebragg.pipeline.alert_delivery import Delivery
-    from livebragg.pipeline.alert_watch import watch
+    from livebragg.pipeline.alerts.delivery import Delivery
+    from livebragg.pipeline.alerts.watch import watch
     from livebragg.wire import sockets
 
     rules = load(args.rules, AlertsConfig)

@@ -10,12 +10,12 @@ from types import FrameType
 from typing import Any
 
 from livebragg.pipeline.frame_lookup import LogLookup
-from livebragg.pipeline.geometry_requests import find_missed_triggers, guess_lines
 from livebragg.pipeline.health import Notices, losses
 from livebragg.pipeline.publisher import Publisher
-from livebragg.pipeline.requests import answer
+from livebragg.pipeline.requests.geometry import find_missed_triggers, guess_lines
+from livebragg.pipeline.requests.router import answer
 from livebragg.pipeline.runtime import Runtime
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.scan.run import ScanRun
 from livebragg.pipeline.settings import LiveSettings
 from livebragg.pipeline.status import Standing, make_status
 from livebragg.pipeline.warm_up import warm_up_analysis

@@ -20,7 +20,7 @@ from livebragg.pipeline.frame_lookup import RecordingLookup
 from livebragg.pipeline.health import Notices
 from livebragg.pipeline.payloads import stack_frames
 from livebragg.pipeline.probe_finder import fixed_probe
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.scan.run import ScanRun
 from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.recordings import Recording
 from livebragg.wire.messages import AcquisitionOpened

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from livebragg.errors import LiveBraggError
 from livebragg.pipeline.analyst import run_analyst
-from livebragg.pipeline.receiver import run_receiver
+from livebragg.pipeline.receiving.receiver import run_receiver
 from livebragg.pipeline.runtime import Runtime
 from livebragg.pipeline.warm_up import warm_up_detection
 from livebragg.pipeline.worker import WorkerStage

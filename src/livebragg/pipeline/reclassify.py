@@ -14,8 +14,8 @@ from livebragg.config.analysis import AnalysisConfig
 from livebragg.config.render import to_table
 from livebragg.errors import ClassRequestError, ResultsError
 from livebragg.model import AnalysisEvent, AnalysisSnapshot, BraggPeaks, Calibration, DetectedBatch
-from livebragg.pipeline import feed_messages as feed
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.scan import feed_messages as feed
+from livebragg.pipeline.scan.analysis import ScanAnalysis
 from livebragg.storage.results import ResultsWriter
 from livebragg.storage.results_content import FinalResults
 from livebragg.storage.results_reader import Results, read_results

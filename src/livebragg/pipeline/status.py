@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.scan.run import ScanRun
 from livebragg.pipeline.settings import Value
 from livebragg.wire.messages import AcquisitionOpened, PipelineStatus, ReceiverReport
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, DetectedBatch, ProbeShape, RadialBatch
-from livebragg.pipeline.class_patterns import DiskMask, all_patterns
-from livebragg.pipeline.photometer import FramePhotometer
-from livebragg.pipeline.scan_analysis import ScanAnalysis
+from livebragg.pipeline.scan.analysis import ScanAnalysis
+from livebragg.pipeline.scan.class_patterns import DiskMask, all_patterns
+from livebragg.pipeline.scan.photometer import FramePhotometer
 
 _SHAPE = (64, 64)
 _SCAN = (12, 16)

@@ -32,7 +32,7 @@ from livebragg.model import (
     ProbeShape,
     TrackedPeaks,
 )
-from livebragg.pipeline.composition import Composition
+from livebragg.pipeline.scan.composition import Composition
 
 T = TypeVar("T", bound=np.generic)
 

@@ -9,7 +9,7 @@ from typing import Any
 from livebragg.config.alerts import AlertsConfig
 from livebragg.errors import WireError
 from livebragg.model import Alert
-from livebragg.pipeline.alert_engine import AlertEngine
+from livebragg.pipeline.alerts.engine import AlertEngine
 from livebragg.pipeline.publisher import Publisher
 from livebragg.wire import sockets
 from livebragg.wire.codec import decode

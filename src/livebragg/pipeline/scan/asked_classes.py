@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from livebragg.classify import LockedPattern
 from livebragg.errors import ClassRequestError
-from livebragg.pipeline.scan_state import ScanState
+from livebragg.pipeline.scan.state import ScanState
 
 
 class AskedClasses(ScanState):

@@ -18,8 +18,8 @@ from livebragg.config.detection import DetectionConfig
 from livebragg.detect import DiskDetector, ProbeTemplate, build_detector
 from livebragg.detect.odd_pixels import odd_pixels
 from livebragg.model import ForcedIntensities, ProbeShape
-from livebragg.pipeline.backfill import Measuring
 from livebragg.pipeline.pixel_health import PixelHealth
+from livebragg.pipeline.scan.backfill import Measuring
 
 _PART = 16
 """Frames that a thread measures at a time."""
@@ -121,7 +121,7 @@ class FramePhotometer:
     def measure(
         self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
     ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
-        """See `livebragg.pipeline.backfill.Photometer`."""
+        """See `livebragg.pipeline.scan.backfill.Photometer`."""
         waiting: deque[Measuring] = deque()
         for part in self.begin(scan_index, places, origins):
             waiting.append(part)
@@ -134,7 +134,7 @@ class FramePhotometer:
     def begin(
         self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
     ) -> Iterator[Measuring]:
-        """See `livebragg.pipeline.backfill.Photometer`."""
+        """See `livebragg.pipeline.scan.backfill.Photometer`."""
         if len(places) == 0:
             return
         held: list[tuple[NDArray[np.int64], NDArray[Any]]] = []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from livebragg.errors import CalibrationError, ConfigError
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.scan.run import ScanRun
+from livebragg.pipeline.scan.user_log import MOST
 from livebragg.pipeline.settings import CALIBRATION, FAMILIES, MOST_CLASSES, SENSITIVITY, LiveSettings, Value
-from livebragg.pipeline.user_log import MOST
 from livebragg.wire.messages import (
     Accepted,
     DetectionChanged,

@@ -21,7 +21,7 @@ SUFFIXES = (".h5", ".hdf5", ".emd")
 
 
 class ServedFolder:
-    """Publishes the list of a folder's results files; see `livebragg.pipeline.results_server.Served`.
+    """Publishes the list of a folder's results files; see `livebragg.pipeline.stored.server.Served`.
 
     Parameters
     ----------

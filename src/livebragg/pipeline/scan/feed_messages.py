@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.model import NOT_CLASSIFIED, AnalysisSnapshot, BraggPeaks
-from livebragg.pipeline.class_patterns import MeanPatterns
+from livebragg.pipeline.scan.class_patterns import MeanPatterns
 from livebragg.wire.messages import (
     ClassMaps,
     ClassPatterns,

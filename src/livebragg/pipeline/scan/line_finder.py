@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.model import ScanGeometry
-from livebragg.pipeline.start_times import StartTimes
+from livebragg.pipeline.scan.start_times import StartTimes
 
 MOST_FRAMES = 1 << 17
 """Frames after which nothing regular is looked for any more."""

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from livebragg.errors import ResultsError
 from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, BraggPeaks, Calibration, ScanGeometry
-from livebragg.pipeline import feed_messages as feed
-from livebragg.pipeline.class_patterns import MeanPatterns
-from livebragg.pipeline.disk_drawing import draw_disks
 from livebragg.pipeline.frame_lookup import FrameLookup
-from livebragg.pipeline.stored_analysis import StoredAnalysis
+from livebragg.pipeline.scan import feed_messages as feed
+from livebragg.pipeline.scan.class_patterns import MeanPatterns
+from livebragg.pipeline.stored.analysis import StoredAnalysis
+from livebragg.pipeline.stored.disk_drawing import draw_disks
 from livebragg.storage.results_content import FinalResults
 from livebragg.storage.results_reader import Results
 from livebragg.storage.results_summary import lost_frames, stored_time

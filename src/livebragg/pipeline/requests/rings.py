@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from livebragg.accumulate import ring_pixels
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.scan.run import ScanRun
 from livebragg.wire.messages import Refused, VirtualImageReply, VirtualImageRequest
 
 

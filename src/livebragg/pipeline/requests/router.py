@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from livebragg.errors import WireError
-from livebragg.pipeline.acts import Act, act, change_settings
-from livebragg.pipeline.class_requests import ClassRequest, change_classes
-from livebragg.pipeline.geometry_requests import GeometryRequest, change_geometry
-from livebragg.pipeline.position_requests import answer_position, label_and_origin
-from livebragg.pipeline.region_requests import RegionRequest, answer_region
-from livebragg.pipeline.ring_requests import answer_ring
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.requests.acts import Act, act, change_settings
+from livebragg.pipeline.requests.classes import ClassRequest, change_classes
+from livebragg.pipeline.requests.geometry import GeometryRequest, change_geometry
+from livebragg.pipeline.requests.positions import answer_position, label_and_origin
+from livebragg.pipeline.requests.regions import RegionRequest, answer_region
+from livebragg.pipeline.requests.rings import answer_ring
+from livebragg.pipeline.scan.run import ScanRun
 from livebragg.pipeline.settings import LiveSettings
 from livebragg.wire.codec import decode
 from livebragg.wire.messages import (

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from livebragg.config.alerts import AlertsConfig
 from livebragg.model import Alert
-from livebragg.pipeline.alert_rules import Reading, of_classes, of_images, of_status
+from livebragg.pipeline.alerts.rules import Reading, of_classes, of_images, of_status
 from livebragg.wire.messages import ClassMaps, PipelineStatus, VirtualImageSet
 
 REARM = 0.8

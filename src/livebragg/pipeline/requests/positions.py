@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from livebragg.classify import FeatureView
 from livebragg.model import NOT_CLASSIFIED
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.scan.run import ScanRun
 from livebragg.wire.messages import PositionReply, PositionRequest, Refused
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.model import ScanGeometry
-from livebragg.pipeline.start_times import StartTimes
+from livebragg.pipeline.scan.start_times import StartTimes
 
 _NEAR = 0.25
 """Parts of a dwell time by which a gap may differ from a whole number of them."""

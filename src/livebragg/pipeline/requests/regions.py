@@ -31,7 +31,7 @@ PATTERN_FRAMES = 512
 
 
 class ExploredAnalysis(Protocol):
-    """What is asked about a scan's positions; see `livebragg.pipeline.scan_state.ScanState`."""
+    """What is asked about a scan's positions; see `livebragg.pipeline.scan.state.ScanState`."""
 
     @property
     def scan_shape(self) -> tuple[int, int]: ...

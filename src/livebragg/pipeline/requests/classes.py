@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from livebragg.errors import ClassRequestError
 from livebragg.model import AnalysisSnapshot
-from livebragg.pipeline.scan_run import ScanRun
-from livebragg.pipeline.user_log import MOST
+from livebragg.pipeline.scan.run import ScanRun
+from livebragg.pipeline.scan.user_log import MOST
 from livebragg.wire.messages import (
     Accepted,
     ClassLockRequest,

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from livebragg.errors import WireError
 from livebragg.pipeline.publisher import Publisher
-from livebragg.pipeline.region_requests import RegionRequest, answer_region
-from livebragg.pipeline.stored_scan import StoredScan
+from livebragg.pipeline.requests.regions import RegionRequest, answer_region
+from livebragg.pipeline.stored.scan import StoredScan
 from livebragg.wire import sockets
 from livebragg.wire.codec import decode
 from livebragg.wire.messages import (

@@ -26,20 +26,20 @@ from livebragg.model import (
     ProbeShape,
     ScanGeometry,
 )
-from livebragg.pipeline import feed_messages as feed
-from livebragg.pipeline.calibrator import Calibrator
-from livebragg.pipeline.class_patterns import DiskMask, MeanPatterns, PatternSampler, all_patterns
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices
-from livebragg.pipeline.line_finder import LineFinder
 from livebragg.pipeline.payloads import batch_of, moved
-from livebragg.pipeline.photometer import FramePhotometer
 from livebragg.pipeline.pixel_health import PixelHealth
-from livebragg.pipeline.run_counters import RunCounters, snapshot_numbers
-from livebragg.pipeline.run_results import RunResults
-from livebragg.pipeline.scan_analysis import ScanAnalysis
-from livebragg.pipeline.trigger_finder import TriggerFinder
-from livebragg.pipeline.user_log import UserLog
+from livebragg.pipeline.scan import feed_messages as feed
+from livebragg.pipeline.scan.analysis import ScanAnalysis
+from livebragg.pipeline.scan.calibrator import Calibrator
+from livebragg.pipeline.scan.class_patterns import DiskMask, MeanPatterns, PatternSampler, all_patterns
+from livebragg.pipeline.scan.counters import RunCounters, snapshot_numbers
+from livebragg.pipeline.scan.line_finder import LineFinder
+from livebragg.pipeline.scan.photometer import FramePhotometer
+from livebragg.pipeline.scan.results import RunResults
+from livebragg.pipeline.scan.trigger_finder import TriggerFinder
+from livebragg.pipeline.scan.user_log import UserLog
 from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.wire.messages import AcquisitionOpened, DetectResult, FeedMessage
 

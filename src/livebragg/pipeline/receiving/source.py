@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from livebragg.config.pipeline import StreamConfig
 from livebragg.detectors import DectrisDecoder, MerlinDecoder, NativeDecoder, Notice, StreamDecoder
-from livebragg.pipeline.merlin_source import MerlinSource
+from livebragg.pipeline.receiving.merlin_source import MerlinSource
 from livebragg.wire import sockets
 from livebragg.wire.mpx import parse_address
 

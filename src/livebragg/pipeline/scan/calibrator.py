@@ -16,8 +16,8 @@ from livebragg.config.analysis import CalibrationConfig
 from livebragg.detect.frame_profiles import without_hot_pixels
 from livebragg.errors import CalibrationError
 from livebragg.model import AnalysisSnapshot, Calibration, EllipseEstimate, ProbeShape
-from livebragg.pipeline.class_patterns import DiskMask
 from livebragg.pipeline.frame_lookup import FrameLookup
+from livebragg.pipeline.scan.class_patterns import DiskMask
 from livebragg.storage.calibration_file import load_calibration, save_calibration
 
 _AGAIN = 1.4

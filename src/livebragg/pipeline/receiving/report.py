@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from livebragg.pipeline.dispatcher import Dispatcher
 from livebragg.pipeline.health import Notices, losses
-from livebragg.pipeline.intake import Intake
+from livebragg.pipeline.receiving.dispatcher import Dispatcher
+from livebragg.pipeline.receiving.intake import Intake
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire.messages import ReceiverReport
 

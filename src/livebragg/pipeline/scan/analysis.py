@@ -18,9 +18,9 @@ from livebragg.classify.turns import next_in_turn
 from livebragg.config.analysis import AnalysisConfig
 from livebragg.model import BraggPeaks, DetectedBatch, ProbeShape
 from livebragg.model.arrays import ragged
-from livebragg.pipeline.asked_classes import AskedClasses
-from livebragg.pipeline.backfill import Backfill, Photometer
-from livebragg.pipeline.scan_state import filled
+from livebragg.pipeline.scan.asked_classes import AskedClasses
+from livebragg.pipeline.scan.backfill import Backfill, Photometer
+from livebragg.pipeline.scan.state import filled
 
 _FINAL_PASSES = 3
 _FINAL_ROUNDS = 10

@@ -18,7 +18,7 @@ PEAK_RADIUS = 2.0
 
 
 class StoredAnalysis:
-    """Disks, origins and profiles of a results file; see `livebragg.pipeline.region_requests.ExploredAnalysis`.
+    """Disks, origins and profiles of a results file; see `livebragg.pipeline.requests.regions.ExploredAnalysis`.
 
     Parameters
     ----------

@@ -16,14 +16,14 @@ from typing import Any
 
 from livebragg.detectors import Decoded, KeptFrames
 from livebragg.errors import FrameLogFullError, WireError
-from livebragg.pipeline.dispatcher import ANALYST, Dispatcher, Outgoing
 from livebragg.pipeline.health import Notices, RateMeter
-from livebragg.pipeline.intake import Intake
-from livebragg.pipeline.receiver_report import make_report
+from livebragg.pipeline.receiving.dispatcher import ANALYST, Dispatcher, Outgoing
+from livebragg.pipeline.receiving.intake import Intake
+from livebragg.pipeline.receiving.report import make_report
+from livebragg.pipeline.receiving.scan_path import RepeatedScans
+from livebragg.pipeline.receiving.source import make_decoder, open_source
+from livebragg.pipeline.receiving.tee import Tee
 from livebragg.pipeline.runtime import Runtime
-from livebragg.pipeline.scan_path import RepeatedScans
-from livebragg.pipeline.source import make_decoder, open_source
-from livebragg.pipeline.tee import Tee
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire import sockets
 from livebragg.wire.messages import (

@@ -9,7 +9,7 @@ from dataclasses import replace
 from livebragg.errors import FrameError
 from livebragg.model import ScanGeometry
 from livebragg.model.scan import check_scan_shape
-from livebragg.pipeline.scan_run import ScanRun
+from livebragg.pipeline.scan.run import ScanRun
 from livebragg.wire.messages import (
     Accepted,
     GeometryChanged,

@@ -12,9 +12,9 @@ from livebragg.config.detection import ProbeConfig
 from livebragg.config.pipeline import DispatchConfig
 from livebragg.model import ProbeShape, ScanGeometry
 from livebragg.pipeline.health import Notices
-from livebragg.pipeline.intake import Ended, IntakeEvent, Opened, Stored, Stream
-from livebragg.pipeline.job_table import HeldPositions, Job, JobTable
 from livebragg.pipeline.probe_finder import ProbeFinder, fixed_probe
+from livebragg.pipeline.receiving.intake import Ended, IntakeEvent, Opened, Stored, Stream
+from livebragg.pipeline.receiving.job_table import HeldPositions, Job, JobTable
 from livebragg.storage.frame_log import FrameLogWriter
 from livebragg.wire.messages import (
     AcquisitionDrained,

@@ -14,9 +14,9 @@ from livebragg.detectors import Decoded, KeptFrames
 from livebragg.errors import FrameError, FrameLogFullError, MalformedMessageError, SequenceError
 from livebragg.model import Acquisition, ScanGeometry, unpack_mask
 from livebragg.model.scan import MAX_POSITIONS
-from livebragg.pipeline.frame_set import FrameSet
 from livebragg.pipeline.health import Notices
-from livebragg.pipeline.scan_path import scan_geometry
+from livebragg.pipeline.receiving.frame_set import FrameSet
+from livebragg.pipeline.receiving.scan_path import scan_geometry
 from livebragg.storage.frame_log import FrameLogWriter, LogEntry
 from livebragg.wire.messages import (
     AcquisitionEnd,

@@ -1,0 +1,1 @@
+"""Rules a user sets, when they hold, and whom they tell."""

@@ -1,0 +1,1 @@
+"""Results files behind the same questions that a running pipeline answers."""
