@@ -37,8 +37,8 @@ from livebragg.pipeline.runtime import Runtime
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire import sockets
 from livebragg.wire.mpx import PREFIX_BYTES, parse_address
-from livebragg_simulators.dectris_writers import Compression, DectrisV1Writer, DectrisV2Writer, SeriesFacts
-from livebragg_simulators.merlin_writer import MerlinWriter
+from livebragg_simulators.dectris.writers import Compression, DectrisV1Writer, DectrisV2Writer, SeriesFacts
+from livebragg_simulators.merlin.writer import MerlinWriter
 from livebragg_simulators.outlets import TcpOutlet
 
 UNIQUE = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from livebragg_dashboards.hubs import close_hubs
+from livebragg_dashboards.listening.hubs import close_hubs
 
 
 def on_server_unloaded(server_context: Any) -> None:

@@ -24,15 +24,15 @@ from tornado.ioloop import IOLoop
 
 from livebragg.config.dashboard import DashboardConfig
 from livebragg.errors import ConfigError, LiveBraggError, PipelineError
-from livebragg_dashboards.alerts import close_alarm, open_alarm
-from livebragg_dashboards.archives import close_archive, current, open_archive
-from livebragg_dashboards.hubs import close_hubs, shared_hub
-from livebragg_dashboards.login import TokenAuth, read_token
+from livebragg_dashboards.listening.hubs import close_hubs, shared_hub
 from livebragg_dashboards.options import config_of, parser
-from livebragg_dashboards.scans import ScansHandler
-from livebragg_dashboards.served import Served
-from livebragg_dashboards.spares import prepare
-from livebragg_dashboards.theme import THEMES
+from livebragg_dashboards.page.spares import prepare
+from livebragg_dashboards.page.theme import THEMES
+from livebragg_dashboards.server.login import TokenAuth, read_token
+from livebragg_dashboards.sources.alerts import close_alarm, open_alarm
+from livebragg_dashboards.sources.archive import close_archive, current_archive, open_archive
+from livebragg_dashboards.sources.scans import ScansHandler
+from livebragg_dashboards.sources.served import Served
 
 APP_DIR = Path(__file__).parent
 SESSION_TOKEN_S = 16 * 3600
@@ -61,7 +61,7 @@ def make_server(config: DashboardConfig) -> tuple[Any, int]:
             "Choose another one with --port"
         ) from None
     port = int(listening.getsockname()[1])
-    archive = current()
+    archive = current_archive()
     tornado = _Tornado(
         {"/": application},
         extra_patterns=[("/scans", ScansHandler, {"archive": archive})] if archive else [],

@@ -7,8 +7,8 @@ import sys
 from bokeh.io import curdoc
 
 from livebragg.errors import ConfigError
-from livebragg_dashboards.app import open_page
 from livebragg_dashboards.options import config_of, parser
+from livebragg_dashboards.server.app import open_page
 
 if __name__.startswith("bokeh_app"):
     args = parser().parse_args(sys.argv[1:])

@@ -13,11 +13,11 @@ from rich.console import Console
 from livebragg.errors import ConfigError, LiveBraggError
 from livebragg.storage.recordings import open_recording
 from livebragg.wire.messages import ChecksumKind
-from livebragg_simulators.dectris_writers import (
+from livebragg_simulators.dectris.writers import (
     HeaderDetail,
 )
-from livebragg_simulators.faults import MessageFault, ScanFault
-from livebragg_simulators.merlin_writer import DEPTHS, LAYOUTS
+from livebragg_simulators.faults.plan import MessageFault, ScanFault
+from livebragg_simulators.merlin.writer import DEPTHS, LAYOUTS
 from livebragg_simulators.run import PROTOCOLS, progress_bar, say, send
 from livebragg_simulators.sources import RecordedSource, SpecimenSource
 from livebragg_simulators.specimen import PRESETS, Specimen, SpecimenConfig

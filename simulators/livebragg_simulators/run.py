@@ -16,23 +16,23 @@ from livebragg.errors import ConfigError
 from livebragg.model import ScanOrder
 from livebragg.wire import sockets
 from livebragg.wire.messages import ChecksumKind, Encoding
-from livebragg_simulators.dcu import Dcu, SwitchingWriter, rest_server
-from livebragg_simulators.dectris_writers import (
+from livebragg_simulators.dectris.dcu import Dcu, SwitchingWriter, rest_server
+from livebragg_simulators.dectris.simplon import Simplon
+from livebragg_simulators.dectris.writers import (
     Compression,
     DectrisV1Writer,
     DectrisV2Writer,
     HeaderDetail,
     SeriesFacts,
 )
-from livebragg_simulators.faults import Faults, ScanFault
-from livebragg_simulators.faulty_outlet import FaultyOutlet
-from livebragg_simulators.faulty_sender import FaultySender
-from livebragg_simulators.merlin_control import MerlinControl, control_server
-from livebragg_simulators.merlin_unit import MerlinUnit
-from livebragg_simulators.merlin_writer import MerlinWriter
+from livebragg_simulators.faults.faulty_outlet import FaultyOutlet
+from livebragg_simulators.faults.faulty_sender import FaultySender
+from livebragg_simulators.faults.plan import Faults, ScanFault
+from livebragg_simulators.merlin.control import MerlinControl, control_server
+from livebragg_simulators.merlin.unit import MerlinUnit
+from livebragg_simulators.merlin.writer import MerlinWriter
 from livebragg_simulators.outlets import Outlet, PushOutlet, TcpOutlet
 from livebragg_simulators.sender import Sender, SendOptions
-from livebragg_simulators.simplon import Simplon
 from livebragg_simulators.sources import FrameSource, ScanPath
 from livebragg_simulators.writers import NativeWriter, StreamWriter
 

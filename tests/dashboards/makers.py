@@ -11,11 +11,15 @@ from livebragg.wire.messages import (
     ClassMaps,
     ClassPatterns,
     ClassProfiles,
+    FrameReply,
     LatestFrame,
     PipelineStatus,
     VectorMap,
     VirtualImageSet,
 )
+from livebragg_dashboards.feed.state import FeedState, Snapshot
+
+ONE = np.ones(1, np.float32)
 
 
 def acquisition(name: str = "scan", **metadata: Any) -> Acquisition:
@@ -95,3 +99,19 @@ def class_profiles(**changes: Any) -> ClassProfiles:
     profiles = np.arange(3 * 2 * 4, dtype=np.float32).reshape(3, 2, 4)
     values: dict[str, Any] = {"class_ids": [0, 1, 2], "radii": 2 * np.arange(4, dtype=np.float32) + 1}
     return ClassProfiles(**(stamp() | values | {"profiles": profiles} | changes))
+
+
+def snapshot_of(*messages: object, now: float = 0.0) -> Snapshot:
+    """What a session sees after these messages."""
+    state = FeedState()
+    for message in messages:
+        state.update(message, now)
+    return state.snapshot()
+
+
+def reply(**changes: object) -> FrameReply:
+    """The frame of position 3, with one disk."""
+    frame = np.zeros((8, 6), np.float32)
+    values = {"serial": 1, "scan_index": 3, "label": 1, "frame": frame, "qx": ONE, "qy": 2 * ONE,
+              "intensity": ONE, "origin": np.array([4.0, 2.0], np.float32)}  # fmt: skip
+    return FrameReply(**(values | changes))  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from fake_pipeline import EMPTY, FakePipeline
 from fake_scene import Scene
 
 import livebragg_dashboards
-from livebragg_dashboards.colours import FIRST_CLASS, LEVELS, SLOTS, rgb, slot_of
+from livebragg_dashboards.drawing.colours import FIRST_CLASS, LEVELS, SLOTS, rgb, slot_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

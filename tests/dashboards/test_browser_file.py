@@ -12,7 +12,7 @@ import pytest
 from browser import Viewer, chromium_page, dashboard, require_chromium
 
 from livebragg.storage.results_reader import read_results
-from livebragg_dashboards.colours import FIRST_CLASS
+from livebragg_dashboards.drawing.colours import FIRST_CLASS
 from small_scan import SCAN, process, record
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.timeout(180)]

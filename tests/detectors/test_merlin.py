@@ -14,7 +14,7 @@ from livebragg.errors import MalformedMessageError
 from livebragg.model import Acquisition
 from livebragg.wire.messages import AcquisitionStart, EndReason
 from livebragg.wire.mpx import PREFIX_BYTES
-from livebragg_simulators.merlin_writer import MerlinWriter
+from livebragg_simulators.merlin.writer import MerlinWriter
 
 
 class Merlin(Stream):

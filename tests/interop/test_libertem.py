@@ -21,7 +21,7 @@ from livebragg.model import Acquisition
 from livebragg.wire import sockets
 from livebragg.wire.messages import AcquisitionEnd
 from livebragg.wire.mpx import PREFIX_BYTES
-from livebragg_simulators.merlin_writer import MerlinWriter
+from livebragg_simulators.merlin.writer import MerlinWriter
 
 PEER = Path(__file__).with_name("peer.py")
 PYTHON = os.environ.get("LIVEBRAGG_INTEROP_PYTHON", "")

@@ -20,12 +20,13 @@ from livebragg.model import Acquisition
 from livebragg.pipeline.receiving import intake
 from livebragg.wire import sockets
 from livebragg.wire.messages import EndReason
-from livebragg_simulators import faulty_outlet, outlets
-from livebragg_simulators.dectris_writers import DectrisV1Writer, DectrisV2Writer, SeriesFacts
-from livebragg_simulators.faults import Faults, MessageFault, ScanFault
-from livebragg_simulators.faulty_outlet import FaultyOutlet
-from livebragg_simulators.faulty_sender import FaultySender
-from livebragg_simulators.merlin_writer import MerlinWriter
+from livebragg_simulators import outlets
+from livebragg_simulators.dectris.writers import DectrisV1Writer, DectrisV2Writer, SeriesFacts
+from livebragg_simulators.faults import faulty_outlet
+from livebragg_simulators.faults.faulty_outlet import FaultyOutlet
+from livebragg_simulators.faults.faulty_sender import FaultySender
+from livebragg_simulators.faults.plan import Faults, MessageFault, ScanFault
+from livebragg_simulators.merlin.writer import MerlinWriter
 from livebragg_simulators.outlets import Outlet, PushOutlet, TcpOutlet
 from livebragg_simulators.sender import Sender, SendOptions
 from livebragg_simulators.sources import ScanPath

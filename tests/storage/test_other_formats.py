@@ -12,7 +12,7 @@ from livebragg.model import Acquisition
 from livebragg.storage import other_formats
 from livebragg.storage.recordings import open_recording
 from livebragg.wire.mpx import PREFIX_BYTES
-from livebragg_simulators.merlin_writer import MerlinWriter
+from livebragg_simulators.merlin.writer import MerlinWriter
 
 FRAMES = np.random.default_rng(1).integers(0, 4000, (6, 256, 256)).astype(np.uint16)
 

@@ -1,0 +1,130 @@
+"""Texts of the control drawer: who has control, what is set now, what was asked and what became of it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from livebragg.model import Calibration
+from livebragg.wire.messages import ClassMaps, PipelineStatus
+from livebragg_dashboards.acting.desk import Desk, peaks_on
+from livebragg_dashboards.acting.orders import CALIBRATION, SENSITIVITY, VACUUM
+from livebragg_dashboards.drawing.calibration_ring import ENOUGH
+from livebragg_dashboards.feed.state import Snapshot
+from livebragg_dashboards.feed.units import q_pixel_size
+from livebragg_dashboards.words import clean, number
+
+_WHAT = {
+    "sensitivity": "False disks per frame",
+    "vacuum": "Vacuum",
+    "pixel_size": "Pixel size",
+    "ellipse": "Ellipse",
+    "orientation": "Rotation",
+    "rename": "Rename",
+    "merge": "Join",
+    "split": "Take apart",
+    "lock": "Lock",
+    "class_number": "Number of classes",
+    "mark": "Mark",
+    "save": "Save",
+    "stop": "Stop",
+    "attach": "Attach",
+}
+
+
+def drawer(desk: Desk, snapshot: Snapshot, selected: tuple[int, int] | None, now: float) -> dict[str, Any]:
+    """All texts and values of the drawer."""
+    status = snapshot.status
+    calibration = status.calibration if status is not None else None
+    maps = snapshot.get(ClassMaps)
+    return {
+        "control": _control(desk, now),
+        "attached": {"feed": desk.hub.feed, "control": desk.hub.control},
+        "acts": [
+            {"n": act.number, "what": act.what, "state": act.state,
+             "words": _WHAT.get(act.what, clean(act.what, 20)), "note": clean(act.note, 240)}
+            for act in reversed(desk.shown)
+        ],
+        "values": _values(snapshot),
+        "origin": _origin(snapshot),
+        "ellipse": _ellipse(calibration),
+        "pixel": _pixel(status),
+        "ring": _ring(desk, snapshot),
+        "selected": "({}, {})".format(*selected) if selected is not None else "",
+        "locked": [str(number) for number in maps.locked[:200]] if maps is not None else [],
+        "paused": desk.paused,
+    }  # fmt: skip
+
+
+def _control(desk: Desk, now: float) -> dict[str, str]:
+    floor = desk.hub.floor
+    if desk.looks_only:
+        return {"state": "view", "text": "This page only looks"}
+    if desk.has_control:
+        return {"state": "mine", "text": f"You have control, as {desk.name}"}
+    if not floor.holder:
+        return {"state": "free", "text": "Nobody has control"}
+    return {"state": "idle" if floor.may_take(now) else "other", "text": f"{floor.holder} has control"}
+
+
+def _values(snapshot: Snapshot) -> dict[str, str]:
+    """What is set now, as it stands in the fields."""
+    settings = snapshot.status.settings if snapshot.status is not None else {}
+    vacuum = settings.get(VACUUM)
+    return {
+        "sensitivity": _plain(settings.get(SENSITIVITY)),
+        "vacuum": _plain(100 * vacuum if isinstance(vacuum, float | int) else None),
+        "ellipse": clean(str(settings.get(CALIBRATION + "ellipse", "")), 10),
+        "ratio": _plain(settings.get(CALIBRATION + "ellipse_ratio")),
+        "angle": _plain(settings.get(CALIBRATION + "ellipse_angle_deg")),
+        "rotation": _plain(settings.get(CALIBRATION + "rotation_deg")),
+        "flip": "1" if settings.get(CALIBRATION + "flip") is True else "",
+    }
+
+
+def _plain(value: Any) -> str:
+    """A number as one would type it; nothing where there is none."""
+    known = isinstance(value, float | int) and not isinstance(value, bool) and abs(value) < 1e12
+    return f"{value:.6g}" if known else ""
+
+
+def _origin(snapshot: Snapshot) -> str:
+    status = snapshot.status
+    if status is None or status.probe is None or not all(map(math.isfinite, status.probe.center)):
+        return "not known yet"
+    error = status.counters.get("origin_model_error_px", math.nan)
+    center = ", ".join(number(c, 5) for c in status.probe.center)
+    return f"({center}) px" + (f", per position ± {number(error, 2)} px" if error > 0 else "")
+
+
+def _ellipse(calibration: Calibration | None) -> str:
+    if calibration is None:
+        return "not known yet"
+    ellipse = calibration.ellipse
+    if ellipse is None:
+        return f"not known: {clean(calibration.ellipse_note, 200)}" if calibration.ellipse_note else "not known"
+    error = f" ± {2 * ellipse.error * ellipse.ratio:.4f}" if ellipse.error > 0 else ""
+    return f"{ellipse.ratio:.4f}{error} at {ellipse.angle_deg:.0f}°, from {clean(ellipse.source, 20)}"
+
+
+def _pixel(status: PipelineStatus | None) -> str:
+    size = q_pixel_size(status)
+    if size is None:
+        return "not known"
+    calibration = status.calibration if status is not None else None
+    spread = calibration.q_pixel_size_error if calibration is not None else 0.0
+    if not 1e-8 < spread < size:
+        return f"{number(size, 4)} 1/Å"
+    digits = max(4, -math.floor(math.log10(spread)))
+    return f"{size:.{digits}f} ± {spread:.{digits}f} 1/Å"
+
+
+def _ring(desk: Desk, snapshot: Snapshot) -> dict[str, str]:
+    radius, spacing = desk.radius, desk.spacing
+    if radius is None or not radius > 0:
+        return {"radius": "", "preview": "pick a ring on the Bragg vector map, or type its radius"}
+    peaks = peaks_on(radius, snapshot)
+    what = f"from {peaks} peaks" if peaks >= ENOUGH else "as drawn: too few peaks"
+    if spacing is None or not spacing * radius > 0:
+        return {"radius": f"{radius:.6g}", "preview": f"{what}; type its lattice spacing"}
+    return {"radius": f"{radius:.6g}", "preview": f"→ {number(1 / (spacing * radius), 4)} 1/Å {what}"}

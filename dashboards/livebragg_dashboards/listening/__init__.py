@@ -1,0 +1,1 @@
+"""The threads that listen to pipelines for all sessions, and who may act on each."""

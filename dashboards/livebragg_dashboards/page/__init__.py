@@ -1,0 +1,1 @@
+"""The Bokeh models of one page, and how they look."""

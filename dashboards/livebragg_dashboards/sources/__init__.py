@@ -1,0 +1,1 @@
+"""Programs that the server starts for itself: readers of finished scans, and the watch over alerts."""

@@ -1,0 +1,1 @@
+"""What one viewer has chosen, and the pictures and texts that follow from it. No Bokeh here."""

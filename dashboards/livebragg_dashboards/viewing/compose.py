@@ -1,0 +1,265 @@
+"""What one session sees at one moment: the pictures of all panels, made anew only when something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livebragg.wire.messages import (
+    ClassMaps,
+    ClassPatterns,
+    ClassProfiles,
+    FrameReply,
+    LatestFrame,
+    PipelineStatus,
+    VectorMap,
+    VirtualImageSet,
+)
+from livebragg_dashboards.asking.frames import FrameAnswer
+from livebragg_dashboards.drawing.calibration_ring import NO_RING, outline, straightened
+from livebragg_dashboards.drawing.orientation import Axes, q_axes
+from livebragg_dashboards.drawing.pictures import (
+    Picture,
+    class_picture,
+    counts_picture,
+    pattern_pictures,
+    seen_positions,
+    vector_picture,
+    virtual_picture,
+)
+from livebragg_dashboards.drawing.plate import NO_CURVES, NO_TILES, Curves, Tiles, curves, on_plate, tiles
+from livebragg_dashboards.explore.views import OWN, OwnImage
+from livebragg_dashboards.feed.state import Snapshot
+from livebragg_dashboards.feed.units import q_pixel_size
+from livebragg_dashboards.viewing.viewer import Viewer
+
+Points = dict[str, NDArray[np.float64]]
+
+MAX_RADIUS = 1 << 14
+"""Pixels; no detector is larger."""
+PICTURES = ("classes", "virtual", "vectors", "frame")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Everything that is drawn as pixels or points; texts are made from it elsewhere."""
+
+    pictures: dict[str, Picture]
+    """By panel; panels without data are left out."""
+    tiles: Tiles
+    """Class patterns."""
+    curves: Curves
+    """Radial profiles of classes."""
+    disks: Points
+    """``x``, ``y`` in the frame's axes and ``radius`` in their unit; ``qx``, ``qy`` in detector pixels and
+    ``intensity`` in counts."""
+    peaks: Points
+    """``x``, ``y`` in the Bragg vector map's axes."""
+    marks: Points
+    """``x``, ``y`` of the selected position and of the beam (``live`` is 1), on the real-space images."""
+    ring: Points
+    """``x``, ``y`` of the ring that is chosen, on the Bragg vector map."""
+    shown: FrameReply | LatestFrame | None
+    """Where the frame comes from."""
+    image_name: str
+    """Virtual image on view; `OWN` for the image of the viewer's own detector."""
+    own: OwnImage | None = None
+
+    @property
+    def axes(self) -> dict[str, Axes]:
+        """Axes of the panels that have a picture."""
+        return {name: picture.axes for name, picture in self.pictures.items()}
+
+
+class Composer:
+    """Makes scenes, and keeps each picture until its message or the viewer's choice changes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Any, Any]] = {}
+
+    def scene(
+        self,
+        snapshot: Snapshot,
+        viewer: Viewer,
+        answer: FrameAnswer | None,
+        radius: float | None = None,
+        own: OwnImage | None = None,
+    ) -> Scene:
+        """Scene of now.
+
+        Parameters
+        ----------
+        snapshot : Snapshot
+        viewer : Viewer
+        answer : FrameAnswer or None
+            Answer to the viewer's selection.
+        radius : float, optional
+            Radius, in detector pixels, of the ring that is chosen for the calibration.
+        own : OwnImage, optional
+            Shown in the place of the chosen virtual image.
+        """
+        pictures = {
+            "classes": self._classes(snapshot),
+            "virtual": self._virtual(snapshot, viewer) if own is None else own.picture,
+            "vectors": self._vectors(snapshot, viewer),
+        }
+        shown = _shown_frame(snapshot, viewer, answer)
+        if shown is not None:
+            pictures["frame"] = self._frame(shown, snapshot.status, viewer.scales["frame"])
+        present = {name: picture for name, picture in pictures.items() if picture is not None}
+        images = snapshot.get(VirtualImageSet)
+        return Scene(
+            pictures=present,
+            tiles=self._tiles(snapshot),
+            curves=self._curves(snapshot),
+            disks=_disks(shown, present, snapshot.status),
+            peaks=_peaks(snapshot.get(VectorMap), present),
+            marks=_marks(snapshot, viewer, present),
+            ring=_ring(snapshot, radius, present),
+            shown=shown,
+            image_name=_image_name(images, viewer) if own is None else OWN,
+            own=own,
+        )
+
+    def _keep(self, name: str, key: Any, make: Callable[[], Any]) -> Any:
+        kept = self._kept.get(name)
+        if kept is None or kept[0] != key:
+            kept = self._kept[name] = (key, make())
+        return kept[1]
+
+    def _classes(self, snapshot: Snapshot) -> Picture | None:
+        maps, images = snapshot.get(ClassMaps), snapshot.get(VirtualImageSet)
+        if maps is None:
+            return None
+        key = (snapshot.epoch, maps.revision, images and images.revision)
+        seen = seen_positions(images, maps.labels.shape)
+        made: Picture = self._keep("classes", key, lambda: class_picture(maps, seen))
+        return made
+
+    def _virtual(self, snapshot: Snapshot, viewer: Viewer) -> Picture | None:
+        images = snapshot.get(VirtualImageSet)
+        if images is None:
+            return None
+        name = _image_name(images, viewer)
+        key = (snapshot.epoch, images.revision, name)
+        made: Picture = self._keep(
+            "virtual", key, lambda: virtual_picture(images.images[images.names.index(name)])
+        )
+        return made
+
+    def _vectors(self, snapshot: Snapshot, viewer: Viewer) -> Picture | None:
+        message, scale = snapshot.get(VectorMap), viewer.scales["vectors"]
+        if message is None:
+            return None
+        size = q_pixel_size(snapshot.status)
+        origin = (message.origin_row, message.origin_col)
+        axes = q_axes(message.map.shape, origin, size, message.bins_per_pixel)
+        key = (snapshot.epoch, message.revision, scale, size)
+        made: Picture = self._keep("vectors", key, lambda: vector_picture(message, axes, scale))
+        return made
+
+    def _frame(self, shown: FrameReply | LatestFrame, status: PipelineStatus | None, scale: str) -> Picture:
+        axes = q_axes(shown.frame.shape, _origin_of(shown, status), q_pixel_size(status))
+        key = (id(shown), scale, axes)
+        # The message is kept with its picture, so that its id is not given to another one meanwhile.
+        made: tuple[Any, Picture] = self._keep(
+            "frame", key, lambda: (shown, counts_picture(shown.frame, axes, scale))
+        )
+        return made[1]
+
+    def _tiles(self, snapshot: Snapshot) -> Tiles:
+        patterns, maps = snapshot.get(ClassPatterns), snapshot.get(ClassMaps)
+        if patterns is None or maps is None:
+            return NO_TILES
+        # Means change slowly, and many tiles are much work for the browser: once a second is enough.
+        key = (snapshot.epoch, int(snapshot.slots[ClassPatterns].received_at), patterns.class_ids, on_plate(maps))
+        made: Tiles = self._keep("tiles", key, lambda: tiles(maps, pattern_pictures(patterns)))
+        return made
+
+    def _curves(self, snapshot: Snapshot) -> Curves:
+        profiles, maps, status = snapshot.get(ClassProfiles), snapshot.get(ClassMaps), snapshot.status
+        if profiles is None or maps is None:
+            return NO_CURVES
+        size, radius = q_pixel_size(status), status.probe.radius if status and status.probe else 0.0
+        second = int(snapshot.slots[ClassProfiles].received_at)
+        key = (snapshot.epoch, second, size, radius, on_plate(maps), maps.class_families)
+        made: Curves = self._keep("curves", key, lambda: curves(maps, profiles, size, radius))
+        return made
+
+
+def _image_name(images: VirtualImageSet | None, viewer: Viewer) -> str:
+    if images is None:
+        return viewer.image
+    return viewer.image if viewer.image in images.names else images.names[0]
+
+
+def _shown_frame(
+    snapshot: Snapshot, viewer: Viewer, answer: FrameAnswer | None
+) -> FrameReply | LatestFrame | None:
+    if viewer.selected is None:
+        return snapshot.get(LatestFrame)
+    return answer.reply if answer is not None else None
+
+
+def _origin_of(shown: FrameReply | LatestFrame, status: PipelineStatus | None) -> tuple[float, float]:
+    """Row and column of the direct beam: measured, else the probe's, else the middle."""
+    if isinstance(shown, FrameReply) and np.all(np.isfinite(shown.origin)):
+        return float(shown.origin[0]), float(shown.origin[1])
+    if status is not None and status.probe is not None and np.all(np.isfinite(status.probe.center)):
+        return status.probe.center
+    rows, cols = shown.frame.shape
+    return (rows - 1) / 2, (cols - 1) / 2
+
+
+def _disks(
+    shown: FrameReply | LatestFrame | None, pictures: dict[str, Picture], status: PipelineStatus | None
+) -> Points:
+    if shown is None:
+        return dict.fromkeys(("x", "y", "radius", "qx", "qy", "intensity"), np.zeros(0))
+    axes = pictures["frame"].axes
+    x, y = axes.to_xy(shown.qx.astype(np.float64), shown.qy.astype(np.float64))
+    radius = status.probe.radius if status is not None and status.probe is not None else 3.0
+    found = {name: getattr(shown, name).astype(np.float64) for name in ("qx", "qy", "intensity")}
+    return _finite({"x": x, "y": y, "radius": np.full(x.shape, 1.25 * radius * axes.scale), **found})
+
+
+def _peaks(message: VectorMap | None, pictures: dict[str, Picture]) -> Points:
+    if message is None:
+        return {"x": np.zeros(0), "y": np.zeros(0)}
+    axes = pictures["vectors"].axes
+    row = message.peak_qx.astype(np.float64) * message.bins_per_pixel + message.origin_row
+    col = message.peak_qy.astype(np.float64) * message.bins_per_pixel + message.origin_col
+    x, y = axes.to_xy(row, col)
+    return _finite({"x": x, "y": y})
+
+
+def _ring(snapshot: Snapshot, radius: float | None, pictures: dict[str, Picture]) -> Points:
+    message = snapshot.get(VectorMap)
+    if radius is None or message is None or not 0 < radius < MAX_RADIUS:
+        return NO_RING
+    matrix = straightened(snapshot.status)
+    return outline(radius, message, pictures["vectors"].axes, matrix)
+
+
+def _marks(snapshot: Snapshot, viewer: Viewer, pictures: dict[str, Picture]) -> Points:
+    """The beam's place while it scans, then the selected position."""
+    latest, status = snapshot.get(LatestFrame), snapshot.status
+    places: list[tuple[float, float, float]] = []
+    if "classes" in pictures:
+        axes = pictures["classes"].axes
+        moving = status is not None and status.phase == "running"
+        if latest is not None and moving and 0 <= latest.scan_index < axes.shape[0] * axes.shape[1]:
+            places.append((*axes.to_xy(*divmod(latest.scan_index, axes.shape[1])), 1.0))
+        if viewer.selected is not None:
+            places.append((*axes.to_xy(*viewer.selected), 0.0))
+    table = np.array(places, np.float64).reshape(-1, 3)
+    return {"x": table[:, 0], "y": table[:, 1], "live": table[:, 2]}
+
+
+def _finite(points: Points) -> Points:
+    keep = np.isfinite(points["x"]) & np.isfinite(points["y"])
+    return {name: column[keep] for name, column in points.items()}

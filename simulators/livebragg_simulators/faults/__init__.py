@@ -1,0 +1,1 @@
+"""Faults on purpose: of the network, of the detector, of its operator."""

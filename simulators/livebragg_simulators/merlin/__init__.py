@@ -1,0 +1,1 @@
+"""A simulated Merlin: its command socket, and its data stream."""

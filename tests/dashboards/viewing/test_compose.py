@@ -1,0 +1,100 @@
+"""A session's scene: pictures, disks and marks at the right places, and nothing made twice."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from makers import (
+    acquisition,
+    class_maps,
+    class_patterns,
+    class_profiles,
+    latest_frame,
+    reply,
+    snapshot_of,
+    status,
+    vector_map,
+    virtual_images,
+)
+
+from livebragg_dashboards.asking.frames import FrameAnswer
+from livebragg_dashboards.viewing.compose import Composer
+from livebragg_dashboards.viewing.viewer import Viewer
+
+MESSAGES = (class_maps(), virtual_images(), vector_map(), latest_frame(), class_patterns(), class_profiles())
+
+
+def test_everything_the_feed_has_is_drawn() -> None:
+    scene = Composer().scene(snapshot_of(*MESSAGES, status()), Viewer(), None)
+    assert set(scene.pictures) == {"classes", "virtual", "vectors", "frame"}
+    assert scene.tiles.ids == ["0", "1", "2"] and len(scene.curves.x) == 2
+    assert scene.image_name == "bright_field"
+
+
+def test_before_the_first_map_there_is_nothing_to_draw() -> None:
+    scene = Composer().scene(snapshot_of(status()), Viewer(), None)
+    assert not scene.pictures and not scene.tiles.pixels and not scene.curves.x
+    assert not len(scene.disks["x"]) and not len(scene.marks["x"])
+
+
+def test_pictures_are_made_again_only_when_their_data_or_the_choice_changes() -> None:
+    composer, viewer, snapshot = Composer(), Viewer(), snapshot_of(*MESSAGES, status())
+    first, second = (composer.scene(snapshot, viewer, None) for _ in range(2))
+    assert all(first.pictures[name] is second.pictures[name] for name in first.pictures)
+    assert first.tiles is second.tiles and first.curves is second.curves
+    viewer.image, viewer.scales["vectors"] = "com_qx", "linear"
+    third = composer.scene(snapshot, viewer, None)
+    assert [n for n in first.pictures if third.pictures[n] is not first.pictures[n]] == ["virtual", "vectors"]
+
+
+def test_disks_and_peaks_lie_on_their_pixels() -> None:
+    scene = Composer().scene(snapshot_of(*MESSAGES, status()), Viewer(), None)
+    frame, vectors = scene.pictures["frame"].axes, scene.pictures["vectors"].axes
+    assert frame.position_at(scene.disks["x"][0], scene.disks["y"][0]) == (2, 4)
+    assert vectors.position_at(scene.peaks["x"][0], scene.peaks["y"][0]) == (1, 9)
+
+
+def test_axes_are_in_inverse_angstroms_about_the_direct_beam_when_known() -> None:
+    known = status(acquisition=acquisition(q_pixel_size_inv_angstrom=0.02))
+    scene = Composer().scene(snapshot_of(*MESSAGES, known), Viewer(), None)
+    assert scene.disks["y"][0] == pytest.approx((2 - 4.0) * 0.02)
+    assert scene.disks["x"][0] == pytest.approx((4 - 2.5) * 0.02)
+    assert scene.peaks["y"][0] == pytest.approx(-1.5 * 0.02)
+
+
+def test_without_a_probe_the_middle_of_the_frame_is_the_origin() -> None:
+    scene = Composer().scene(snapshot_of(*MESSAGES, status(probe=None)), Viewer(), None)
+    assert scene.pictures["frame"].axes.origin == (3.5, 2.5)
+
+
+def test_a_selected_position_shows_its_own_frame_about_its_own_origin() -> None:
+    viewer = Viewer()
+    viewer.selected = (0, 3)
+    snapshot = snapshot_of(*MESSAGES, status())
+    scene = Composer().scene(snapshot, viewer, FrameAnswer(3, reply()))
+    assert scene.pictures["frame"].axes.origin == (4.0, 2.0)
+    assert [scene.marks["x"][-1], scene.marks["y"][-1]] == [3.5, 0.5]
+    assert scene.marks["live"].tolist() == [1, 0]
+    lost = reply(origin=np.array([np.nan, 2.0], np.float32))
+    assert Composer().scene(snapshot, viewer, FrameAnswer(3, lost)).pictures["frame"].axes.origin == (4.0, 2.5)
+
+
+def test_while_a_selected_frame_is_on_its_way_no_other_frame_is_shown_as_it() -> None:
+    viewer = Viewer()
+    viewer.selected = (0, 3)
+    scene = Composer().scene(snapshot_of(*MESSAGES, status()), viewer, None)
+    assert "frame" not in scene.pictures and scene.shown is None
+
+
+def test_places_that_are_no_numbers_are_not_drawn() -> None:
+    bad = latest_frame(
+        qx=np.array([np.nan, 2.0], np.float32), qy=np.ones(2, np.float32), intensity=np.ones(2, np.float32)
+    )
+    scene = Composer().scene(snapshot_of(class_maps(), bad, status()), Viewer(), None)
+    assert len(scene.disks["x"]) == len(scene.disks["radius"]) == 1
+
+
+def test_a_virtual_image_that_is_gone_is_replaced_by_the_first() -> None:
+    viewer = Viewer()
+    viewer.image = "no_such"
+    assert Composer().scene(snapshot_of(*MESSAGES, status()), viewer, None).image_name == "bright_field"
