@@ -198,7 +198,7 @@ def test_positions_that_are_moved_out_of_the_scan_are_counted(tmp_path: Path) ->
         (OPEN, ScanShapeRequest(serial=1, rows=0, cols=6), "at least 1"),
         (OPEN, ScanShapeRequest(serial=1, rows=1 << 14, cols=1 << 14), "at most"),
         (OPEN, ScanShapeRequest(serial=1, cols=-5), "at least 1"),
-        (OPEN, ScanShapeRequest(serial=4, cols=5), "not in memory"),
+        (OPEN, ScanShapeRequest(serial=4, cols=5), "no longer in memory"),
         (OPEN, MissedTriggersRequest(serial=1, frame=-1), "frames count from 0"),
         (OPEN, MissedTriggersRequest(serial=1, frame=1, count=0), "0 triggers"),
         (OPEN, MissedTriggersRequest(serial=1, frame=1, count=1 << 30), "are possible"),

@@ -67,10 +67,8 @@ def _log(run: ScanRun, values: dict[str, Value], before: dict[str, Value]) -> No
         )
 
 
-def act(request: Act, run: ScanRun | None) -> Accepted | Refused:
+def act(request: Act, run: ScanRun) -> Accepted | Refused:
     """Keep a note, or save."""
-    if run is None or request.serial not in (0, run.opened.serial):
-        return Refused(reason="that acquisition is no longer in memory")
     return _save(run) if isinstance(request, SaveRequest) else _mark(request, run)
 
 

@@ -19,10 +19,8 @@ from livebragg.wire.messages import (
 ClassRequest = ClassMergeRequest | ClassSplitRequest | ClassRenameRequest | ClassLockRequest | ClassNumberRequest
 
 
-def change_classes(request: ClassRequest, run: ScanRun | None) -> Accepted | Refused:
+def change_classes(request: ClassRequest, run: ScanRun) -> Accepted | Refused:
     """Do what the user asks for; it shows in the next maps, also if no more frames come."""
-    if run is None or request.serial not in (0, run.opened.serial):
-        return Refused(reason="that acquisition is no longer in memory")
     if run.complete:
         return Refused(reason="the scan is finished and its results are written; ask while it runs")
     if run.snapshot is None:

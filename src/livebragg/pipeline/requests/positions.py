@@ -1,4 +1,4 @@
-"""What was found at a scan position: disks, features, weights and shares. No frame is needed for it."""
+"""A scan position: its frame, and what was found there (disks, features, weights and shares), frame or not."""
 
 from __future__ import annotations
 
@@ -9,18 +9,39 @@ from numpy.typing import NDArray
 
 from livebragg.classify import FeatureView
 from livebragg.model import NOT_CLASSIFIED
+from livebragg.pipeline.requests.reading import outside
 from livebragg.pipeline.scan.run import ScanRun
-from livebragg.wire.messages import PositionReply, PositionRequest, Refused
+from livebragg.wire.messages import FrameReply, FrameRequest, PositionReply, PositionRequest, Refused
 
 
-def answer_position(request: PositionRequest, run: ScanRun | None) -> PositionReply | Refused:
+def answer_frame(request: FrameRequest, run: ScanRun) -> FrameReply | Refused:
+    """Reply to a request for the frame of one position."""
+    refused = outside(request.scan_index, run.analysis.scan_shape)
+    if refused is not None:
+        return refused
+    frame = run.lookup.frame(request.scan_index)
+    if frame is None:
+        return Refused(reason="this position was not scanned yet, or its frame has left the frame log")
+    peaks = run.analysis.peaks_at(request.scan_index)
+    label, origin = label_and_origin(run, request.scan_index)
+    return FrameReply(
+        serial=run.opened.serial,
+        scan_index=request.scan_index,
+        label=label,
+        frame=frame,
+        qx=peaks.qx,
+        qy=peaks.qy,
+        intensity=peaks.intensity,
+        origin=origin,
+    )
+
+
+def answer_position(request: PositionRequest, run: ScanRun) -> PositionReply | Refused:
     """Reply to a request about one position."""
-    if run is None or request.serial not in (0, run.opened.serial):
-        return Refused(reason="that acquisition is no longer in memory")
-    rows, cols = run.analysis.scan_shape
     index = request.scan_index
-    if not 0 <= index < rows * cols:
-        return Refused(reason=f"scan index {index} is outside of the {rows}x{cols} scan")
+    refused = outside(index, run.analysis.scan_shape)
+    if refused is not None:
+        return refused
     if not run.analysis.was_seen(np.array([index])).all():
         return Refused(reason="this position was not scanned yet")
     peaks = run.analysis.peaks_at(index)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.accumulate import RegionProfile
+from livebragg.classify.components import evenly
 from livebragg.model import Calibration, MapGeometry, TrackedPeaks
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.wire.messages import (
@@ -60,11 +61,9 @@ class Explored(Protocol):
 
 
 def answer_region(
-    request: RegionRequest, run: Explored | None
+    request: RegionRequest, run: Explored
 ) -> RegionProfileReply | RegionMapReply | RegionPatternReply | DarkFieldReply | Refused:
     """Reply to a request about a region or a dark-field image."""
-    if run is None or request.serial not in (0, run.opened.serial):
-        return Refused(reason="that acquisition is no longer in memory")
     if isinstance(request, DarkFieldRequest):
         return _dark_field(request, run)
     positions = _positions(request.top, request.left, request.mask, run.analysis.scan_shape)
@@ -121,8 +120,7 @@ def _pattern(positions: NDArray[np.int64], run: Explored) -> RegionPatternReply 
     positions = positions[run.analysis.was_seen(positions)]
     total: NDArray[np.float64] | None = None
     number = 0
-    every = max(1, math.ceil(positions.size / PATTERN_FRAMES))
-    for index, frames in run.lookup.some(positions[::every]):
+    for index, frames in run.lookup.some(evenly(positions, PATTERN_FRAMES)):
         added = frames.sum(axis=0, dtype=np.float64)
         total, number = added if total is None else total + added, number + index.size
     if total is None or number == 0:

@@ -9,10 +9,8 @@ from livebragg.pipeline.scan.run import ScanRun
 from livebragg.wire.messages import Refused, VirtualImageReply, VirtualImageRequest
 
 
-def answer_ring(request: VirtualImageRequest, run: ScanRun | None) -> VirtualImageReply | Refused:
+def answer_ring(request: VirtualImageRequest, run: ScanRun) -> VirtualImageReply | Refused:
     """Reply to a request for the image of a ring."""
-    if run is None or request.serial not in (0, run.opened.serial):
-        return Refused(reason="that acquisition is no longer in memory")
     inner, outer = request.inner, request.outer
     if not (0 <= inner < outer < math.inf):  # False for NaN
         return Refused(

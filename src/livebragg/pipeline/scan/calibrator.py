@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.calibrate import HaloPattern, combined, ellipse_of_halo, ellipse_of_rings, pixel_size
+from livebragg.classify.components import evenly
 from livebragg.config.analysis import CalibrationConfig
 from livebragg.detect.frame_profiles import without_hot_pixels
 from livebragg.errors import CalibrationError
@@ -195,8 +196,7 @@ class Calibrator:
         probe = self._mask.probe
         halo = HaloPattern(self._shape, probe.radius + probe.edge_width)
         origin = snapshot.origin.reshape(-1, 2)
-        chosen = members[:: max(1, members.size // _FRAMES_PER_HALO)]
-        for index, frames in self._lookup.some(chosen):
+        for index, frames in self._lookup.some(evenly(members, _FRAMES_PER_HALO)):
             for position, frame in zip(index, without_hot_pixels(frames), strict=True):
                 qx, qy, _ = self._mask.disks_of(np.array([position]))
                 halo.add(frame, origin[position], np.stack([qx, qy], axis=1))

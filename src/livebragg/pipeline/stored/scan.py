@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from livebragg.errors import ResultsError
 from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, BraggPeaks, Calibration, ScanGeometry
 from livebragg.pipeline.frame_lookup import FrameLookup
+from livebragg.pipeline.requests.reading import outside
 from livebragg.pipeline.scan import feed_messages as feed
 from livebragg.pipeline.scan.class_patterns import MeanPatterns
 from livebragg.pipeline.stored.analysis import StoredAnalysis
@@ -169,9 +170,9 @@ class StoredScan:
 
     def frame(self, scan_index: int) -> FrameReply | Refused:
         """Frame of a position: from the recording, else drawn from its disks."""
-        rows, cols = self.analysis.scan_shape
-        if not 0 <= scan_index < rows * cols:
-            return Refused(reason=f"scan index {scan_index} is outside of the {rows}x{cols} scan")
+        refused = outside(scan_index, self.analysis.scan_shape)
+        if refused is not None:
+            return refused
         if not self.analysis.was_seen(np.array([scan_index]))[0]:
             return Refused(reason="this position is not in the file: it was not scanned, or its frame was lost")
         peaks, final = self.analysis.peaks_at(scan_index), self._results.final

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from livebragg.errors import WireError
 from livebragg.pipeline.publisher import Publisher
+from livebragg.pipeline.requests.reading import NOT_THERE, read_request, speaks_of
 from livebragg.pipeline.requests.regions import RegionRequest, answer_region
 from livebragg.pipeline.stored.scan import StoredScan
 from livebragg.wire import sockets
-from livebragg.wire.codec import decode
 from livebragg.wire.messages import (
     FeedMessage,
     FrameRequest,
@@ -65,7 +65,8 @@ class ServedScan:
         if isinstance(request, RegionPatternRequest) and not self._scan.has_frames:
             return Refused(reason="a results file holds no frames: name the recording with --recording")
         if isinstance(request, RegionRequest):
-            return answer_region(request, self._scan)
+            there = speaks_of(request.serial, self._scan.opened)
+            return answer_region(request, self._scan) if there else NOT_THERE
         return Refused(reason="this is a results file, not a running scan: it can be looked at, not changed")
 
     def _status(self) -> PipelineStatus:
@@ -75,7 +76,7 @@ class ServedScan:
 def answer_parts(parts: Sequence[Any], served: Served) -> object:
     """Reply to the parts of a request, whatever they are."""
     try:
-        request = decode(parts[1:] if parts and len(parts[0]) == 0 else parts)
+        request = read_request(parts)
     except WireError as error:
         return Refused(reason=str(error))
     return served.answer(request)
