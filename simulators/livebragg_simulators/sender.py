@@ -141,12 +141,11 @@ class Sender:
         while first < stop:
             at = first % total
             frames = path.frames(at, min(at + step, at + stop - first, total))
-            messages = self._word(first, frames)
-            first += len(frames)
             due = began + (self._sent - before + len(frames)) / options.rate_hz if options.rate_hz else 0.0
-            self._wait_until(due)
-            if self._stopped or not self._put(messages):
+            self._wait_until(due)  # before they are worded: some messages tell when the frames were read out
+            if self._stopped or not self._put(self._word(first, frames)):
                 break
+            first += len(frames)
             self._sent += len(frames)
             progress(self._sent, before + stop - start)
         return self._sent - before

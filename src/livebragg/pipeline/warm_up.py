@@ -31,6 +31,7 @@ def warm_up_detection(config: Config) -> None:
     for row, col, height in _SPOTS:
         expected += height * (np.hypot(rows - row, cols - col) < _RADIUS)
     frames = np.random.default_rng(0).poisson(expected, (4, *_SHAPE)).astype(np.uint16)
+    frames.flags.writeable = False  # as frames from the log are: kernels are compiled for that
     probe = measure_probe(frames)
     FrameAnalyzer(probe, _SHAPE, config.detection).analyze(frames, np.arange(len(frames)))
 

@@ -8,6 +8,7 @@ than a minute must not be taken for dead.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -177,7 +178,7 @@ class Poller:
 
     def wait(self, timeout_s: float) -> set[Any]:
         """Sockets with messages, at once or after at most `timeout_s` seconds."""
-        return {socket for socket, _ in self._poller.poll(max(0, round(timeout_s * 1000)))}
+        return {socket for socket, _ in self._poller.poll(max(0, math.ceil(timeout_s * 1000)))}
 
 
 def bound_endpoint(socket: Any) -> str:

@@ -56,12 +56,13 @@ def test_payloads_of_two_acquisitions_never_share_a_job() -> None:
 
 def test_time_flushes_a_small_job() -> None:
     jobs = table(piece(0))
-    assert jobs.flush(10.005) is not None
-    assert abs((jobs.flush(10.005) or 0) - 0.015) < 1e-9
+    jobs.flush(10.005)
+    assert abs((jobs.seconds_to_flush(10.005) or 0) - 0.015) < 1e-9
     assert jobs.issue("w", 10.0, {1}) is None
-    assert jobs.flush(10.02) is None
+    assert jobs.seconds_to_flush(10.5) == 0.0  # whoever asks must not wait before it is given out
+    jobs.flush(10.02)
     assert jobs.issue("w", 10.0, {1}) is not None
-    assert jobs.flush(11.0) is None
+    assert jobs.seconds_to_flush(11.0) is None
 
 
 def test_only_acquisitions_that_are_ready_are_given_out() -> None:

@@ -60,9 +60,13 @@ class Bench:
         """Analyse some frames and publish."""
         for at in range(first, stop, 12):
             self.run.add_batch(self.analyzer.analyze(self.frames[at : at + 12], np.arange(at, at + 12)))
-            self.run.publish(1, 0.0)
+            self.publish(1)
         while self.run.calibrator.is_busy:
-            self.run.publish(1, 0.0)
+            self.publish(1)
+
+    def publish(self, revision: int) -> list[list[Any]]:
+        """Messages of the maps, and those that come behind."""
+        return [self.run.publish(revision, 0.0), self.run.publish_details(revision, float(revision))]
 
     def ask(self, message: Any) -> tuple[Any, Any]:
         """Reply as the client gets it, and the order to the receiver."""
@@ -225,3 +229,11 @@ def test_without_a_scan_there_is_nothing_to_mark_and_settings_wait_for_one() -> 
         reply, _ = answer([bytes(p) for p in encode(message)], None, lambda: None, live)  # type: ignore[arg-type,return-value]
         assert isinstance(reply, kind)
     assert live.values[SENSITIVITY] == 0.3
+
+
+def test_the_maps_do_not_wait_for_the_patterns_of_their_classes(bench: Bench) -> None:
+    maps, behind = bench.publish(7)
+    assert [type(m).__name__ for m in maps] == ["ClassMaps", "VirtualImageSet", "VectorMap", "LatestFrame"]
+    assert [type(m).__name__ for m in behind] == ["ClassPatterns", "ClassProfiles"]
+    assert maps[0].class_ids == behind[0].class_ids
+    assert bench.run.publish_details(8, 7.1) == []  # too soon for others

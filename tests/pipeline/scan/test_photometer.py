@@ -111,4 +111,5 @@ def test_the_first_few_frames_wait_until_broken_pixels_are_known():
     parts = list(photometer.measure(index, PLACES, origins))
     photometer.close()
     assert np.concatenate([part for part, _ in parts]).tolist() == index.tolist()
+    assert len(parts) == 2  # frames that came one by one are measured together
     np.testing.assert_allclose(np.concatenate([v.intensity[:, 1] for _, v in parts]), 0, atol=20)

@@ -243,15 +243,14 @@ class JobTable:
             self._waiting.append(self._open)
             self._open = None
 
-    def flush(self, now: float) -> float | None:
-        """Close a job that has waited long enough; seconds until there is one to close, if any."""
-        if self._open is None:
-            return None
-        left = self._open.made_at + self.flush_s - now
-        if left <= 0:
+    def seconds_to_flush(self, now: float) -> float | None:
+        """Until there is a job to close that has waited long enough; ``None`` while none is being filled."""
+        return None if self._open is None else max(0.0, self._open.made_at + self.flush_s - now)
+
+    def flush(self, now: float) -> None:
+        """Close a job that has waited long enough."""
+        if self.seconds_to_flush(now) == 0.0:
             self.close_open()
-            return None
-        return left
 
     def issue(self, worker: str, now: float, serials: set[int]) -> Job | None:
         """Give the oldest waiting job of one of these acquisitions to a worker."""

@@ -124,7 +124,7 @@ class Receiver:
             self._source.watch(self._poller)
         else:
             self._source.ignore(self._poller)
-        wait = self._dispatcher.jobs.flush(time.time())
+        wait = self._dispatcher.jobs.seconds_to_flush(time.time())
         ready = self._poller.wait(min(IDLE_WAIT_S, IDLE_WAIT_S if wait is None else wait))
         now = time.time()
         if self._stop_requests:

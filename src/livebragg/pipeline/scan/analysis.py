@@ -126,7 +126,7 @@ class ScanAnalysis(AskedClasses):
     def refresh(self, *, hurried: bool = False) -> None:
         """Bring map, peaks, features, classes and labels up to what has been added.
 
-        In a hurry, no light is measured.
+        In a hurry, no light is measured. In the background none is asked for either: see `ask_for_light`.
         """
         if self._vectors.n_seen in (0, self._refreshed_at) and not self.has_light:
             return
@@ -142,6 +142,12 @@ class ScanAnalysis(AskedClasses):
         whole = due.size == self._vectors.n_seen
         self._nmf.refine(features, None if whole else due)
         self._relabel(changed, None if whole else np.union1d(due, changed))
+
+    def ask_for_light(self) -> None:
+        """Let light be measured in the background where it is due; a later refresh takes it."""
+        if self._vectors.n_seen:
+            most = self._config.classify.backfill
+            self._backfill.ask(self._vectors.arrived, self._map.binned_origins, most)
 
     def finish(self) -> None:
         """Refine until nothing moves: all origins, a map binned afresh, all weights."""
@@ -228,7 +234,7 @@ class ScanAnalysis(AskedClasses):
         vectors, arrived, origins = self._vectors.view, self._vectors.arrived, self._map.binned_origins
         if final:
             return self._backfill.finish(vectors, arrived, origins, self._config.classify.final_backfill)
-        most = 0 if hurried else self._config.classify.backfill
+        most = 0 if hurried or self._background else self._config.classify.backfill
         return self._backfill.refresh(vectors, arrived, origins, most)
 
     def _learn_origins(self) -> None:

@@ -96,9 +96,14 @@ class Backfill:
             (ready if part[1].done() else waiting).append(part)
         self._asked = waiting
         done = self._take(vectors, ready, origins)
-        if not self._asked and most:
-            self._ask(self._due(arrived)[-min(most, self._photometer.capacity) :], origins)
+        self.ask(arrived, origins, most)
         return done
+
+    def ask(self, arrived: NDArray[np.int64], origins: NDArray[np.float32], most: int) -> None:
+        """Begin with a round of the positions that are due, unless one is under way; reading their frames takes a
+        while."""
+        if self._photometer is not None and self._background and not self._asked and most:
+            self._ask(self._due(arrived)[-min(most, self._photometer.capacity) :], origins)
 
     def finish(
         self, vectors: Vectors, arrived: NDArray[np.int64], origins: NDArray[np.float32], most: int

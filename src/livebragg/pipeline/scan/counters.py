@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 
 import numpy as np
@@ -30,6 +31,9 @@ class RunCounters:
         self.counts: Counter[str] = Counter(dict.fromkeys(OF_RESULTS, 0))
         self.newest_sent_at = 0.0
         self._rate = RateMeter()
+        self._shown_from = math.inf
+        """When the first maps were published."""
+        self._start_lag = 0.0
         self._lags: deque[float] = deque(maxlen=MAX_LAGS)
         self._unpublished: list[float] = []
 
@@ -47,8 +51,15 @@ class RunCounters:
         self.newest_sent_at = max(self.newest_sent_at, result.newest_sent_at)
 
     def published(self, at: float) -> None:
-        """What came so far is published now."""
-        self._lags.extend(at - sent for sent in self._unpublished)
+        """What came so far is published now.
+
+        What was sent before the first maps waited for the probe to be measured, once: it is told apart.
+        """
+        if self._unpublished:
+            self._shown_from = min(self._shown_from, at)
+        early = [sent for sent in self._unpublished if sent < self._shown_from]
+        self._start_lag = max([self._start_lag, *(at - sent for sent in early)])
+        self._lags.extend(at - sent for sent in self._unpublished if sent >= self._shown_from)
         self._unpublished.clear()
 
     def begin_again(self) -> None:
@@ -58,13 +69,14 @@ class RunCounters:
 
     def numbers(self, now: float) -> dict[str, float]:
         """For the status."""
-        lags = np.fromiter(self._lags, np.float64) if self._lags else np.zeros(1)
+        lags = np.array(self._lags or [self._start_lag])
         p50, p99 = np.percentile(lags, [50, 99])
         return {key: float(value) for key, value in self.counts.items()} | {
             "rate_analysed_hz": self._rate.rate(now),
             "lag_p50_s": float(p50),
             "lag_p99_s": float(p99),
             "lag_s": float(lags[-1]),
+            "lag_start_s": self._start_lag,
             "disks_per_frame": self.counts["disks"] / max(self.counts["positions_analysed"], 1),
         }
 

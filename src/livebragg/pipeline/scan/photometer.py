@@ -18,6 +18,7 @@ from livebragg.config.detection import DetectionConfig
 from livebragg.detect import DiskDetector, ProbeTemplate, build_detector
 from livebragg.detect.odd_pixels import odd_pixels
 from livebragg.model import ForcedIntensities, ProbeShape
+from livebragg.pipeline.payloads import stack_frames
 from livebragg.pipeline.pixel_health import PixelHealth
 from livebragg.pipeline.scan.backfill import Measuring
 
@@ -142,10 +143,11 @@ class FramePhotometer:
             clean = frames if self._pixels is None else self._pixels.clean(frames)
             self._odd.learn(clean)
             held.append((index, clean))
-            if self._odd.known:
+            if self._odd.known and sum(index.size for index, _ in held) >= _PART:
                 yield from self._submit(held, places, origins)
                 held.clear()
-        yield from self._submit(held, places, origins)
+        if held:
+            yield from self._submit(held, places, origins)
 
     def _submit(
         self,
@@ -153,11 +155,12 @@ class FramePhotometer:
         places: NDArray[np.float32],
         origins: NDArray[np.float32],
     ) -> Iterator[Measuring]:
-        for index, frames in blocks:
-            for first in range(0, index.size, _PART):
-                part = slice(first, first + _PART)
-                task = self._pool.submit(self._measure, frames[part], places, origins[index[part]])
-                yield index[part], task
+        # Payloads may hold single frames, and each task takes the GIL from the thread that publishes.
+        index, frames = np.concatenate([i for i, _ in blocks]), stack_frames([f for _, f in blocks])
+        for first in range(0, index.size, _PART):
+            part = slice(first, first + _PART)
+            task = self._pool.submit(self._measure, frames[part], places, origins[index[part]])
+            yield index[part], task
 
     def close(self) -> None:
         """End the threads."""

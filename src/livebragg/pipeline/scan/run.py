@@ -271,36 +271,45 @@ class ScanRun:
         self._notices.add(text, exact=True)
 
     def publish(self, revision: int, now: float, *, hurried: bool = False) -> list[FeedMessage]:
-        """Bring everything up to date and make the feed's messages; `hurried` when frames wait for the cores."""
+        """Bring the maps up to date and make their messages; `hurried` when frames wait for the cores."""
         self.analysis.refresh(hurried=hurried)
         self.snapshot, self._user_news = self.shown, False
-        self.calibrator.update(self.snapshot)
-        patterns = None
-        if now >= self._next_patterns:
-            self._next_patterns = now + PATTERN_GAP_S
-            patterns = self._sampler.update(
-                self.snapshot.labels, self.snapshot.class_ids, PATTERN_BUDGET_S, self.snapshot.class_families
-            )
-        return self._messages(self.snapshot, patterns, revision, now)
+        stamp = self._stamp(revision, now)
+        self._tally.published(stamp.published_at)
+        return self._maps(self.snapshot, stamp)
 
-    def _messages(
-        self, snapshot: AnalysisSnapshot, patterns: MeanPatterns | None, revision: int, now: float
-    ) -> list[FeedMessage]:
-        published_at = max(time.time(), now)
-        stamp = feed.Stamp(
+    def publish_details(self, revision: int, now: float, *, hurried: bool = False) -> list[FeedMessage]:
+        """What the maps that were just published need not wait for: calibration, light, class patterns."""
+        assert self.snapshot is not None
+        self.calibrator.update(self.snapshot)
+        if not hurried:
+            self.analysis.ask_for_light()
+        if now < self._next_patterns:
+            return []
+        self._next_patterns = now + PATTERN_GAP_S
+        patterns = self._sampler.update(
+            self.snapshot.labels, self.snapshot.class_ids, PATTERN_BUDGET_S, self.snapshot.class_families
+        )
+        return self._patterns(self.snapshot, patterns, self._stamp(revision, now))
+
+    def _stamp(self, revision: int, now: float) -> feed.Stamp:
+        return feed.Stamp(
             serial=self.opened.serial,
             revision=revision,
-            published_at=published_at,
+            published_at=max(time.time(), now),
             newest_sent_at=self.newest_sent_at,
         )
-        self._tally.published(published_at)
+
+    @staticmethod
+    def _patterns(snapshot: AnalysisSnapshot, patterns: MeanPatterns, stamp: feed.Stamp) -> list[FeedMessage]:
+        return [feed.class_patterns(patterns, stamp), feed.class_profiles(snapshot, stamp)]
+
+    def _maps(self, snapshot: AnalysisSnapshot, stamp: feed.Stamp) -> list[FeedMessage]:
         messages: list[FeedMessage] = [
             feed.class_maps(snapshot, stamp, self.user_classes.names, self.user_classes.locked),
             feed.virtual_images(snapshot, stamp),
             feed.vector_map(snapshot, stamp),
         ]
-        if patterns is not None:
-            messages += [feed.class_patterns(patterns, stamp), feed.class_profiles(snapshot, stamp)]
         if self._newest is not None:
             index, peaks = self._newest
             frame = self.lookup.frame(index)
@@ -333,7 +342,9 @@ class ScanRun:
             self.snapshot.class_families,
             self._mask,
         )
-        messages = self._messages(self.snapshot, patterns, revision, time.time())
+        stamp = self._stamp(revision, time.time())
+        self._tally.published(stamp.published_at)
+        messages = [*self._maps(self.snapshot, stamp), *self._patterns(self.snapshot, patterns, stamp)]
         self.results.finalize(
             self.snapshot,
             probe=self.probe,
