@@ -7,7 +7,7 @@ import pytest
 
 from livebragg.config.detection import DetectionConfig, ProfileConfig
 from livebragg.detect import FrameAnalyzer, profile_radii
-from livebragg.detect.frame_profiles import FrameProfiles, without_hot_pixels
+from livebragg.detect.frame_profiles import FrameProfiles, hot_pixels, without_hot_pixels
 from livebragg.errors import ConfigError
 from livebragg.model import BraggPeaks, ProbeShape
 
@@ -77,6 +77,29 @@ def test_a_hot_pixel_is_replaced_and_frames_without_one_are_not_copied():
     rest = np.ones(SHAPE, bool)
     rest[10, 12] = False
     np.testing.assert_array_equal(repaired[:, rest], frames[:, rest])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int32, np.float32, np.float64, ">u2"])
+def test_hot_pixels_are_found_at_corners_too_whatever_the_pixel_type(dtype):
+    frames = np.random.default_rng(1).poisson(2.0, (8, *SHAPE)).astype(dtype)
+    hot = [0, 3 * SHAPE[1] + 7, SHAPE[0] * SHAPE[1] - 1]
+    frames.reshape(8, -1)[:, hot] = 200
+    assert hot_pixels(frames).tolist() == hot
+
+
+def test_what_is_not_finite_is_not_hot():
+    frames = np.ones((4, *SHAPE), np.float32)
+    frames[0, 5, 6], frames[1, 9, 9], frames[2, 20, 20] = np.nan, np.inf, -3e38
+    assert hot_pixels(frames).size == 0
+
+
+def test_hot_pixels_do_not_count_in_profiles():
+    frames = np.random.default_rng(0).poisson(2.0, (8, *SHAPE)).astype(np.uint16)
+    clean = measure(frames, np.tile(PROBE.center, (8, 1)))
+    frames[:, 31, 50] = 800
+    batch = measure(frames, np.tile(PROBE.center, (8, 1)))
+    assert np.nanmax(batch.mean) < np.nanmax(clean.mean) + 1
+    np.testing.assert_array_equal(batch.pixels.sum(axis=1), clean.pixels.sum(axis=1) - 1)
 
 
 @pytest.mark.parametrize("change", [{"bins": 3}, {"ellipse_ratio": 0.5}, {"ellipse_angle_deg": float("nan")}])

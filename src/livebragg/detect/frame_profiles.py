@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from livebragg.config.detection import DetectionConfig, ProfileConfig
 from livebragg.detect.bad_pixels import bad_pixel_mask
+from livebragg.detect.frames import as_pixels
 from livebragg.detect.radial import RadialProfiler
 from livebragg.detect.radial_table import ellipse_matrix
+from livebragg.kernels.frame_sum import find_hot, sum_frames
 from livebragg.model import BraggPeaks, ProbeShape, RadialBatch
 
 _SHIFT = 16
@@ -19,15 +21,6 @@ _SHIFT = 16
 
 _GOOD_BEAM = 0.5
 """Largest standard error, in pixels, with which a measured beam is better than the probe's centre."""
-
-
-_HOT = 3.0
-"""A pixel this much brighter than its brightest neighbour, in the sum of some frames, is hot."""
-
-_LARGEST = 1e30
-"""Counts beyond this are no counts, and their products would overflow."""
-
-_RING = [(r, c) for r in range(3) for c in range(3) if (r, c) != (1, 1)]
 
 
 def profile_bins(frame_shape: tuple[int, int], probe: ProbeShape, config: ProfileConfig) -> tuple[int, float]:
@@ -45,32 +38,41 @@ def profile_radii(frame_shape: tuple[int, int], probe: ProbeShape, config: Profi
     return ((np.arange(bins) + 0.5) * width).astype(np.float32)
 
 
-def without_hot_pixels(frames: NDArray[np.generic]) -> NDArray[np.generic]:
-    """The frames, with pixels that no disk can be sharp enough for replaced by their neighbours' mean.
+def hot_pixels(frames: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Pixels that no disk can be sharp enough for, as flat positions in the frame; the sum of the frames tells.
 
-    A hot pixel of a few hundred counts outshines its whole ring, and wanders from bin to bin with the beam. What
-    this does to a Bragg disk of a single pixel does not matter here: disks are left out of profiles. The sum of
-    the frames decides; they are copied only if there is a hot pixel.
+    A hot pixel of a few hundred counts outshines its whole ring, and wanders from bin to bin with the beam. A
+    Bragg disk of a single pixel may be among them: disks are left out of profiles.
 
     Parameters
     ----------
     frames : NDArray, shape (n, frame_rows, frame_cols)
+
+    Raises
+    ------
+    FrameError
+        A dtype that holds no counts.
     """
-    with np.errstate(invalid="ignore", over="ignore"):  # odd pixels: they count as 0 in the profile
-        summed = frames.sum(axis=0, dtype=np.float64)
-    total = np.pad(np.clip(np.nan_to_num(summed, nan=0.0, posinf=0.0, neginf=0.0), 0.0, _LARGEST), 1)
-    around = np.stack([total[r : r + frames.shape[1], c : c + frames.shape[2]] for r, c in _RING])
-    brightest, level = around.max(axis=0), total[1:-1, 1:-1]
-    hot = np.flatnonzero(level > _HOT * brightest + 5.0 * np.sqrt(np.maximum(brightest, 0.0)) + 10.0)
+    rows, cols = frames.shape[1:]
+    pixels, pixel_type = as_pixels(frames, (rows, cols))
+    total, hot = np.zeros((rows + 2, cols + 2), np.float32), np.empty(rows * cols, np.int64)
+    sum_frames(pixels, pixel_type, np.empty(cols, np.float32), total)
+    return hot[: find_hot(total, hot)]
+
+
+def without_hot_pixels(frames: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The frames, shape (n, frame_rows, frame_cols), with hot pixels replaced by their neighbours' mean.
+
+    They are copied only if there is one.
+    """
+    hot = hot_pixels(frames)
     if hot.size == 0:
         return frames
     repaired = np.array(frames)
-    rows, cols = np.divmod(hot, frames.shape[2])
-    for row, col in zip(rows, cols, strict=True):
+    for row, col in zip(*np.divmod(hot, frames.shape[2]), strict=True):
         square = frames[:, max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2].astype(np.float64)
         others = square.sum(axis=(1, 2)) - frames[:, row, col]
         repaired[:, row, col] = others / (square.shape[1] * square.shape[2] - 1)
-    repaired.flags.writeable = False  # compiled kernels are specialised for frames as they come from the log
     return repaired
 
 
@@ -135,7 +137,7 @@ class FrameProfiles:
         found &= np.abs(direct_beam[:, :2] - centers).max(axis=1, initial=0.0) <= _SHIFT
         centers[found] = direct_beam[found, :2]
         measured = self._profiler.measure_many(
-            without_hot_pixels(frames), peaks, centers, mask_radius=self._mask_radius
+            frames, peaks, centers, mask_radius=self._mask_radius, without=hot_pixels(frames)
         )
         return RadialBatch(
             radii=self._radii,

@@ -97,7 +97,7 @@ class RadialProfiler:
         self.radii = (edges[:-1] + edges[1:]) / 2.0
         usable = _usable(bad_pixels, self.frame_shape)
         self._table = build_radial_table(self.frame_shape, self.center, ellipse, edges, check_shift(max_shift))
-        self._scratch = allocate_radial_scratch(self._table, usable)
+        self._scratch = allocate_radial_scratch(self._table, self.radii.size)
         self._bad, self._image = np.flatnonzero(~usable), np.zeros(self.frame_shape, np.float32)
         self._health = np.zeros(5, np.int64)
         self._frames_without_center = 0
@@ -155,7 +155,8 @@ class RadialProfiler:
             raise FrameError(f"disks have shape {where.shape}; give (n, 2): row and column of each")
         offsets = np.array([0, len(where)], np.int64)
         qx, qy = np.ascontiguousarray(where.T)
-        return self._measure(np.asarray(frame)[np.newaxis], qx, qy, offsets, mask_radius, np.array([place]))
+        stack = np.asarray(frame)[np.newaxis]
+        return self._measure(stack, qx, qy, offsets, mask_radius, np.array([place]), self._bad)
 
     def measure_many(
         self,
@@ -164,6 +165,7 @@ class RadialProfiler:
         centers: ArrayLike | None = None,
         *,
         mask_radius: float = 0.0,
+        without: NDArray[np.int64] | None = None,
     ) -> RadialProfiles:
         """Measure several frames, shape ``(n, frame_rows, frame_cols)``, without their disks.
 
@@ -174,6 +176,8 @@ class RadialProfiler:
         centers : array-like of float, shape (n, 2), optional
             Centre of each frame; the nominal one unless given. A frame whose centre is NaN or beyond
             `max_shift` gets a profile of NaN and counts in `frames_without_center`.
+        without : NDArray[np.int64], optional
+            More pixels that do not count in these frames, as flat positions in the frame.
 
         Raises
         ------
@@ -190,7 +194,8 @@ class RadialProfiler:
         places = np.array(np.broadcast_to(self.center, (n, 2)) if centers is None else centers, np.float64)
         if places.shape != (n, 2):
             raise FrameError(f"{n} frames came with centres of shape {places.shape}; give ({n}, 2)")
-        return self._measure(frames, qx, qy, offsets, mask_radius, places)
+        bad = self._bad if without is None else np.union1d(self._bad, without)
+        return self._measure(frames, qx, qy, offsets, mask_radius, places, bad)
 
     def _measure(
         self,
@@ -200,6 +205,7 @@ class RadialProfiler:
         offsets: NDArray[np.int64],
         mask_radius: float,
         centers: NDArray[np.float64],
+        bad: NDArray[np.int64],
     ) -> RadialProfiles:
         if not 0.0 <= mask_radius < math.inf:
             raise FrameError(f"mask_radius is {mask_radius}; it must be a finite number of pixels, 0 or more")
@@ -213,7 +219,7 @@ class RadialProfiler:
         self._frames_without_center += profile_batch(
             stack,
             pixel_type,
-            self._bad,
+            bad,
             self._table,
             self._scratch,
             centers,

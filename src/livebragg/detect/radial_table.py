@@ -1,4 +1,4 @@
-"""From centre, ellipse and radii to the lists of pixels the radial profile is gathered with."""
+"""From centre, ellipse and radii to the lists of where circles leave the columns of a folded frame."""
 
 from __future__ import annotations
 
@@ -56,27 +56,31 @@ def build_radial_table(
     edges: NDArray[np.float64],
     max_shift: int,
 ) -> RadialTable:
-    """Sort the pixels into bins, for every phase of the centre.
+    """Find where the circles of the bins leave the columns of the half plane, for every phase of the centre.
 
     Parameters
     ----------
     edges : NDArray[np.float64], shape (bins + 1,)
         Evenly spaced, in pixels; a pixel on an edge belongs to the outer bin.
     """
-    matrix, margin = unit_matrix(ellipse), max_shift + 1
-    canvas = (frame_shape[0] + 2 * margin, frame_shape[1] + 2 * margin)
-    whole = [math.floor(x) + margin for x in center]
-    phases = [(i / PHASES, j / PHASES) for i in range(PHASES) for j in range(PHASES)]
-    bins = np.stack([_bin_image(canvas, (whole[0] + i, whole[1] + j), matrix, edges) for i, j in phases])
-    lists = [_sorted_pixels(image.ravel(), edges.size - 1) for image in bins]
-    begins = np.cumsum([0] + [pixels.size for pixels, _ in lists])
+    matrix = unit_matrix(ellipse)
+    # Pixels of the largest circle along each axis; no more than any pixel of the frame can be from the centre.
+    extent = edges[-1] * np.linalg.norm(np.linalg.inv(matrix), axis=1)
+    rows, reach = (
+        min(math.ceil(float(far)), size + max_shift) + 1 for far, size in zip(extent, frame_shape, strict=True)
+    )
+    halves = [(i / PHASES, j / PHASES) for i in range(PHASES) for j in range(PHASES)]
+    rings = [_ring_numbers(rows, reach, half, matrix, edges) for half in halves]
+    lists = [_crossings(ring, edges.size) for ring in rings]
+    begins = np.cumsum([0] + [column.size for column, _, _ in lists])
     return RadialTable(
-        order=np.concatenate([pixels for pixels, _ in lists]),
-        starts=np.stack([starts + begin for (_, starts), begin in zip(lists, begins[:-1], strict=True)]),
-        bins=bins,
+        column=np.concatenate([column for column, _, _ in lists]).astype(np.uint32),
+        within=np.concatenate([within for _, within, _ in lists]).astype(np.uint32),
+        starts=np.stack([starts + begin for (_, _, starts), begin in zip(lists, begins[:-1], strict=True)]),
+        spans=np.stack([_spans(ring < edges.size) for ring in rings]),
+        reach=reach,
         center=np.array(center, np.float64),
         max_shift=float(max_shift),
-        margin=margin,
     )
 
 
@@ -141,20 +145,50 @@ def check_shift(max_shift: int) -> int:
     return int(max_shift)
 
 
-def _bin_image(
-    shape: tuple[int, int],
-    center: tuple[float, float],
+def _ring_numbers(
+    rows: int,
+    reach: int,
+    half: tuple[float, float],
     matrix: NDArray[np.float64],
     edges: NDArray[np.float64],
-) -> NDArray[np.int16]:
-    rows, cols = np.arange(shape[0])[:, np.newaxis] - center[0], np.arange(shape[1]) - center[1]
-    radius = np.hypot(matrix[0, 0] * rows + matrix[0, 1] * cols, matrix[1, 0] * rows + matrix[1, 1] * cols)
-    image = np.searchsorted(edges, radius, side="right") - 1
-    return np.where(image < edges.size - 1, image, -1).astype(np.int16)
+) -> NDArray[np.int64]:
+    """Circles that each pixel of the half plane lies outside of, or on: 0 within all, ``edges.size`` beyond."""
+    down, right = np.arange(rows)[:, np.newaxis] + half[0], np.arange(-reach, reach + 1) - half[1]
+    radius = np.hypot(matrix[0, 0] * down + matrix[0, 1] * right, matrix[1, 0] * down + matrix[1, 1] * right)
+    return np.asarray(np.searchsorted(edges, radius, side="right"))
 
 
-def _sorted_pixels(bins: NDArray[np.int16], n_bins: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    order = np.argsort(bins, kind="stable")
-    starts = np.searchsorted(bins[order], np.arange(n_bins + 1))
-    # `starts` counts from the first pixel that has a bin: those without come first, as -1.
-    return order[starts[0] :].astype(np.uint32), starts - starts[0]
+def _crossings(
+    rings: NDArray[np.int64], n_circles: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Columns and circles of the lists of `RadialTable`, and where each row begins in them."""
+    below = np.concatenate([rings[1:], np.full_like(rings[:1], n_circles)])
+    row, column = np.nonzero(rings != below)
+    inner, outer = np.minimum(rings, below)[row, column], np.maximum(rings, below)[row, column]
+    entered = (rings > below)[row, column]
+    number = outer - inner
+    each = np.repeat(np.arange(number.size), number)  # a step may cross several circles
+    within = (inner - np.cumsum(number) + number)[each] + np.arange(each.size) + n_circles * entered[each]
+    row, column = row[each], column[each]
+    order = np.lexsort((within, _turn(row, within), row))
+    return column[order], within[order], np.searchsorted(row, np.arange(len(rings) + 1))
+
+
+def _turn(row: NDArray[np.int64], within: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often the same circle has come before in the same row.
+
+    With all first ones first, additions to one sum lie apart and need not wait for each other.
+    """
+    order = np.lexsort((within, row))
+    new = np.ones(order.size, np.bool_)
+    new[1:] = (np.diff(row[order]) != 0) | (np.diff(within[order]) != 0)
+    place = np.arange(order.size)
+    turn = np.empty_like(place)
+    turn[order] = place - np.maximum.accumulate(np.where(new, place, 0))
+    return turn
+
+
+def _spans(inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """First and end of the columns of each row in which something is inside, shape (rows, 2)."""
+    first, behind = inside.argmax(axis=1), inside[:, ::-1].argmax(axis=1)
+    return np.stack([first, np.where(inside.any(axis=1), inside.shape[1] - behind, first)], axis=1)

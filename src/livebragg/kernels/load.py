@@ -58,7 +58,7 @@ def load_frame(
     counts = pixel_type < _UNSIGNED and offset <= 0.0  # nothing can be odd
     for r in range(frame.shape[0]):
         target = out_image[r + pad, pad : width - pad]
-        _load_row(frame[r], pixel_type, np.float32(offset), target)
+        load_row(frame[r], pixel_type, np.float32(offset), target)
         while next_bad < bad.size and bad[next_bad] < (r + pad + 1) * width:
             flat[bad[next_bad]] = 0.0
             next_bad += 1
@@ -71,7 +71,7 @@ def load_frame(
 
 
 @kernel()
-def _load_row(
+def load_row(
     row: NDArray[np.uint8], pixel_type: int, offset: np.float32, out: NDArray[np.float32]
 ) -> None:  # pragma: no cover - compiled
     """One loop for each pixel type, which vectorises; the list is that of `PIXEL_TYPES`."""
