@@ -1,5 +1,6 @@
 """From tracked peaks and radial profiles to classes: features, growing NMF, labels, families."""
 
+from livebragg.classify.carried import CarriedClasses
 from livebragg.classify.class_maps import ClassMaps
 from livebragg.classify.families import FamilyClassifier
 from livebragg.classify.features import FeatureTable, FeatureView
@@ -11,6 +12,7 @@ from livebragg.classify.user_classes import UserClasses
 from livebragg.classify.variants import VariantFinder
 
 __all__ = [
+    "CarriedClasses",
     "ClassLabeler",
     "ClassMaps",
     "Factors",

@@ -48,6 +48,11 @@ class AskedComponents(Components):
         self.locked.pop(number, None)
         self._fix()
 
+    @property
+    def divided(self) -> list[int]:
+        """Ids of the components that were divided on request."""
+        return [number for number in self._ids.tolist() if number in self._kinds]
+
     def divide(self, features: FeatureView, number: int) -> int:
         """Divide a component by the positions at which it leads; returns the id of the new one.
 

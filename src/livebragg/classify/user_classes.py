@@ -64,9 +64,7 @@ class UserClasses:
                 "different units"
             )
         self._check_unlocked(ids, "joined")
-        keeps = ids[0]
-        self._into = {old: keeps if new in ids else new for old, new in self._into.items()}
-        self._into |= dict.fromkeys(ids[1:], keeps)
+        keeps = self._join(ids)
         self._note(snapshot, "class_joined_by_user", keeps, f"with {', '.join(map(str, ids[1:]))}")
         return keeps
 
@@ -88,6 +86,21 @@ class UserClasses:
         self._note(snapshot, "class_divided_by_user", class_id, f"{', '.join(map(str, back))} come back")
         return back
 
+    def begin_again(self, old: UserClasses) -> None:
+        """Take over the record of what was done, where another analysis with other ids takes the place of one."""
+        self._events = list(old._events)
+
+    def restore(self, class_ids: Sequence[int], name: str, was: int, snapshot: AnalysisSnapshot) -> int:
+        """Join and name classes as one was in an analysis before; returns the id that they keep.
+
+        What was done to them since then counts more.
+        """
+        keeps = self._join(sorted({self._into.get(number, number) for number in class_ids}))
+        if name and keeps not in self.names and name not in self.names.values():
+            self.names[keeps] = name
+        self._note(snapshot, "class_carried_over", keeps, f"class {was} before everything was mapped anew")
+        return keeps
+
     def check_shown(self, class_id: int, snapshot: AnalysisSnapshot) -> None:
         """Raise `ClassRequestError` unless the class is shown."""
         _family(snapshot, class_id)
@@ -95,6 +108,10 @@ class UserClasses:
     def joined_with(self, class_id: int) -> list[int]:
         """The other classes that a class holds because the user joined them."""
         return sorted(old for old, new in self._into.items() if new == class_id)
+
+    def is_joined(self, class_id: int) -> bool:
+        """Whether another class holds this one because the user joined them."""
+        return class_id in self._into
 
     def note_division(self, class_id: int, new: int, snapshot: AnalysisSnapshot) -> None:
         """Put into the events that the analysis divided a class because the user asked for it."""
@@ -156,6 +173,13 @@ class UserClasses:
                 [_mean(snapshot.class_profiles[r], snapshot.class_positions[r]) for r in rows]
             ),
         )
+
+    def _join(self, ids: list[int]) -> int:
+        """Join classes, given in rising order; returns the id that they keep."""
+        keeps = ids[0]
+        self._into = {old: keeps if new in ids else new for old, new in self._into.items()}
+        self._into |= dict.fromkeys(ids[1:], keeps)
+        return keeps
 
     def _check_unlocked(self, class_ids: Sequence[int], what: str) -> None:
         for number in class_ids:

@@ -10,8 +10,10 @@ import time
 from types import FrameType
 from typing import Any
 
+from livebragg.errors import ConfigError
 from livebragg.pipeline.frame_lookup import LogLookup
 from livebragg.pipeline.health import Notices, losses
+from livebragg.pipeline.named_files import NamedFiles, read_named_files
 from livebragg.pipeline.publisher import Publisher
 from livebragg.pipeline.requests.geometry import find_missed_triggers, guess_lines
 from livebragg.pipeline.requests.router import answer
@@ -71,6 +73,7 @@ class Analyst:
         config = runtime.config
         self._runtime = runtime
         self._settings = LiveSettings(config)
+        self._files: NamedFiles | None = None
         self._config = config
         self._notices = Notices()
         self._log = FrameLogReader(runtime.log_directory)
@@ -174,10 +177,20 @@ class Analyst:
         lookup = LogLookup(self._log, opened.acquisition, opened.geometry)
         self._lookups[message.serial] = lookup
         self._runs[message.serial] = ScanRun(
-            opened, probe, self._settings.config, lookup, self._notices, live=True
+            opened, probe, self._settings.config, lookup, self._notices, live=True, files=self._read_files()
         )
         for result in self._waiting.pop(message.serial, []):
             self._take_result(result)
+
+    def _read_files(self) -> NamedFiles:
+        """What the named files say; that one became unusable since the last scan is told, and ends nothing."""
+        try:
+            self._files = read_named_files(self._settings.config)
+        except ConfigError as error:
+            if self._files is None:
+                raise
+            self._notices.add(f"{error}; what it said at the scan before is used")
+        return self._files
 
     def _take_result(self, result: DetectResult) -> None:
         run = self._runs.get(result.serial)

@@ -18,10 +18,10 @@ from livebragg.errors import ProbeError, ResultsError
 from livebragg.model import Acquisition, AnalysisSnapshot, DetectedBatch, ProbeShape, ScanGeometry
 from livebragg.pipeline.frame_lookup import RecordingLookup
 from livebragg.pipeline.health import Notices
+from livebragg.pipeline.named_files import read_named_files
 from livebragg.pipeline.payloads import stack_frames
 from livebragg.pipeline.probe_finder import fixed_probe
 from livebragg.pipeline.scan.run import ScanRun
-from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.storage.recordings import Recording
 from livebragg.wire.messages import AcquisitionOpened
 
@@ -64,11 +64,12 @@ def process_recording(
     ResultsError
         The results file cannot be written.
     """
-    template = vacuum_template(config)
+    files = read_named_files(config)
+    template = files.template
     probe = fixed_probe(config.probe) or _measure(recording, config, template)
     notices = Notices()
     run = ScanRun(
-        _opened(recording), probe, config, RecordingLookup(recording), notices, results_path=results_path
+        _opened(recording), probe, config, RecordingLookup(recording), notices, results_path, files=files
     )
     if run.problem:
         raise ResultsError(run.problem)

@@ -26,6 +26,7 @@ from livebragg.model import (
     ScanMetadata,
     ScanOrder,
     TrackedPeaks,
+    pack_mask,
 )
 from livebragg.storage.results_content import FORMAT, FORMAT_VERSION, FinalResults
 from livebragg.storage.stored_vectors import StoredVectors
@@ -129,7 +130,7 @@ def _read(path: Path, file: h5py.File) -> Results:
         reason=top.attrs["reason"],
         created_at=top.attrs["created_at"],
         finished_at=top.attrs.get("finished_at", ""),
-        acquisition=_acquisition(dict(top["acquisition"].attrs)),
+        acquisition=_acquisition(top["acquisition"]),
         parameters=json.loads(top["parameters/json"][()]),
         vectors=read_vectors(top["vectors"]),
         final=_final(top) if "classes" in top else None,
@@ -137,7 +138,8 @@ def _read(path: Path, file: h5py.File) -> Results:
     )
 
 
-def _acquisition(facts: dict[str, Any]) -> Acquisition:
+def _acquisition(group: h5py.Group) -> Acquisition:
+    facts = dict(group.attrs)
     metadata = {f.name: _python(facts[f.name]) for f in fields(ScanMetadata) if f.name in facts}
     scan_shape = facts.get("scan_shape")
     return Acquisition(
@@ -149,6 +151,7 @@ def _acquisition(facts: dict[str, Any]) -> Acquisition:
         flyback_frames=int(facts["flyback_frames"]),
         scan_order=ScanOrder(facts["scan_order"]),
         metadata=ScanMetadata(**metadata),
+        bad_pixels=pack_mask(group["bad_pixels"][...]) if "bad_pixels" in group else b"",
     )
 
 

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from livebragg.config.loader import from_table
 from livebragg.config.schema import Config
 from livebragg.detect import FrameAnalyzer
-from livebragg.model import Acquisition, ProbeShape, ScanGeometry, ScanOrder
+from livebragg.model import Acquisition, Calibration, ProbeShape, ScanGeometry, ScanOrder
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices
 from livebragg.pipeline.payloads import moved
 from livebragg.pipeline.requests.router import answer
 from livebragg.pipeline.scan.run import ScanRun
 from livebragg.pipeline.settings import LiveSettings
+from livebragg.storage.calibration_file import save_calibration
 from livebragg.storage.results_reader import read_results
 from livebragg.wire.codec import decode, encode
 from livebragg.wire.messages import (
@@ -249,3 +250,19 @@ def test_the_first_frame_of_every_position_that_has_one_is_known(
     index = scan.scan_index(numbers)
     where, at = np.unique(index, return_index=True)
     assert np.array_equal(scan.first_frames(where[where >= 0]), numbers[at][where >= 0])
+
+
+def test_a_calibration_file_that_is_gone_since_the_start_is_not_missed(tmp_path: Path) -> None:
+    save_calibration(tmp_path / "known.toml", Calibration(q_pixel_size_inv_angstrom=0.025))
+    config = from_table(Config, {"analysis": {"calibration": {"file": str(tmp_path / "known.toml")}}}, CONFIG)
+    opened = AcquisitionOpened(
+        acquisition=Acquisition(acquisition_id="a", scan_shape=None, frame_shape=FRAME, dtype="uint16"),
+        serial=1, geometry=OPEN, n_frames_expected=None, opened_at=0.0,
+    )  # fmt: skip
+    run = ScanRun(opened, PROBE, config, LOOKUP, Notices(), results_path=tmp_path / "results.h5")
+    feed(run, 0, 20)
+    (tmp_path / "known.toml").unlink()
+    run = run.moved(TRUE, LOOKUP)
+    run.publish(1, 0.0)
+    assert run.calibration.q_pixel_size_inv_angstrom == 0.025
+    run.close()

@@ -25,6 +25,8 @@ from livebragg.wire.messages import (
     FrameReply,
     FrameRequest,
     PipelineStatus,
+    PositionReply,
+    PositionRequest,
     Refused,
     RegionMapRequest,
     RegionPatternReply,
@@ -32,6 +34,8 @@ from livebragg.wire.messages import (
     RegionProfileRequest,
     StatusRequest,
     VectorMap,
+    VirtualImageReply,
+    VirtualImageRequest,
     VirtualImageSet,
 )
 from small_scan import SCAN, SIZE, process, record
@@ -116,6 +120,8 @@ def test_frames_and_patterns_come_from_the_recording_where_it_is_named(recording
         (RegionMapRequest(serial=1, top=14, left=0, mask=np.ones((2, 2), np.bool_)), "not within"),
         (ClassRenameRequest(serial=1, class_id=0, name="x"), "not changed"),
         (DarkFieldRequest(serial=1, peak_id=9999), "none of"),
+        (PositionRequest(serial=1, scan_index=300), "outside"),
+        (VirtualImageRequest(serial=1, inner=9, outer=2), "outer one larger"),
     ],
 )
 def test_what_a_file_cannot_answer_is_refused_with_the_reason(
@@ -146,6 +152,37 @@ def test_profiles_and_dark_fields_come_from_what_is_stored(served: ServedScan, r
     assert np.nanmean(image[members]) > 3 * np.nanmean(image[~members])
 
 
+def test_a_position_is_told_as_it_was_at_the_end(served: ServedScan, results: Results) -> None:
+    assert results.final is not None and results.final.features is not None
+    index = 7 * SCAN[1] + 4
+    reply = ask(served, PositionRequest(serial=0, scan_index=index))
+    assert isinstance(reply, PositionReply)
+    snapshot = results.final.snapshot
+    assert reply.label == snapshot.labels.ravel()[index]
+    assert reply.class_ids == snapshot.class_ids.tolist()
+    np.testing.assert_allclose(reply.shares, snapshot.shares.reshape(len(reply.class_ids), -1)[:, index])
+    row = np.zeros(results.final.features.shape[1], np.float32)
+    row[reply.peak_ids] = reply.features
+    np.testing.assert_allclose(row, results.final.features[[index]].toarray()[0])
+    assert (reply.features > 0).sum() >= 6
+
+
+@pytest.mark.parametrize(("inner", "outer"), [(0.0, 6.0), (6.0, 14.0)])
+def test_a_ring_of_a_file_is_the_sum_of_the_frames_within_it(
+    served: ServedScan, recording: Path, results: Results, inner: float, outer: float
+) -> None:
+    assert results.final is not None
+    reply = ask(served, VirtualImageRequest(serial=1, inner=inner, outer=outer))
+    assert isinstance(reply, VirtualImageReply) and reply.image.shape == SCAN
+    frames = np.load(recording).reshape(-1, SIZE, SIZE)
+    row, col = np.indices((SIZE, SIZE))
+    origins = results.final.snapshot.origin.reshape(-1, 2)
+    distance = np.hypot(row - origins[:, 0, None, None], col - origins[:, 1, None, None])
+    true = np.where((distance >= inner) & (distance < outer), frames, 0).sum(axis=(1, 2)).reshape(SCAN)
+    lit = true > 0.5 * true.max()
+    assert abs(float((reply.image[lit] / true[lit]).mean()) - 1) < 0.1
+
+
 def test_a_file_that_was_never_finished_shows_what_its_vectors_tell(tmp_path: Path, results: Results) -> None:
     old = results.vectors
     with ResultsWriter(tmp_path / "r.h5", results.acquisition, SCAN, (SIZE, SIZE), parameters={}) as writer:
@@ -157,6 +194,11 @@ def test_a_file_that_was_never_finished_shows_what_its_vectors_tell(tmp_path: Pa
     images = next(m for m in messages if isinstance(m, VirtualImageSet))
     np.testing.assert_array_equal(images.images[0].ravel(), old.virtual[:, 0])
     assert next(m for m in messages if isinstance(m, VectorMap)).map.sum() > 100
+    served = ServedScan(StoredScan(running))
+    position = ask(served, PositionRequest(serial=0, scan_index=30))
+    assert isinstance(position, PositionReply) and position.qx.size > 0 and position.features.size == 0
+    ring = ask(served, VirtualImageRequest(serial=0, inner=1, outer=9))
+    assert isinstance(ring, Refused) and "not finished" in ring.reason
     status = messages[-1]
     assert isinstance(status, PipelineStatus) and status.light == "yellow"
 

@@ -97,6 +97,23 @@ class AskedClasses(ScanState):
         self._refreshed_at = -1
         return labeler.adopt(new)
 
+    @property
+    def locked_patterns(self) -> dict[int, LockedPattern]:
+        """Patterns of the locked classes, by id, without the variants that share them."""
+        labeler = self._classes.labeler
+        return {labeler.classes_of(number)[0]: pattern for number, pattern in self._nmf.locked.items()}
+
+    @property
+    def locked_classes(self) -> set[int]:
+        """Ids of the locked classes and of their variants."""
+        return {number for component in self._nmf.locked for number in self._classes.labeler.classes_of(component)}
+
+    @property
+    def divided_classes(self) -> list[int]:
+        """Classes that were divided on request."""
+        labeler = self._classes.labeler
+        return [labeler.classes_of(number)[0] for number in self._nmf.divided]
+
     def know_class(self, class_id: int, pattern: LockedPattern) -> None:
         """Begin with a locked class that was found before; to be called before positions are added."""
         self._classes.labeler.adopt(self._nmf.add_locked(pattern), class_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -19,7 +18,7 @@ from livebragg.errors import CalibrationError
 from livebragg.model import AnalysisSnapshot, Calibration, EllipseEstimate, ProbeShape
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.scan.class_patterns import DiskMask
-from livebragg.storage.calibration_file import load_calibration, save_calibration
+from livebragg.storage.calibration_file import save_calibration
 
 _AGAIN = 1.4
 """Growth of the scan after which the calibration is measured again."""
@@ -52,11 +51,8 @@ class Calibrator:
         ``(frame_rows, frame_cols)``.
     announced_pixel_size : float, optional
         Pixel size in 1/angstrom that the stream or file says.
-
-    Raises
-    ------
-    ConfigError
-        The calibration file cannot be used.
+    loaded : Calibration, optional
+        What the configured calibration file says.
     """
 
     def __init__(
@@ -66,12 +62,13 @@ class Calibrator:
         mask: DiskMask,
         frame_shape: tuple[int, int],
         announced_pixel_size: float | None = None,
+        loaded: Calibration | None = None,
     ) -> None:
         self._config = config
         self._lookup = lookup
         self._mask = mask
         self._shape = frame_shape
-        self._loaded = load_calibration(Path(config.file)) if config.file else None
+        self._loaded = loaded
         self._announced = announced_pixel_size
         self._measured_at = 0
         self._work: Steps[None] | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.classify import UserClasses
+from livebragg.classify import CarriedClasses, UserClasses
 from livebragg.config.schema import Config
 from livebragg.detect.bad_pixels import bad_pixel_mask
 from livebragg.errors import ConfigError
@@ -28,6 +28,7 @@ from livebragg.model import (
 )
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices
+from livebragg.pipeline.named_files import NamedFiles, read_named_files
 from livebragg.pipeline.payloads import batch_of, moved
 from livebragg.pipeline.pixel_health import PixelHealth
 from livebragg.pipeline.scan import feed_messages as feed
@@ -40,7 +41,6 @@ from livebragg.pipeline.scan.photometer import FramePhotometer
 from livebragg.pipeline.scan.results import RunResults
 from livebragg.pipeline.scan.trigger_finder import TriggerFinder
 from livebragg.pipeline.scan.user_log import UserLog
-from livebragg.pipeline.vacuum_file import vacuum_template
 from livebragg.wire.messages import AcquisitionOpened, DetectResult, FeedMessage
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,13 @@ class ScanRun:
         Results file to write; by default the name follows from the configuration.
     live : bool
         Never wait for what can be measured later.
+    files : NamedFiles, optional
+        What the files say that the configuration names, by default read now.
+
+    Raises
+    ------
+    ConfigError
+        One of them cannot be used.
     """
 
     def __init__(
@@ -81,7 +88,9 @@ class ScanRun:
         notices: Notices,
         results_path: Path | None = None,
         live: bool = False,
+        files: NamedFiles | None = None,
     ) -> None:
+        self._files = files = read_named_files(config) if files is None else files
         self.opened = opened
         self.probe = probe
         self._config = config
@@ -96,7 +105,7 @@ class ScanRun:
             acquisition.frame_shape,
             config.detection,
             pixels=self._pixels,
-            template=vacuum_template(config),
+            template=files.template,
             threads=config.dispatch.workers or len(os.sched_getaffinity(0)),
         )
         self.analysis = ScanAnalysis(
@@ -118,6 +127,7 @@ class ScanRun:
             self._mask,
             acquisition.frame_shape,
             acquisition.metadata.q_pixel_size_inv_angstrom,
+            files.calibration if config.analysis.calibration.file else None,
         )
         self._tally = RunCounters()
         self._newest: tuple[int, BraggPeaks] | None = None
@@ -129,6 +139,7 @@ class ScanRun:
         self.triggers = TriggerFinder() if config.scan.find_missed_triggers and one_each else None
         self.snapshot: AnalysisSnapshot | None = None
         self.user_classes = UserClasses(clock=time.time)
+        self._carried: CarriedClasses | None = None
         self.log = UserLog()
         self._user_news = False
         self.complete = False
@@ -234,7 +245,7 @@ class ScanRun:
         """
         path, before = self.results.set_aside()
         opened = replace(self.opened, geometry=geometry)
-        new = ScanRun(opened, self.probe, self._config, lookup, self._notices, path, self._live)
+        new = ScanRun(opened, self.probe, self._config, lookup, self._notices, path, self._live, self._files)
         new._take_over(self)
         self.close()
         if before is not None and not new.problem:
@@ -251,11 +262,41 @@ class ScanRun:
         self.lines = old.lines if only_shifted else None  # else somebody has said how long they are
         self._tally.begin_again()
         self.calibrator.calibration = old.calibration  # until it is measured again
-        self.analysis.ask_for_classes(old.analysis.n_classes_asked)
+        self._take_over_classes(old)
         for batch in old.analysis.batches():
             self._add_moved(batch, old.opened.geometry)
         self.results.save()
         self._user_news = True
+
+    def _take_over_classes(self, old: ScanRun) -> None:
+        """What the user did to them: at once where a pattern is known, else when the class is found again."""
+        self.analysis.ask_for_classes(old.analysis.n_classes_asked)
+        patterns = old.analysis.locked_patterns
+        for number, pattern in patterns.items():
+            self.analysis.know_class(number, pattern)
+        self.user_classes.begin_again(old.user_classes)
+        self.user_classes.locked = set(patterns)
+        before = old.analysis.snapshot()
+        self._carried = CarriedClasses(
+            old.user_classes, before, old._first_frames(before.labels.size), old.analysis.divided_classes
+        )
+        if old._carried is not None:
+            self._carried.take(old._carried)
+
+    def _first_frames(self, n_positions: int) -> NDArray[np.int64]:
+        return self.opened.geometry.first_frames(np.arange(n_positions))
+
+    def _settle_classes(self, *, final: bool = False) -> None:
+        """Find the classes again that the user changed before everything was mapped anew."""
+        carried = self._carried
+        if carried is None or not carried.left:
+            return
+        snapshot = self.analysis.snapshot()
+        self.user_classes.locked = self.analysis.locked_classes
+        for text in carried.settle(
+            self.user_classes, snapshot, self._first_frames(snapshot.labels.size), final=final
+        ):
+            self.say(text)
 
     def _add_moved(self, batch: DetectedBatch, geometry: ScanGeometry) -> None:
         """Take a batch that was placed by what may not be the present geometry."""
@@ -273,6 +314,7 @@ class ScanRun:
     def publish(self, revision: int, now: float, *, hurried: bool = False) -> list[FeedMessage]:
         """Bring the maps up to date and make their messages; `hurried` when frames wait for the cores."""
         self.analysis.refresh(hurried=hurried)
+        self._settle_classes()
         self.snapshot, self._user_news = self.shown, False
         stamp = self._stamp(revision, now)
         self._tally.published(stamp.published_at)
@@ -331,6 +373,7 @@ class ScanRun:
     ) -> list[FeedMessage]:
         """Refine to the batch solution, write the results file, and make the last messages."""
         self.analysis.finish()
+        self._settle_classes(final=True)
         self.snapshot, self._user_news = self.shown, False
         self._finish_calibration()
         shape = self.opened.acquisition.frame_shape

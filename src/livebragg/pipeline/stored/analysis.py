@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.accumulate import ProfileStore, RegionProfile, VectorStore, bragg_image, vector_map
+from livebragg.accumulate import ProfileStore, RegionProfile, VectorStore, bragg_image, ring_of_disks, vector_map
 from livebragg.errors import FrameError, ResultsError
 from livebragg.model import BraggPeaks, MapGeometry, TrackedPeaks
 from livebragg.storage.results_reader import Results
@@ -87,6 +87,18 @@ class StoredAnalysis:
     def bragg_image(self, place: tuple[float, float], radius: float) -> NDArray[np.float32]:
         """Summed intensity of the disks near a place, shape scan_shape."""
         return bragg_image(self._store.view, self._origins, place, radius).reshape(self.scan_shape)
+
+    @property
+    def profile_radii(self) -> NDArray[np.float32]:
+        """Middles of the bins of the radial profiles, in pixels; none where they were not measured."""
+        return self._profiles.radii
+
+    def ring_image(
+        self, pixels: NDArray[np.float64], inner: float, outer: float, disk_radius: float
+    ) -> NDArray[np.float32]:
+        """Counts within a ring about the origin, shape scan_shape; see `ScanState.ring_image`."""
+        disks = ring_of_disks(self._store.view, self._origins, inner, outer, disk_radius)
+        return (disks + self._profiles.weighted(pixels)).reshape(self.scan_shape)
 
 
 def measured_origins(vectors: StoredVectors, n_positions: int) -> NDArray[np.float32]:

@@ -9,14 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.errors import ResultsError
-from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, BraggPeaks, Calibration, ScanGeometry
+from livebragg.detect.bad_pixels import bad_pixel_mask
+from livebragg.errors import LiveBraggError, ResultsError
+from livebragg.model import (
+    NOT_CLASSIFIED,
+    VIRTUAL_IMAGES,
+    BraggPeaks,
+    Calibration,
+    ProbeShape,
+    ScanGeometry,
+    unpack_mask,
+)
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.requests.reading import outside
 from livebragg.pipeline.scan import feed_messages as feed
 from livebragg.pipeline.scan.class_patterns import MeanPatterns
 from livebragg.pipeline.stored.analysis import StoredAnalysis
 from livebragg.pipeline.stored.disk_drawing import draw_disks
+from livebragg.pipeline.stored.features import found_at
 from livebragg.storage.results_content import FinalResults
 from livebragg.storage.results_reader import Results
 from livebragg.storage.results_summary import lost_frames, stored_time
@@ -26,6 +36,7 @@ from livebragg.wire.messages import (
     FeedMessage,
     FrameReply,
     PipelineStatus,
+    PositionReply,
     Refused,
     VectorMap,
     VirtualImageSet,
@@ -71,6 +82,7 @@ class StoredScan:
         self.analysis = StoredAnalysis(results)
         self.lookup: FrameLookup = lookup or NoFrames()
         self.has_frames = lookup is not None
+        self.usable_pixels = _usable_pixels(results)
         acquisition = results.acquisition
         self.opened = AcquisitionOpened(
             acquisition=acquisition,
@@ -85,6 +97,11 @@ class StoredScan:
         """As stored."""
         final = self._results.final
         return (final.calibration if final else None) or Calibration()
+
+    @property
+    def probe(self) -> ProbeShape | None:
+        """As stored; ``None`` in a file that was not finished."""
+        return self._results.final.probe if self._results.final else None
 
     # ------------------------------------------------------------------------------------------- messages
     def messages(self) -> list[FeedMessage]:
@@ -170,18 +187,16 @@ class StoredScan:
 
     def frame(self, scan_index: int) -> FrameReply | Refused:
         """Frame of a position: from the recording, else drawn from its disks."""
-        refused = outside(scan_index, self.analysis.scan_shape)
-        if refused is not None:
-            return refused
-        if not self.analysis.was_seen(np.array([scan_index]))[0]:
-            return Refused(reason="this position is not in the file: it was not scanned, or its frame was lost")
-        peaks, final = self.analysis.peaks_at(scan_index), self._results.final
+        absent = self._absent(scan_index)
+        if absent is not None:
+            return absent
+        peaks = self.analysis.peaks_at(scan_index)
         frame = self.lookup.frame(scan_index)
         drawn = self._drawn(peaks) if frame is None else frame
         return FrameReply(
             serial=SERIAL,
             scan_index=scan_index,
-            label=int(final.snapshot.labels.reshape(-1)[scan_index]) if final else NOT_CLASSIFIED,
+            label=self._label(scan_index),
             frame=drawn,
             qx=peaks.qx,
             qy=peaks.qy,
@@ -190,9 +205,50 @@ class StoredScan:
             drawn=frame is None,
         )
 
+    def position(self, scan_index: int) -> PositionReply | Refused:
+        """Disks, features, weights and shares of a position."""
+        absent = self._absent(scan_index)
+        if absent is not None:
+            return absent
+        peaks = self.analysis.peaks_at(scan_index)
+        return PositionReply(
+            serial=SERIAL,
+            scan_index=scan_index,
+            label=self._label(scan_index),
+            qx=peaks.qx,
+            qy=peaks.qy,
+            intensity=peaks.intensity,
+            origin=self.analysis.origin_at(scan_index),
+            **found_at(self._results.final, scan_index),
+        )
+
+    def _absent(self, scan_index: int) -> Refused | None:
+        refused = outside(scan_index, self.analysis.scan_shape)
+        if refused is not None:
+            return refused
+        if not self.analysis.was_seen(np.array([scan_index]))[0]:
+            return Refused(reason="this position is not in the file: it was not scanned, or its frame was lost")
+        return None
+
+    def _label(self, scan_index: int) -> int:
+        final = self._results.final
+        return int(final.snapshot.labels.reshape(-1)[scan_index]) if final else NOT_CLASSIFIED
+
     def _drawn(self, peaks: BraggPeaks) -> NDArray[np.float32]:
-        probe = self._results.final.probe if self._results.final else None
-        return draw_disks(peaks, self._results.acquisition.frame_shape, probe.radius if probe else 3.0)
+        radius = self.probe.radius if self.probe else 3.0
+        return draw_disks(peaks, self._results.acquisition.frame_shape, radius)
+
+
+def _usable_pixels(results: Results) -> NDArray[np.bool_]:
+    """False at pixels that were not used, as far as the file says, shape frame_shape."""
+    acquisition = results.acquisition
+    listed = results.parameters.get("detection", {}).get("bad_pixels", ())
+    try:
+        bad = unpack_mask(acquisition.bad_pixels, acquisition.frame_shape)
+        also = bad_pixel_mask(tuple((row, col) for row, col in listed), acquisition.frame_shape)
+    except (LiveBraggError, TypeError, ValueError) as error:
+        raise ResultsError(f"{results.path} is damaged: its bad pixels cannot be read ({error})") from error
+    return ~(bad if also is None else bad | also)
 
 
 def verdict(results: Results) -> tuple[str, list[str]]:
@@ -233,6 +289,7 @@ def _check(results: Results) -> None:
         "classes/labels": (shape, results.acquisition.scan_shape or shape),
         "classes/confidence": (snapshot.confidence.shape, shape),
         "classes/shares": (snapshot.shares.shape, (n, *shape)),
+        "classes/weights": (snapshot.weights.shape, (n, *shape)),
         "classes/families": ((len(snapshot.class_families),), (n,)),
         "classes/names": ((len(final.class_names),), (n,)),
         "classes/positions": (snapshot.class_positions.shape, (n,)),
@@ -241,6 +298,9 @@ def _check(results: Results) -> None:
         "images/bragg_intensity": (snapshot.bragg_intensity.shape, shape),
         **{f"images/virtual/{k}": (v.shape, shape) for k, v in snapshot.virtual_images.items()},
     }
+    if final.features is not None:
+        rows = shape[0] * shape[1]
+        wanted["features"] = (final.features.indptr.shape, (rows + 1,))
     for name, (found, expected) in wanted.items():
         if found != expected:
             raise ResultsError(

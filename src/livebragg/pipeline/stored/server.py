@@ -10,15 +10,18 @@ from livebragg.errors import WireError
 from livebragg.pipeline.publisher import Publisher
 from livebragg.pipeline.requests.reading import NOT_THERE, read_request, speaks_of
 from livebragg.pipeline.requests.regions import RegionRequest, answer_region
+from livebragg.pipeline.requests.rings import answer_ring
 from livebragg.pipeline.stored.scan import StoredScan
 from livebragg.wire import sockets
 from livebragg.wire.messages import (
     FeedMessage,
     FrameRequest,
     PipelineStatus,
+    PositionRequest,
     Refused,
     RegionPatternRequest,
     StatusRequest,
+    VirtualImageRequest,
 )
 
 STATUS_S = 1.0
@@ -62,11 +65,16 @@ class ServedScan:
             return self._status()
         if isinstance(request, FrameRequest):
             return self._scan.frame(request.scan_index)
+        if isinstance(request, PositionRequest):
+            return self._scan.position(request.scan_index)
         if isinstance(request, RegionPatternRequest) and not self._scan.has_frames:
             return Refused(reason="a results file holds no frames: name the recording with --recording")
-        if isinstance(request, RegionRequest):
-            there = speaks_of(request.serial, self._scan.opened)
-            return answer_region(request, self._scan) if there else NOT_THERE
+        if isinstance(request, RegionRequest | VirtualImageRequest):
+            if not speaks_of(request.serial, self._scan.opened):
+                return NOT_THERE
+            if isinstance(request, VirtualImageRequest):
+                return answer_ring(request, self._scan)
+            return answer_region(request, self._scan)
         return Refused(reason="this is a results file, not a running scan: it can be looked at, not changed")
 
     def _status(self) -> PipelineStatus:
