@@ -176,8 +176,8 @@ def run(
     return analysis, scores, spent / label.size
 
 
-def batch_scores(analysis: ScanAnalysis, label: NDArray[np.int64], components: int) -> tuple[float, float]:
-    """ARI of scikit-learn's NMF on the same features, by argmax and by k-means on the direction."""
+def batch_labels(analysis: ScanAnalysis, n: int, components: int) -> list[NDArray[np.int64]]:
+    """Labels by scikit-learn's NMF on the same features, by argmax and by k-means on the direction; -1 without."""
     features = analysis.features
     rows = np.flatnonzero(features.tracked >= 3)
     matrix = features.dense(rows) * features.norm[rows, None]
@@ -187,12 +187,9 @@ def batch_scores(analysis: ScanAnalysis, label: NDArray[np.int64], components: i
         weights = NMF(components, init="nndsvda", max_iter=400, random_state=0).fit_transform(matrix)
         unit = weights / np.maximum(np.linalg.norm(weights, axis=1, keepdims=True), 1e-9)
         groups = KMeans(components, n_init=5, random_state=0).fit_predict(unit)
-    scores = []
-    for found in (weights.argmax(axis=1), groups):
-        labels = np.full(label.size, -1)
-        labels[rows] = found
-        scores.append(float(adjusted_rand_score(label, labels)))
-    return scores[0], scores[1]
+    labels = [np.full(n, -1) for _ in range(2)]
+    labels[0][rows], labels[1][rows] = weights.argmax(axis=1), groups
+    return labels
 
 
 def report(
@@ -207,7 +204,7 @@ def report(
     analysis, scores, seconds = run(batches, label, probe, frame_shape)
     snapshot = analysis.snapshot()
     found = sum(family == "crystal" for family in snapshot.class_families)
-    offline = batch_scores(analysis, label, true_classes)
+    offline = [adjusted_rand_score(label, found) for found in batch_labels(analysis, label.size, true_classes)]
     columns = " ".join(f"{score:.3f}" for score in (*scores, *offline))
     print(f"{name:28s} {found:3d}/{true_classes:<3d} {columns}  {seconds * 1e3:6.3f}", flush=True)
 

@@ -3,21 +3,26 @@
     python benchmarks/classification_frames.py                      # synthetic specimens, seeds of --seeds
     python benchmarks/classification_frames.py --scans A.h5 --dose 1500    # recorded scans, thinned to that dose
 
-For each: classes found and in truth, the adjusted Rand index over the positions seen at 25/50/75/100 % and
-after the final refinement, labels of the first half that the second half changed, these and those that the final
-refinement changed, and for fading crystals the
+For each: classes and how many there are in truth; crystals of the truth that a class covers (more than half of
+what either has); the adjusted Rand index over the positions seen at 25/50/75/100 % and after the final refinement,
+and that over the crystals alone; the same of batch NMF (scikit-learn) on the features of the finished scan, the
+true number of crystals given, labels by argmax and by k-means on the direction of the weights; labels of the first
+half that the second half changed, these and those that the final refinement changed; and for fading crystals the
 rank correlation of the measured with the true order.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from classification import batch_labels
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.metrics import adjusted_rand_score
@@ -28,13 +33,28 @@ from livebragg.pipeline.scan.analysis import ScanAnalysis
 from livebragg.pipeline.scan.photometer import FramePhotometer
 from livebragg_simulators.specimen import Specimen, SpecimenConfig
 
-SPECIMENS: list[tuple[str, float]] = [
-    ("gold", 20_000),
-    ("gold", 1500),
-    ("gold", 500),
-    ("order_disorder", 20_000),
-    ("order_disorder", 3000),
+SPECIMENS: list[tuple[str, dict[str, Any]]] = [
+    ("gold", {"electrons_per_frame": 20_000.0}),
+    ("gold", {"electrons_per_frame": 1500.0}),
+    ("gold", {"electrons_per_frame": 500.0}),
+    ("order_disorder", {"electrons_per_frame": 20_000.0}),
+    ("order_disorder", {"electrons_per_frame": 3000.0}),
+    ("many_grains", {"scan_shape": (96, 96)}),
+    ("many_grains", {"scan_shape": (96, 96), "electrons_per_frame": 1500.0}),
 ]
+"""Presets of the simulator, and what is changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """Frames, shape (scan_rows, scan_cols, rows, cols), and what is true about each position."""
+
+    name: str
+    frames: NDArray[Any]
+    label: NDArray[np.int64]
+    crystal: NDArray[np.bool_]
+    order: NDArray[np.float64]
+    """NaN where there is none."""
 
 
 class Memory:
@@ -50,44 +70,52 @@ class Memory:
             yield part, self._frames[part]
 
 
-def synthetic(preset: str, dose: float, seed: int) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float64]]:
-    """Frames, true labels, and the true order (NaN where none) of a specimen."""
-    specimen = Specimen(SpecimenConfig.preset(preset, seed=seed, electrons_per_frame=dose))
-    config, weights = specimen.config, specimen.layout.weights
+def synthetic(preset: str, changes: dict[str, Any], seed: int) -> Scan:
+    """A specimen of ours."""
+    config = SpecimenConfig.preset(preset, seed=seed, **changes)
+    specimen = Specimen(config)
+    components, weights = specimen.layout.components, specimen.layout.weights
     parts = [specimen.frames(i, min(i + 512, config.n_positions)) for i in range(0, config.n_positions, 512)]
     order = np.full(weights.shape[1:], np.nan)
-    for number, component in enumerate(specimen.layout.components):
+    for number, component in enumerate(components):
         if component.disordered:
             both = weights[number - 1] + weights[number]
             order = np.where(both > 0.6, weights[number - 1] / np.maximum(both, 1e-6), order)
-    frames = np.concatenate(parts).reshape(*config.scan_shape, *config.frame_shape)
-    return frames, specimen.layout.label.astype(np.int64), order
+    label = specimen.layout.label.astype(np.int64)
+    return Scan(
+        name=f"{preset} {config.electrons_per_frame:.0f} e #{seed}",
+        frames=np.concatenate(parts).reshape(*config.scan_shape, *config.frame_shape),
+        label=label,
+        crystal=np.array([component.family == "crystal" for component in components])[label],
+        order=order,
+    )
 
 
-def recorded(path: Path, dose: float | None) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.float64]]:
-    """The same of a file; `dose` electrons a frame are left of what it has."""
+def recorded(path: Path, dose: float | None) -> Scan:
+    """A scan of a file; `dose` electrons a frame are left of what it has."""
     with h5py.File(path) as file:
         frames, label = file["data"][:], file["truth/label"][:].astype(np.int64)
+        components = json.loads(file.attrs["components"])
     if dose is not None:
         share = min(1.0, dose / float(frames.sum(axis=(2, 3)).mean()))
         frames = np.random.default_rng(0).binomial(frames, share).astype(frames.dtype)
-    return frames, label, np.full(label.shape, np.nan)
+    crystal = np.array([what["phase"] not in ("amorphous", "vacuum") for what in components])[label]
+    name = path.stem if dose is None else f"{path.stem} {dose:.0f}"
+    return Scan(name=name[:28], frames=frames, label=label, crystal=crystal, order=np.full(label.shape, np.nan))
 
 
-def report(
-    name: str, frames: NDArray[Any], label: NDArray[np.int64], order: NDArray[np.float64], light: bool
-) -> None:
+def report(scan: Scan, light: bool) -> None:
     """Print one line."""
-    rows, cols, *frame_shape = frames.shape
+    rows, cols, *frame_shape = scan.frames.shape
     shape = (frame_shape[0], frame_shape[1])
-    flat, truth = frames.reshape(-1, *shape), label.ravel()
+    flat, truth, crystal = scan.frames.reshape(-1, *shape), scan.label.ravel(), scan.crystal.ravel()
     probe = measure_probe(flat[:256])
     analyzer = FrameAnalyzer(probe, shape)
     photometer = FramePhotometer(Memory(flat), probe, shape, DetectionConfig(), threads=2) if light else None
     analysis = ScanAnalysis((rows, cols), shape, probe, photometer=photometer)
     scores, half, last = [], np.zeros(0, np.int16), np.zeros(0, np.int16)
     for row in range(rows):
-        analysis.add(analyzer.analyze(frames[row], np.arange(row * cols, row * cols + cols)))
+        analysis.add(analyzer.analyze(scan.frames[row], np.arange(row * cols, row * cols + cols)))
         analysis.refresh()
         if row + 1 in (rows // 4, rows // 2, 3 * rows // 4, rows):
             labels = analysis.snapshot().labels.ravel()[: (row + 1) * cols]
@@ -97,14 +125,24 @@ def report(
     analysis.finish()
     snapshot = analysis.snapshot()
     labels = snapshot.labels.ravel()
-    scores.append(adjusted_rand_score(truth, labels))
-    both = np.isfinite(order) & np.isfinite(analysis.order)
-    rank = f"{spearmanr(order[both], analysis.order[both]).statistic:6.3f}" if both.sum() > 50 else "     -"
+    grains = np.unique(truth[crystal])
+    offline = batch_labels(analysis, truth.size, grains.size)
+    scores += [adjusted_rand_score(truth, labels)]
+    scores += [adjusted_rand_score(truth[crystal], found[crystal]) for found in (labels, *offline)]
+    both = np.isfinite(scan.order) & np.isfinite(analysis.order)
+    rank = f"{spearmanr(scan.order[both], analysis.order[both]).statistic:6.3f}" if both.sum() > 50 else "     -"
     classes = f"{len(snapshot.class_ids):3d}/{np.unique(truth).size:<3d}"
-    live = float((last[: half.size] != half).mean())
-    flips = f"{live:6.2%} {float((labels[: half.size] != half).mean()):6.2%}"
+    covered = f"{sum(overlap(truth == grain, labels) > 0.5 for grain in grains):3d}/{grains.size:<3d}"
+    flips = f"{float((last[: half.size] != half).mean()):6.2%} {float((labels[: half.size] != half).mean()):6.2%}"
     columns = " ".join(f"{score:.3f}" for score in scores)
-    print(f"{name:28s} {'light' if light else 'disks'} {classes} {columns}  {flips} {rank}", flush=True)
+    source = "light" if light else "disks"
+    print(f"{scan.name:28s} {source} {classes} {covered} {columns}  {flips} {rank}", flush=True)
+
+
+def overlap(where: NDArray[np.bool_], labels: NDArray[np.int16]) -> float:
+    """Largest intersection over union of some positions with those of one class."""
+    here, everywhere = np.bincount(labels[where] + 1), np.bincount(labels + 1)
+    return float((here / (where.sum() + everywhere[: here.size] - here)).max())
 
 
 def main() -> None:
@@ -113,16 +151,19 @@ def main() -> None:
     parser.add_argument("--scans", type=Path, nargs="*", default=[])
     parser.add_argument("--dose", type=float, help="electrons per frame to thin recorded scans to")
     parser.add_argument("--seeds", type=int, nargs="*", default=[31])
+    parser.add_argument("--only", default="", help="specimens whose preset has this in its name")
     options = parser.parse_args()
-    print(f"{'scan':28s} from  found   25 %  50 %  75 % 100 % final   flips  ..end  order")
+    columns = "classes crystal  25 %  50 %  75 % 100 % final | final batch k-mns   flips  ..end  order"
+    print(f"{'scan':28s} from  {columns}")
     for path in options.scans:
+        scan = recorded(path, options.dose)
         for light in (False, True):
-            report(path.stem[:28], *recorded(path, options.dose), light)
-    for preset, dose in SPECIMENS if not options.scans else []:
-        for seed in options.seeds:
-            scene = synthetic(preset, dose, seed)
+            report(scan, light)
+    for preset, changes in SPECIMENS if not options.scans else []:
+        for seed in options.seeds if options.only in preset else []:
+            scan = synthetic(preset, changes, seed)
             for light in (False, True):
-                report(f"{preset} {dose:.0f} e #{seed}", *scene, light)
+                report(scan, light)
 
 
 if __name__ == "__main__":

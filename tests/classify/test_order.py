@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from livebragg.classify.order import find_fading, friedel_pairs
 
@@ -84,3 +85,35 @@ def test_light_that_is_only_noise_shows_nothing():
     intensity = rng.normal(-1.0, 3.0, (600, 40)).astype(np.float32)
     intensity[:50] = np.nan
     assert find_fading(intensity, place, COLUMNS) is None
+
+
+def found_disks(rng, intensity, limit):
+    """Intensities as found disks show them: none below the limit of detection."""
+    return np.where(rng.normal(intensity, 1.0) > limit, intensity, 0.0).astype(np.float32)
+
+
+def test_disks_that_are_missed_by_chance_do_not_fade():
+    rng = np.random.default_rng(8)
+    place, fades, strength = lattice(rng)
+    fades = np.tile(np.arange(20) < 3, 2)
+    found = np.where(rng.random((600, 40)) < np.where(fades, 0.2, 0.95), strength, 0.0).astype(np.float32)
+    assert find_fading(found, place, COLUMNS) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_disks_lost_where_the_crystal_is_thinner_do_not_fade(seed):
+    rng = np.random.default_rng(seed)
+    place, fades, _ = lattice(rng)
+    faint = np.where(fades, 14.0, 150.0) * np.linspace(0.35, 1.1, 600)[:, None]
+    found = found_disks(rng, rng.poisson(faint), 9.0)
+    assert find_fading(found, place, COLUMNS) is not None  # as if nothing could hide
+    assert find_fading(found, place, COLUMNS, float(found[found > 0].min())) is None
+
+
+def test_bright_disks_that_fade_are_found_from_disks_alone():
+    rng = np.random.default_rng(9)
+    place, fades, strength = lattice(rng)
+    order = np.clip(np.linspace(-0.2, 1.2, 600), 0, 1)
+    found = found_disks(rng, frames(rng, order, 3 * strength, fades), 9.0)
+    fading = find_fading(found, place, COLUMNS, float(found[found > 0].min()))
+    assert sorted(fading.fading) == sorted(COLUMNS[fades])

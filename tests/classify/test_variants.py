@@ -53,3 +53,15 @@ def test_nothing_is_learned_about_a_locked_component():
     finder = VariantFinder()
     order = finder.update(table, factors(N, strength), peaks, np.arange(N), True, None, {0})
     assert not finder.fadings and np.isnan(order).all()
+
+
+def test_a_component_that_is_kept_whole_does_not_fade_and_the_cost_of_that_is_known():
+    table, peaks, strength = scene()
+    finder = VariantFinder()
+    finder.update(table, factors(N, strength), peaks, np.arange(N))
+    [cost] = finder.costs(factors(N, strength)).values()
+    part = strength[strength < 100].sum() / strength.sum()
+    assert 0.5 < cost / (2 * (1 - np.sqrt(1 - part)) * N / 4) <= 1.01
+    assert finder.costs(factors(N, strength), {0}) == {0: np.inf}
+    order = finder.update(table, factors(N, strength), peaks, np.arange(N), True, None, (), {0})
+    assert not finder.fadings and np.isnan(order).all()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from livebragg.classify.components import COHERENT, SPLIT_SAMPLE, Components, alike_measured, evenly
 from livebragg.classify.features import FeatureView
 from livebragg.classify.locked import LockedPattern
-from livebragg.classify.novelty import Division, coherence, divided
+from livebragg.classify.novelty import Division, coherence, divided, joining_cost
 from livebragg.errors import ClassRequestError
 from livebragg.model import TrackedPeaks
 
@@ -78,33 +78,42 @@ class AskedComponents(Components):
         return self._divide_for_good(features, index, members, sample, found)
 
     def _reach(self, features: FeatureView) -> None:
-        """Join the most alike, or divide the most separable, until there are as many as asked for."""
-        wanted = max(self.n_classes - self.variants, 1)
-        while self.n_components > wanted:
-            pair = self._most_alike()
-            if pair is None:
+        """Join the two classes that cost least, or divide the most separable, until there are as many as asked
+        for.
+
+        Nothing is learned after that: the components had come to rest, and one that was joined would wander off
+        to what many positions of another leave unexplained.
+        """
+        while self._n_counted > self.n_classes:
+            pair, cost = self._cheapest()
+            variant = min(self.variants, key=self.variants.__getitem__, default=None)
+            if variant is not None and self.variants[variant] < cost:
+                del self.variants[variant]
+                self.whole.add(variant)
+            elif pair is not None:
+                self._absorb(features, *pair)
+                self._state.recode(features, np.flatnonzero(self._state.coded))
+            else:
                 return
-            self._absorb(features, *pair)
-            self._settle(features)
-        while self.n_components < wanted and self._divide_most_separable(features):
-            self._settle(features)
+        while self._n_counted < self.n_classes and self._divide_most_separable(features):
+            self._state.recode(features, np.flatnonzero(self._state.coded))
 
-    def _most_alike(self) -> tuple[int, int] | None:
-        """Two components that may be joined; of those that have nothing in common, the two that lead at least."""
-        cosine = self._joinable()
-        pairs = np.argwhere((cosine >= 0) & (cosine == cosine.max(initial=-1.0)))
-        if len(pairs) == 0:
-            return None
-        older, younger = pairs[self._state.owned[pairs].sum(axis=1).argmin()]
-        return int(older), int(younger)
+    @property
+    def _n_counted(self) -> int:
+        return self.n_components + len(self.variants)
 
-    def _settle(self, features: FeatureView) -> None:
-        self._state.recode(features, np.flatnonzero(self._state.coded))
-        self._state.improve(2)
+    def _cheapest(self) -> tuple[tuple[int, int] | None, float]:
+        """The two components whose joining costs least, of those that may be joined, and the cost."""
+        cosine, owned = self._joinable(), self._state.owned
+        cost = np.where(cosine >= 0, joining_cost(owned[:, None], owned[None], cosine), np.inf)
+        older, younger = np.unravel_index(int(cost.argmin()), cost.shape)
+        least = float(cost[older, younger])
+        return ((int(older), int(younger)) if np.isfinite(least) else None), least
 
     def _divide_most_separable(self, features: FeatureView) -> bool:
-        """Divide the component whose two kinds of positions lie furthest apart, coherent ones first."""
-        best, best_score = None, (False, 0.0)
+        """Divide the component whose two kinds of positions lie furthest apart, if they lie in different places:
+        what differs by chance is no class."""
+        best, furthest = None, 0.0
         for index, number in enumerate(self._ids.tolist()):
             members = self._members(features, index)
             if number in self.locked or members.size == 0:
@@ -113,8 +122,8 @@ class AskedComponents(Components):
             if found is None:
                 continue
             together = coherence(sample[~found.second], sample[found.second]) >= COHERENT
-            if (together, found.separation) > best_score:
-                best, best_score = (index, members, sample, found), (together, found.separation)
+            if together and found.separation > furthest:
+                best, furthest = (index, members, sample, found), found.separation
         if best is None:
             return False
         self._divide_for_good(features, *best)

@@ -57,8 +57,11 @@ class Components:
         self._buffer: deque[int] = deque(maxlen=self._config.novelty_buffer)
         self.locked: dict[int, LockedPattern] = {}
         """By id: components that are neither learned nor joined, divided or dissolved."""
-        self.variants = 0
-        """Classes that are no components of their own, which count towards `n_classes`."""
+        self.variants: dict[int, float] = {}
+        """By id: components with a second class that is no component of its own but counts towards `n_classes`,
+        and the cost of doing without it (see `joining_cost`)."""
+        self.whole: set[int] = set()
+        """Components that have no second class, since there would be more classes than asked for."""
         self._apart: set[frozenset[int]] = set()
         """Pairs that were divided because it was asked for: they are not joined again."""
         self._kinds: dict[int, NDArray[np.int64]] = {}

@@ -132,28 +132,33 @@ class GrowingNMF(AskedComponents):
     def finish(self, features: FeatureView) -> None:
         """Sweep over all rows until the components stand still; dissolve classes that own too little."""
         state = self._state
+        self.whole.clear()
         self._join_tested.clear()  # all that was found apart while there were few positions is looked at again
         self._dissolve_scattered(features)
-        self._sweep_to_the_end(features, changing=True)
+        self._sweep_to_the_end(features)
         state.recode(features, np.flatnonzero(state.coded))
         state.settle()
         self.reach(features)
 
     def reach(self, features: FeatureView) -> bool:
-        """End with as many components as were asked for, as far as positions can be told apart; returns whether
-        any came or went."""
-        before = self._ids.tolist()
+        """End with as many classes as were asked for, as far as positions can be told apart; returns whether any
+        came or went."""
+        before = self._ids.tolist(), len(self.whole)
         if self.n_classes and self.n_components:
             self._reach(features)
-        if self._ids.tolist() == before:
+        if (self._ids.tolist(), len(self.whole)) == before:
+            self._tell_if_missed()
             return False
-        self._sweep_to_the_end(features, changing=False)
-        self._state.recode(features, np.flatnonzero(self._state.coded))
         self._state.settle()
         return True
 
-    def _sweep_to_the_end(self, features: FeatureView, changing: bool) -> None:
-        """Sweeps over all rows until the components stand still; new and other ones on the way if `changing`."""
+    def _tell_if_missed(self) -> None:
+        told = any(e.kind == "class_number_missed" and e.subject == self.n_classes for e in self.events)
+        if self.n_classes > self._n_counted > 0 and not told:
+            self._log("class_number_missed", self.n_classes, f"only {self._n_counted} can be told apart")
+
+    def _sweep_to_the_end(self, features: FeatureView) -> None:
+        """Sweeps over all rows until the components stand still; new and other ones on the way."""
         state = self._state
         for _ in range(self._config.final_sweeps):
             before = state.dictionary.copy()
@@ -161,10 +166,9 @@ class GrowingNMF(AskedComponents):
             self._sample_coded()
             state.recode(features, rows)
             state.recount(features)
-            if changing:
-                self._remember(features, rows)
-                self._restructure(features)
-                self._dissolve(features)
+            self._remember(features, rows)
+            self._restructure(features)
+            self._dissolve(features)
             state.improve(2)
             same = before.shape == state.dictionary.shape
             if same and np.abs(before - state.dictionary).max(initial=0.0) < _CONVERGED:

@@ -138,6 +138,23 @@ def separation_of(first: NDArray[np.float32], second: NDArray[np.float32]) -> fl
     return float((high.mean() - low.mean()) / max(float(spread), 1e-9))
 
 
+def joining_cost(
+    first: NDArray[np.integer], second: NDArray[np.integer], cosine: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """What two kinds of positions lose when they become one (Ward's criterion): the sum of squared distances from
+    their means grows by this.
+
+    Parameters
+    ----------
+    first, second : NDArray[np.integer]
+        Positions of each kind.
+    cosine : NDArray[np.floating]
+        Between their mean patterns, of unit length.
+    """
+    both = np.maximum(first + second, 1)
+    return np.asarray(2.0 * (1.0 - cosine) * (first * second / both), np.float64)
+
+
 def coherence(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
     """How much neighbours along the scan line go to the same of two groups: 0 by chance, 1 always (Cohen's kappa).
 

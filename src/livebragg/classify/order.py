@@ -3,7 +3,9 @@
 Both share their fundamental reflections, and the superlattice ones vanish gradually, so that one class contains
 the other and no separate pattern is ever born. What tells fading order from a crystal that bends, gets thicker or
 strained: both reflections of a Friedel pair fade together (a tilt brightens one and dims the other), all fading
-pairs do so at the same positions, down to nothing, and nothing comes up instead.
+pairs do so at the same positions, down to nothing, and nothing comes up instead. Where half of the pairs have
+vanished the other half must have too: disks that are missed by chance are not missed together. And what vanished
+must have been bright: disks near the limit of detection are lost where a crystal is only a little thinner.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ _FEWEST_PAIRS = 3
 """One or two pairs may pass through a zero of their rocking curve."""
 _GONE = 0.25
 """Light at the disordered end, relative to the ordered end, below which a pair has vanished."""
+_GONE_ELSEWHERE = 0.5
+"""The same for half of the pairs where the others have vanished: those are few, and noisy. Chance leaves all."""
 _LEAST_SHARE = 0.02
 _LARGEST_SHARE = 1.0
 """Limits of the light of fading pairs over that of the others, where the order is complete: superlattice
@@ -80,7 +84,10 @@ def friedel_pairs(place: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def find_fading(
-    intensity: NDArray[np.float32], place: NDArray[np.float32], columns: NDArray[np.int64]
+    intensity: NDArray[np.float32],
+    place: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    unseen: float = 0.0,
 ) -> Fading | None:
     """Look for reflections of one class that fade together.
 
@@ -92,6 +99,8 @@ def find_fading(
         The reflections, relative to the origin in pixels.
     columns : NDArray[np.int64], shape (k,)
         Their feature columns.
+    unseen : float
+        Light that may be where `intensity` is 0: the faintest disk that is found, where light was not measured.
 
     Returns
     -------
@@ -116,6 +125,8 @@ def find_fading(
         none = float(np.quantile(ratio, _ENDS[0]))
         if none > _GONE * full or not _LEAST_SHARE < full < _LARGEST_SHARE or not _PART < faded < 1 - _PART:
             continue
+        if 2 * fades.sum() * unseen > _GONE * np.quantile(paired[:, fades].sum(axis=1), _ENDS[1]):
+            continue
         if fades.sum() * full > best_score:
             best_score = fades.sum() * full
             fading, staying = columns[pairs[fades].ravel()], columns[pairs[~fades].ravel()]
@@ -136,16 +147,38 @@ def _candidates(share: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
             for _ in range(_ROUNDS):
                 if not _FEWEST_PAIRS <= fades.sum() < fades.size:
                     break
-                again = _vanishing(share, share[:, fades].sum(axis=1) / share[:, ~fades].sum(axis=1))
+                again = _vanishing(share, share[:, fades].sum(axis=1) / _rest(share, fades))
                 if np.array_equal(again, fades):
-                    found.append(fades)
+                    found += [fades] if _vanish_together(share, fades) else []
                     break
                 fades = again
     return found
 
 
+def _vanish_together(share: NDArray[np.float64], fades: NDArray[np.bool_]) -> bool:
+    """Whether either half of the pairs is gone where the other half says so."""
+    number, rest = np.flatnonzero(fades), _rest(share, fades)
+    halves = [share[:, number[first::2]].sum(axis=1) for first in (0, 1)]
+    for own, other in (halves, halves[::-1]):
+        low, high = _ends(own / rest)
+        if other[low].mean() > _GONE_ELSEWHERE * other[high].mean():
+            return False
+    return True
+
+
+def _rest(share: NDArray[np.float64], fades: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Light of the pairs that stay, which may be none where two grains are in one class."""
+    return np.maximum(share[:, ~fades].sum(axis=1), 1e-6)
+
+
+def _ends(score: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Positions at the low and at the high end of a score."""
+    low, high = np.quantile(score, _ENDS[0] * 2), np.quantile(score, 1 - _ENDS[0] * 2)
+    return score <= low, score >= high
+
+
 def _vanishing(share: NDArray[np.float64], score: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Pairs that have nearly nothing left at the low end of a score."""
-    low, high = np.quantile(score, _ENDS[0] * 2), np.quantile(score, 1 - _ENDS[0] * 2)
-    bottom, top = share[score <= low].mean(axis=0), share[score >= high].mean(axis=0)
+    low, high = _ends(score)
+    bottom, top = share[low].mean(axis=0), share[high].mean(axis=0)
     return np.asarray(bottom < _GONE * top)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from livebragg.classify.features import FeatureTable
 from livebragg.classify.nmf import Factors
+from livebragg.classify.novelty import joining_cost
 from livebragg.classify.order import Fading, find_fading
 from livebragg.model import TrackedPeaks
 
@@ -51,6 +52,7 @@ class VariantFinder:
         final: bool = False,
         positions: NDArray[np.int64] | None = None,
         locked: Collection[int] = (),
+        whole: Collection[int] = (),
     ) -> NDArray[np.float32]:
         """Bring everything up to date; returns the order parameter of every position.
 
@@ -70,6 +72,8 @@ class VariantFinder:
             Positions whose weights may have changed, by default all.
         locked : collection of int
             Components about which nothing is learned any more.
+        whole : collection of int
+            Components that are not divided, whether they fade or not.
 
         Returns
         -------
@@ -87,10 +91,10 @@ class VariantFinder:
         self._known = ids
         self._leader[positions] = _leaders(weights[positions], factors.component_ids)
         led = np.bincount(self._leader + 1, minlength=max(ids, default=0) + 2)[1:]
-        self.fadings = {number: self.fadings[number] for number in self.fadings if number in ids}
+        self.fadings = {n: fading for n, fading in self.fadings.items() if n in ids and n not in whole}
         learned = False
         for index, number in enumerate(ids):
-            if number in locked:
+            if number in locked or number in whole:
                 continue
             if final or led[number] >= _LEARN_AGAIN * self._learned_on.get(number, 40):
                 members = np.flatnonzero(self._leader == number)
@@ -101,6 +105,19 @@ class VariantFinder:
         for number, fading in self.fadings.items():
             self._judge(fading, again[self._leader[again] == number], table)
         return self._order.copy()
+
+    def costs(self, factors: Factors, locked: Collection[int] = ()) -> dict[int, float]:
+        """What is lost where a component that fades is not divided, by id; locked ones stay as they are."""
+        costs = {}
+        for index, number in enumerate(factors.component_ids.tolist()):
+            if number in self.fadings:
+                order = self._order[self._leader == number]
+                staying = factors.patterns[index].copy()
+                staying[self.fadings[number].fading] = 0.0
+                cosine = np.sqrt((staying.astype(np.float64) ** 2).sum())
+                cost = joining_cost(np.sum(order < 0.5), np.sum(order >= 0.5), cosine)
+                costs[number] = np.inf if number in locked else float(cost)
+        return costs
 
     def _learn(
         self,
@@ -123,9 +140,12 @@ class VariantFinder:
         weights[:, index] = 0
         pure = members[(weights.max(axis=1) < _PURE * largest) & (factors.novelty[members] < _PURE)]
         sample = pure[:: max(1, pure.size // _SAMPLE)]
-        if use.any() and table.forced.stamp.any():  # a peak that was not measured yet has not faded
+        measured = bool(table.forced.stamp.any())
+        if use.any() and measured:  # a peak that was not measured yet has not faded
             sample = sample[table.forced.current(sample, columns[use]).mean(axis=1) > _CURRENT]
-        found = find_fading(_light(table, sample, columns[use]), place[use], columns[use])
+        light = _light(table, sample, columns[use])
+        unseen = 0.0 if measured else float(light[light > 0].min(initial=np.inf))
+        found = find_fading(light, place[use], columns[use], unseen)
         before = self.fadings.get(number)
         if found is not None:
             self.fadings[number] = found

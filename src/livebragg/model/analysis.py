@@ -106,7 +106,8 @@ class AnalysisEvent:
         Scan positions known when it happened.
     kind : str
         ``peak_born``, ``peak_merged``, ``peak_died``, ``class_born``, ``class_died``, and for the
-        components behind the classes ``component_born``, ``component_merged``, ``component_died``.
+        components behind the classes ``component_born``, ``component_merged``, ``component_died``;
+        more classes asked for than can be told apart ``class_number_missed``.
     subject : int
         Id of the peak, class or component.
     detail : str

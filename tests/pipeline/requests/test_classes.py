@@ -161,12 +161,21 @@ def test_a_class_is_unlocked_with_all_that_was_joined_with_it(run: Any) -> None:
 def test_the_scan_ends_with_the_number_of_classes_that_was_asked_for(run: Any) -> None:
     assert "0 (as many" in ask(ClassNumberRequest(serial=0, n_classes=-1), run).reason
     assert "to 100" in ask(ClassNumberRequest(serial=0, n_classes=101), run).reason
+    assert isinstance(ask(ClassNumberRequest(serial=0, n_classes=1), run), Accepted)
+    run.finish(3, "complete", "", {})
+    final = read_results(run.results_path).final
+    assert final.snapshot.class_ids.size == 1
+    event = next(e for e in final.snapshot.events if e.kind == "class_number_by_user")
+    assert event.subject == 1
+
+
+def test_more_classes_than_can_be_told_apart_are_not_made_and_that_is_told(run: Any) -> None:
     assert isinstance(ask(ClassNumberRequest(serial=0, n_classes=3), run), Accepted)
     run.finish(3, "complete", "", {})
     final = read_results(run.results_path).final
-    assert final.snapshot.class_ids.size == 3
-    event = next(e for e in final.snapshot.events if e.kind == "class_number_by_user")
-    assert event.subject == 3
+    assert final.snapshot.class_ids.size == 2
+    [event] = [e for e in final.snapshot.events if e.kind == "class_number_missed"]
+    assert (event.subject, event.detail) == (3, "only 2 can be told apart")
 
 
 def test_classes_without_bragg_peaks_are_neither_locked_nor_divided(run: Any) -> None:

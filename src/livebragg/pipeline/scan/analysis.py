@@ -261,8 +261,9 @@ class ScanAnalysis(AskedClasses):
             final,
             positions,
             self._nmf.locked,
+            self._nmf.whole,
         )
-        self._nmf.variants = len(self._variants.fadings)
+        self._nmf.variants = self._variants.costs(factors, self._nmf.locked)
         self._classes.update(
             self._features,
             factors,
