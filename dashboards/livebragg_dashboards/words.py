@@ -88,6 +88,22 @@ def seconds(value: float | None) -> str:
     return f"{int(value) // 3600}:{int(value) % 3600 // 60:02d} h" if value < 360_000 else "> 100 h"
 
 
+def q_length(pixels: float, size: float | None) -> str:
+    """A length in the diffraction plane: in 1/Å when the size of a pixel in 1/Å is known, else in pixels."""
+    return f"{number(pixels * size)} 1/Å" if size else f"{number(pixels)} px"
+
+
+def lattice_spacing(pixels: float, size: float | None) -> str:
+    """The spacing behind a scattering vector; empty where it is not known, or the vector is next to the beam.
+
+    Examples
+    --------
+    >>> lattice_spacing(2.0, 0.1), lattice_spacing(2.0, None), lattice_spacing(0.5, 0.1)
+    ('d 5 Å', '', '')
+    """
+    return f"d {number(1 / (pixels * size))} Å" if size and pixels >= 1 else ""
+
+
 def percent(fraction: float) -> str:
     """A part of the whole; small ones keep a digit."""
     if not math.isfinite(fraction):

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from livebragg.wire.messages import ClassMaps, VectorMap
+from livebragg.wire.messages import VectorMap
 from livebragg_dashboards.acting.orders import finite, order_of
 from livebragg_dashboards.asking.acts import Outcome
 from livebragg_dashboards.drawing.calibration_ring import ENOUGH, on_ring, radius_at, snapped, straightened
 from livebragg_dashboards.drawing.orientation import Axes
 from livebragg_dashboards.feed.state import Snapshot
 from livebragg_dashboards.listening.hub import Hub
+from livebragg_dashboards.viewing.actions import Action
 from livebragg_dashboards.viewing.viewer import Viewer
 
-MAX_ACTION = 4000
 SHOWN = 3
 """Acts whose outcome is shown."""
 
@@ -84,15 +82,11 @@ class Desk:
         lost = self._pending is not None and self._pending not in self.acts
         return [*([self._pending] if lost and self._pending else []), *self.acts]
 
-    def act(self, text: str, snapshot: Snapshot, axes: dict[str, Axes], now: float) -> bool:
+    def act(self, action: Action, snapshot: Snapshot, axes: dict[str, Axes], now: float) -> bool:
         """Carry out an action of the browser; false when it is none of the controls'."""
-        try:
-            action = json.loads(text) if len(text) <= MAX_ACTION else None
-        except (ValueError, RecursionError):
+        kind = action.get("kind")
+        if kind not in KINDS:
             return False
-        if not isinstance(action, dict) or action.get("kind") not in KINDS:
-            return False
-        kind = action["kind"]
         if kind == "pause":
             self.paused = action.get("on") is True
         elif kind == "ring":
@@ -126,7 +120,7 @@ class Desk:
         elif not self.looks_only:
             self.hub.floor.take(self._owner, self.name, now)
 
-    def _do(self, action: dict[str, Any], snapshot: Snapshot, now: float) -> None:
+    def _do(self, action: Action, snapshot: Snapshot, now: float) -> None:
         what = str(action.get("what"))[:30]
         problem = self._hindrance(now)
         if problem:
@@ -153,7 +147,7 @@ class Desk:
         self.hub.floor.touch(self._owner, now)
         return "one thing at a time: the one before has no answer yet" if self.pending else ""
 
-    def _attach_to(self, action: dict[str, Any], now: float) -> None:
+    def _attach_to(self, action: Action, now: float) -> None:
         feed, control = action.get("feed"), action.get("control")
         problem = _LOOKS_ONLY if self.looks_only else ""
         if not problem and not (isinstance(feed, str) and isinstance(control, str)):
@@ -180,17 +174,15 @@ class Desk:
         self.acts.append(act)
 
     # -------------------------------------------------------------------------------- what orders refer to
-    def _position(self, action: dict[str, Any], snapshot: Snapshot) -> int:
-        maps, selected = snapshot.get(ClassMaps), self._viewer.selected
-        if action.get("where") != "position" or selected is None or maps is None:
-            return -1
-        return int(selected[0] * maps.labels.shape[1] + selected[1])
+    def _position(self, action: Action, snapshot: Snapshot) -> int:
+        index = snapshot.index_of(self._viewer.selected) if action.get("where") == "position" else None
+        return -1 if index is None else index
 
-    def _measurable(self, action: dict[str, Any], snapshot: Snapshot) -> bool:
+    def _measurable(self, action: Action, snapshot: Snapshot) -> bool:
         radius, message = finite(action.get("radius")), snapshot.get(VectorMap)
         return radius is not None and message is not None and peaks_on(radius, snapshot) >= ENOUGH
 
-    def _choose_ring(self, action: dict[str, Any], snapshot: Snapshot, axes: dict[str, Axes]) -> None:
+    def _choose_ring(self, action: Action, snapshot: Snapshot, axes: dict[str, Axes]) -> None:
         message, x, y = snapshot.get(VectorMap), finite(action.get("x")), finite(action.get("y"))
         if "spacing" in action:
             self.spacing = finite(action["spacing"])

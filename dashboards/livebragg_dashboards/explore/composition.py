@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from livebragg.wire.messages import ClassMaps, PositionReply, VectorMap
 from livebragg_dashboards.drawing.colours import SLOTS, slot_of
-from livebragg_dashboards.words import clean, number, percent
+from livebragg_dashboards.words import clean, lattice_spacing, number, percent
 
 MAX_BARS = 400
 """Bars that can be told apart; a position with more peaks shows its strongest."""
@@ -45,9 +45,7 @@ class Bars:
         k = int(x)
         q = float(self.q[k])
         where = "not tracked any more" if not math.isfinite(q) else f"q {number(q)} px"
-        if size is not None and q >= 1:
-            where = f"d {number(1 / (q * size))} Å"
-        return f"peak {self.peak_id[k]} · {where} · {number(float(self.value[k]))}"
+        return f"peak {self.peak_id[k]} · {lattice_spacing(q, size) or where} · {number(float(self.value[k]))}"
 
 
 NO_BARS = Bars(peak_id=np.zeros(0, np.int64), value=np.zeros(0), q=np.zeros(0))

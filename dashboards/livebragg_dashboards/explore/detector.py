@@ -9,7 +9,7 @@ import numpy as np
 
 from livebragg.wire.messages import DarkFieldRequest, VectorMap, VirtualImageRequest
 from livebragg_dashboards.asking.inquiries import Question
-from livebragg_dashboards.words import number
+from livebragg_dashboards.words import lattice_spacing, number, q_length
 
 SLOT = "detector"
 FARTHEST = 1e5
@@ -32,7 +32,7 @@ class PeakLight:
 
     def title(self, size: float | None) -> str:
         """Its name with the lattice spacing."""
-        return f"Dark field · peak {self.peak_id} · {_spacing(self.qx, self.qy, size)}"
+        return f"Dark field · peak {self.peak_id} · {_place(self.qx, self.qy, size)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Aperture:
 
     def title(self, size: float | None) -> str:
         """Its place and radius."""
-        return f"Dark field · {_spacing(self.qx, self.qy, size)} · radius {_length(self.radius, size)}"
+        return f"Dark field · {_place(self.qx, self.qy, size)} · radius {q_length(self.radius, size)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Ring:
 
     def title(self, size: float | None) -> str:
         """Its radii."""
-        return f"Ring {number(self.inner * (size or 1.0))} to {_length(self.outer, size)}"
+        return f"Ring {number(self.inner * (size or 1.0))} to {q_length(self.outer, size)}"
 
 
 Detector = PeakLight | Aperture | Ring
@@ -113,12 +113,6 @@ def peak_near(message: VectorMap, qx: float, qy: float, reach: float) -> PeakLig
     return PeakLight(int(message.peak_ids[nearest]), *at)
 
 
-def _spacing(qx: float, qy: float, size: float | None) -> str:
+def _place(qx: float, qy: float, size: float | None) -> str:
     q = math.hypot(qx, qy)
-    if size is None or q < 1:
-        return f"q {_length(q, size)}"
-    return f"d {number(1 / (q * size))} Å"
-
-
-def _length(pixels: float, size: float | None) -> str:
-    return f"{number(pixels * size)} 1/Å" if size else f"{number(pixels)} px"
+    return lattice_spacing(q, size) or f"q {q_length(q, size)}"

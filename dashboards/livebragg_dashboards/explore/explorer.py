@@ -11,6 +11,7 @@ from livebragg_dashboards.drawing.orientation import Axes
 from livebragg_dashboards.explore.boxes import Boxes
 from livebragg_dashboards.explore.detector import Detector, Ring, aperture, peak_near, ring
 from livebragg_dashboards.feed.state import Snapshot
+from livebragg_dashboards.feed.units import probe_radius
 
 REAL_SPACE = ("classes", "virtual")
 RECIPROCAL = ("vectors", "frame")
@@ -45,9 +46,7 @@ class Explorer:
         """What clicks refer to; the axes of diffraction pictures are in detector pixels times the pixel size."""
         self._vectors = snapshot.get(VectorMap)
         self._unit = q_pixel_size or 1.0
-        status = snapshot.status
-        if status is not None and status.probe is not None and status.probe.radius > 0:
-            self._probe_radius = status.probe.radius
+        self._probe_radius = probe_radius(snapshot.status, self._probe_radius)
 
     def act(self, action: Mapping[str, Any], axes: Mapping[str, Axes]) -> bool:
         """Carry out an action of the browser; false when it makes no sense.

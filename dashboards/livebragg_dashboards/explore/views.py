@@ -28,6 +28,7 @@ from livebragg_dashboards.explore.composition import NO_BARS, Bars, bars, compos
 from livebragg_dashboards.explore.detector import SLOT, PeakLight, Ring
 from livebragg_dashboards.explore.explorer import POSITION, Explorer
 from livebragg_dashboards.feed.state import Snapshot
+from livebragg_dashboards.feed.units import probe_radius
 from livebragg_dashboards.words import TIMES, clean, count
 
 OWN = "own"
@@ -136,7 +137,7 @@ class ExploreComposer:
     ) -> NDArray[np.uint8] | None:
         if answer is None or answer.reply is None:
             return None
-        radius = status.probe.radius if status is not None and status.probe is not None else 0.0
+        radius = probe_radius(status, unknown=0.0)
         made: NDArray[np.uint8] = self._keep(
             box.slot, (answer, scale, radius), lambda: _tile_of(answer.reply, scale, radius)
         )
@@ -243,7 +244,7 @@ def _detector(
     if isinstance(detector, Ring):
         return words | {"kind": "ring", "inner": detector.inner * unit, "outer": detector.outer * unit}
     if isinstance(detector, PeakLight):
-        radius = 1.6 * (status.probe.radius if status is not None and status.probe is not None else 3.0)
+        radius = 1.6 * probe_radius(status)
         return words | {"kind": "peak", "x": detector.qy * unit, "y": detector.qx * unit, "radius": radius * unit}
     place = {"x": detector.qy * unit, "y": detector.qx * unit, "radius": detector.radius * unit}
     return words | {"kind": "aperture", **place}

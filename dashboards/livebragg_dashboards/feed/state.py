@@ -54,6 +54,11 @@ class Snapshot:
         slot = self.slots.get(kind)
         return None if slot is None else cast(T, slot.message)
 
+    def index_of(self, position: tuple[int, int] | None) -> int | None:
+        """Flat, row-major index of a position on the class map; ``None`` while there is no such."""
+        maps = self.get(ClassMaps)
+        return None if position is None or maps is None else position[0] * maps.labels.shape[1] + position[1]
+
     @property
     def serial(self) -> int:
         """Number of the acquisition under way; 0 before the first."""

@@ -1,4 +1,4 @@
-"""Sizes of a detector pixel and of a scan step, where they are known and sensible."""
+"""Sizes of a detector pixel, of a scan step and of the probe, where they are known and sensible."""
 
 from __future__ import annotations
 
@@ -18,3 +18,9 @@ def scan_step_nm(status: PipelineStatus | None) -> float | None:
     """Nanometres per scan position, if the sender knows a sensible number."""
     step = status.acquisition.metadata.scan_step_nm if status and status.acquisition else None
     return step if step is not None and 1e-6 < step < 1e6 else None
+
+
+def probe_radius(status: PipelineStatus | None, unknown: float = 3.0) -> float:
+    """Detector pixels; `unknown` before the probe was measured."""
+    radius = status.probe.radius if status is not None and status.probe is not None else 0.0
+    return radius if radius > 0 else unknown

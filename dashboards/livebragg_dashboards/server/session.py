@@ -22,6 +22,7 @@ from livebragg_dashboards.page.theme import Theme
 from livebragg_dashboards.server.pacer import Pacer
 from livebragg_dashboards.sources.alerts import shown_alerts
 from livebragg_dashboards.viewing import details
+from livebragg_dashboards.viewing.actions import read_action
 from livebragg_dashboards.viewing.compose import Composer
 from livebragg_dashboards.viewing.exploration import Exploration
 from livebragg_dashboards.viewing.summary import strip
@@ -106,15 +107,14 @@ class Session:
 
     def _answer(self, snapshot: Snapshot) -> FrameAnswer | None:
         """Ask for the frame of a newly selected position, and look whether it has come."""
-        selected, maps = self._viewer.selected, snapshot.get(ClassMaps)
-        if selected is None or maps is None or snapshot.status is None:
+        index = snapshot.index_of(self._viewer.selected)
+        if index is None or snapshot.status is None:
             if self._asked is not None:
                 self._hub.forget(self._owner)
             self._asked = None
             return None
-        index = selected[0] * maps.labels.shape[1] + selected[1]
-        if self._asked != selected:
-            self._asked = selected
+        if self._asked != self._viewer.selected:
+            self._asked = self._viewer.selected
             self._hub.ask_frame(self._owner, snapshot.status.serial, index)
         return details.frame_reply_matches(self._hub.answer(self._owner), index)
 
@@ -172,8 +172,9 @@ class Session:
             self.tick()
 
     def _acted(self, attr: str, old: str, new: str) -> None:
-        controls = self._desk.act(new, self._hub.snapshot(), self._axes, time.monotonic())
-        self._dirty |= controls or self._viewer.act(new, self._axes)
+        action = read_action(new)
+        controls = self._desk.act(action, self._hub.snapshot(), self._axes, time.monotonic())
+        self._dirty |= controls or self._viewer.act(action, self._axes)
 
     def _attach(self, feed: str, control: str) -> str:
         """Show another pipeline; in words why not, if not."""

@@ -2,8 +2,7 @@
 window.livebraggDrawer = (() => {
   "use strict";
   let act = null, shown = {}, chosen = new Set(), picking = false, stopTimer = null;
-  const $ = (id) => document.getElementById(id);
-  const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+  const { $, put, element, list, typing, isKey } = livebraggDom;
   const open = () => !$("drawer").hidden;
   const mine = () => shown.control?.state === "mine";
 
@@ -55,8 +54,8 @@ window.livebraggDrawer = (() => {
   function edit(event) {
     const name = event.target.closest(".card .class");
     if (!name || !open() || !mine()) return;
-    const input = document.createElement("input"), id = name.closest(".card").dataset.id;
-    input.className = "rename"; input.maxLength = 60; input.value = name.textContent;
+    const input = element("input", "rename"), id = name.closest(".card").dataset.id;
+    input.maxLength = 60; input.value = name.textContent;
     const end = () => { input.onblur = null; input.replaceWith(name); };
     input.onkeydown = (key) => {
       key.stopPropagation();
@@ -114,7 +113,7 @@ window.livebraggDrawer = (() => {
       field.disabled = d.control.state === "view";
     }
     $("d-attach").disabled = d.control.state === "view";
-    list($("d-acts"), d.acts);
+    list($("d-acts"), d.acts, outcome);
     const last = d.acts[0];
     for (const node of document.querySelectorAll("#drawer [data-what], #drawer [data-do]")) {
       const name = node.dataset.what ?? node.dataset.do;
@@ -128,25 +127,19 @@ window.livebraggDrawer = (() => {
     mark();
   }
   const SIGNS = { pending: "…", done: "✓", refused: "✗" };
-  function list(node, acts) {
-    const key = JSON.stringify(acts);
-    if (node.dataset.key === key) return;
-    node.dataset.key = key;
-    node.replaceChildren(...acts.map((one) => {
-      const item = document.createElement("li");
-      item.dataset.state = one.state;
-      item.textContent = item.title = `${SIGNS[one.state]} ${one.words}${one.note ? `: ${one.note}` : one.state === "pending" ? ": asked" : ""}`;
-      return item;
-    }));
+  function outcome(one) {
+    const item = element("li");
+    item.dataset.state = one.state;
+    item.textContent = item.title = `${SIGNS[one.state]} ${one.words}${one.note ? `: ${one.note}` : one.state === "pending" ? ": asked" : ""}`;
+    return item;
   }
 
   function start(send) {
     act = send;
     $("controls").onclick = () => toggle();
     document.addEventListener("keydown", (event) => {
-      const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
-      if (event.key === "c" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) toggle();
-      if (event.key === "Escape" && open()) { if (picking) pick(false); else if (typing) event.target.blur(); }
+      if (isKey(event, "c")) toggle();
+      if (event.key === "Escape" && open()) { if (picking) pick(false); else if (typing(event)) event.target.blur(); }
     });
     for (const button of document.querySelectorAll("[data-floor]")) button.onclick = () => act("floor", { take: button.dataset.floor === "take" });
     for (const form of document.querySelectorAll("#drawer form")) {

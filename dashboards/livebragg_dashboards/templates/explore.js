@@ -1,10 +1,8 @@
-// Drawing boxes, dragging detectors, and what comes of it. Lies over page.js; texts are only ever set as text.
+// Drawing boxes, dragging detectors, and what comes of it. Lies over page.js.
 window.explore = (() => {
   "use strict";
   const NEAR = 7, HAND = 5, PEAK_REACH = 14, NOTE_MS = 5000;
-  const $ = (id) => document.getElementById(id);
-  const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
-  const hide = (node, hidden) => { if (node.hidden !== hidden) node.hidden = hidden; };
+  const { $, put, hide, element, list, paint, isKey } = livebraggDom;
   let tiles = null, tilesDrawn = null, lut = null, drawing = false, boxes = [], detector = null, drag = null;
   let noteTimer = null, noteShown = "", cardsKey = "";
 
@@ -162,15 +160,12 @@ window.explore = (() => {
   }
 
   // ------------------------------------------------------------------------- from the server
-  function element(tag, name, text = "") {
-    const node = document.createElement(tag); node.className = name; node.textContent = text; return node;
-  }
   function card(row) {
     const node = element("div", "box"), pixels = element("div", "pixels"), line = element("div", "line");
     const choice = element("span", "choice"), close = element("button", "plain", "×");
     node.dataset.number = row.number;
     pixels.style.borderColor = row.colour;
-    pixels.append(element("canvas", ""), element("div", "why"));
+    pixels.append(element("canvas"), element("div", "why"));
     for (const [mode, text] of [["map", "map"], ["pattern", "mean"], ["profile", "radial"]]) {
       const button = element("button", "", text);
       button.dataset.mode = mode;
@@ -212,13 +207,7 @@ window.explore = (() => {
       if (canvas) (tiles.data.tile[k].shape[0] === 1 ? curve : picture)(canvas, tiles.data.tile[k], colours[id]);
     });
   }
-  function picture(canvas, tile) {
-    const [rows, cols] = tile.shape;
-    canvas.width = cols; canvas.height = rows;
-    const context = canvas.getContext("2d"), image = context.createImageData(cols, rows), pixels = new Uint32Array(image.data.buffer);
-    for (let i = 0; i < pixels.length; i++) pixels[i] = lut[tile[i]];
-    context.putImageData(image, 0, 0);
-  }
+  const picture = (canvas, tile) => paint(canvas, tile.shape, tile, lut);
   function curve(canvas, tile, colour) {
     const w = canvas.width = 480, h = canvas.height = 300, n = tile.shape[1], context = canvas.getContext("2d");
     context.strokeStyle = colour; context.lineWidth = 4; context.lineJoin = "round";
@@ -249,11 +238,8 @@ window.explore = (() => {
     $("detail-panel").classList.toggle("selected", open);
     if (!open) return;
     put($("families-of"), p.families);
-    const list = $("position").querySelector("ul"), key = JSON.stringify(p.classes);
-    if (list.dataset.key === key) return;
-    list.dataset.key = key;
-    list.replaceChildren(...p.classes.map((row) => {
-      const item = element("li", ""), swatch = element("i", ""), bar = element("div", "bar"), part = element("i", "");
+    list($("position").querySelector("ul"), p.classes, (row) => {
+      const item = element("li"), swatch = element("i"), bar = element("div", "bar"), part = element("i");
       swatch.style.background = part.style.background = row.colour;
       part.style.width = `${100 * row.fraction}%`;
       bar.append(part);
@@ -261,7 +247,7 @@ window.explore = (() => {
       weight.title = "weight of the class, in the unit of its family";
       item.append(swatch, element("span", "", row.name), bar, element("span", "part", row.part), weight);
       return item;
-    }));
+    });
   }
   function update(u) {
     showBoxes(u.boxes); showNote(u.note); showDetector(u.detector); showPosition(u.position);
@@ -275,10 +261,7 @@ window.explore = (() => {
     $("draw-box").onclick = () => toggle(!drawing);
     $("detector-off").onclick = () => livebragg.act("detector_off");
     $("ring").onclick = () => livebragg.act(detector?.kind === "ring" ? "detector_off" : "annulus");
-    document.addEventListener("keydown", (event) => { 
-      const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
-      if (event.key === "b" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) toggle(!drawing);
-     });
+    document.addEventListener("keydown", (event) => { if (isKey(event, "b")) toggle(!drawing); });
   }
   return { start, update, peak, escape };
 })();

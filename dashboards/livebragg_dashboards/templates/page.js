@@ -1,4 +1,4 @@
-// The browser's half of the page. Texts that come from the feed are only ever set as text, never as HTML.
+// The browser's half of the page: actions up, and what the server says down.
 window.livebragg = (() => {
   "use strict";
   const GRADIENTS = {
@@ -14,9 +14,7 @@ window.livebragg = (() => {
   let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now();
   let actions = 0, canvases = {}, drawn = 0;
   let tiles = null, tilesDrawn = null, lut = null, kept = {}, over = "", recovered = null;
-  const $ = (id) => document.getElementById(id);
-  const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
-  const hide = (node, hidden) => { if (node.hidden !== hidden) node.hidden = hidden; };
+  const { $, put, hide, element, list, abgr, paint, typing } = livebraggDom;
 
   // ------------------------------------------------------------------ to the server
   function act(kind, more = {}) {
@@ -95,7 +93,7 @@ window.livebragg = (() => {
     }
     const notices = [...livebraggAlerts.past(alerts), ...s.notices];
     list($("notices").querySelector("ul"), notices.length ? notices : ["none"], (text) => {
-      const item = document.createElement("li"); item.textContent = item.title = text; return item;
+      const item = element("li", "", text); item.title = text; return item;
     });
     document.title = s.state === "stale" ? "⚠ no data – livebragg" : `${s.name} – ${s.source === "file" ? "file, " : ""}livebragg`;
   }
@@ -111,15 +109,6 @@ window.livebragg = (() => {
     const shown = s.trouble ? s.trouble : recovered && Date.now() < recovered.until ? { kind: "recovered", text: recovered.text } : null;
     hide($("ribbon"), !shown?.text);
     if (shown) { put($("ribbon"), shown.text); $("ribbon").dataset.kind = shown.kind; }
-  }
-  function list(node, rows, make) {
-    const key = JSON.stringify(rows);
-    if (node.dataset.key === key) return;
-    node.dataset.key = key;
-    node.replaceChildren(...rows.map(make));
-  }
-  function element(tag, name, text = "") {
-    const node = document.createElement(tag); node.className = name; node.textContent = text; return node;
   }
   // Cards are made anew only when a class comes, goes, or is renamed; their numbers change in place.
   function showLegend(legend) {
@@ -144,16 +133,16 @@ window.livebragg = (() => {
     return before === text;
   }
   function section(family) {
-    const node = element("section", ""), title = element("h3", ""), cards = element("div", "");
+    const node = element("section"), title = element("h3"), cards = element("div");
     node.style.setProperty("--n", family.classes.length);
-    title.append(element("span", "family", family.title), element("b", ""));
+    title.append(element("span", "family", family.title), element("b"));
     cards.append(...family.classes.map(card));
     node.append(title, cards);
     return node;
   }
   function card(row) {
-    const node = element("div", "card"), canvas = element("canvas", ""), line = element("div", "line");
-    const share = element("i", ""), part = element("b", "");
+    const node = element("div", "card"), canvas = element("canvas"), line = element("div", "line");
+    const share = element("i"), part = element("b");
     node.dataset.id = row.id; node.title = row.name;
     canvas.style.borderColor = part.style.background = row.colour;
     share.append(part);
@@ -180,14 +169,8 @@ window.livebragg = (() => {
       const canvas = document.querySelector(`.card[data-id="${id}"] canvas`), tile = data.tile[k];
       if (!canvas) return;
       const [rows, cols] = tile.shape;
-      if (canvas.width !== cols || canvas.height !== rows) {
-        canvas.width = cols; canvas.height = rows;
-        if (!same("frame", cols / rows)) { $("families").style.setProperty("--frame", cols / rows); fitPlate(); }
-      }
-      const context = canvas.getContext("2d"), image = context.createImageData(cols, rows);
-      const pixels = new Uint32Array(image.data.buffer);
-      for (let i = 0; i < pixels.length; i++) pixels[i] = lut[tile[i]];
-      context.putImageData(image, 0, 0);
+      paint(canvas, tile.shape, tile, lut);
+      if (!same("frame", cols / rows)) { $("families").style.setProperty("--frame", cols / rows); fitPlate(); }
     });
   }
   function showHeaders(h) {
@@ -245,8 +228,6 @@ window.livebragg = (() => {
     if (!sessionStorage.getItem("lostAt")) sessionStorage.setItem("lostAt", String(Date.now() - since));
     try { if ((await fetch(location.href, { cache: "no-store" })).ok) location.reload(); } catch { /* still away */ }
   }
-  // ABGR, as the bytes of a canvas lie in memory.
-  const abgr = (hex) => (0xff000000 | (parseInt(hex.slice(5, 7), 16) << 16) | (parseInt(hex.slice(3, 5), 16) << 8) | parseInt(hex.slice(1, 3), 16)) >>> 0;
   function start(model, figures, patterns, palette, boxes) {
     link = model; tiles = patterns; lut = Uint32Array.from(palette, abgr);
     new ResizeObserver(fitPlate).observe($("legend"));
@@ -265,7 +246,7 @@ window.livebragg = (() => {
     }
     const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
     document.addEventListener("keydown", (event) => {
-      if (/^(SELECT|INPUT)$/.test(event.target.tagName)) return;
+      if (typing(event)) return;
       if (event.key === "Escape") explore.escape();
       const step = steps[event.key];
       if (step) { event.preventDefault(); act("step", { rows: step[0], cols: step[1] }); }

@@ -1,34 +1,26 @@
 // The drawer with the finished scans of the folder; asked for only while it is open.
 window.livebraggScans = (() => {
   "use strict";
-  const EVERY_MS = 3000, FIRST_SLOT = 2;
-  const $ = (id) => document.getElementById(id);
+  const EVERY_MS = 3000;
+  const { $, element, abgr, paint } = livebraggDom;
   let timer = null, shown = "";
-  const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+  // Nothing where nothing was seen, then without a class, then the classes: as in ``sources/scans.py``.
   function thumbnail(scan, colours) {
-    const canvas = document.createElement("canvas");
+    const canvas = element("canvas");
     if (!scan.rows || !scan.cols) return canvas;
-    canvas.width = scan.cols; canvas.height = scan.rows;
-    const context = canvas.getContext("2d"), image = context.createImageData(scan.cols, scan.rows);
-    const without = rgb(getComputedStyle(document.documentElement).getPropertyValue("--unclassified").trim());
-    [...atob(scan.pixels)].forEach((text, i) => {
-      const index = text.charCodeAt(0);
-      if (index) image.data.set([...(index < FIRST_SLOT ? without : rgb(colours[index - FIRST_SLOT])), 255], 4 * i);
-    });
-    context.putImageData(image, 0, 0);
+    const without = getComputedStyle(document.documentElement).getPropertyValue("--unclassified").trim();
+    const palette = [0, ...[without, ...colours].map(abgr)];
+    paint(canvas, [scan.rows, scan.cols], Uint8Array.from(atob(scan.pixels), (text) => text.charCodeAt(0)), palette);
     return canvas;
   }
-  function text(tag, name, value) {
-    const node = document.createElement(tag); node.className = name; node.textContent = value; return node;
-  }
   function item(scan, colours) {
-    const link = document.createElement("a"), words = document.createElement("div"), line = document.createElement("p");
+    const link = element("a"), words = element("div"), line = element("p");
     link.href = `?${new URLSearchParams({ file: scan.file, theme: $("page").dataset.theme })}`;
     link.target = "_blank"; link.dataset.file = scan.file; link.title = `${scan.file}\n${scan.reason}`;
-    const verdict = text("b", "verdict", scan.status);
+    const verdict = element("b", "verdict", scan.status);
     verdict.dataset.tone = scan.tone;
-    line.append(verdict, text("span", "", scan.when));
-    words.append(text("strong", "", scan.name), line, text("p", "about", scan.about || scan.reason));
+    line.append(verdict, element("span", "", scan.when));
+    words.append(element("strong", "", scan.name), line, element("p", "about", scan.about || scan.reason));
     link.append(thumbnail(scan, colours), words);
     return link;
   }

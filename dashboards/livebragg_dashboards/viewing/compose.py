@@ -34,7 +34,7 @@ from livebragg_dashboards.drawing.pictures import (
 from livebragg_dashboards.drawing.plate import NO_CURVES, NO_TILES, Curves, Tiles, curves, on_plate, tiles
 from livebragg_dashboards.explore.views import OWN, OwnImage
 from livebragg_dashboards.feed.state import Snapshot
-from livebragg_dashboards.feed.units import q_pixel_size
+from livebragg_dashboards.feed.units import probe_radius, q_pixel_size
 from livebragg_dashboards.viewing.viewer import Viewer
 
 Points = dict[str, NDArray[np.float64]]
@@ -184,7 +184,7 @@ class Composer:
         profiles, maps, status = snapshot.get(ClassProfiles), snapshot.get(ClassMaps), snapshot.status
         if profiles is None or maps is None:
             return NO_CURVES
-        size, radius = q_pixel_size(status), status.probe.radius if status and status.probe else 0.0
+        size, radius = q_pixel_size(status), probe_radius(status, unknown=0.0)
         second = int(snapshot.slots[ClassProfiles].received_at)
         key = (snapshot.epoch, second, size, radius, on_plate(maps), maps.class_families)
         made: Curves = self._keep("curves", key, lambda: curves(maps, profiles, size, radius))
@@ -222,9 +222,8 @@ def _disks(
         return dict.fromkeys(("x", "y", "radius", "qx", "qy", "intensity"), np.zeros(0))
     axes = pictures["frame"].axes
     x, y = axes.to_xy(shown.qx.astype(np.float64), shown.qy.astype(np.float64))
-    radius = status.probe.radius if status is not None and status.probe is not None else 3.0
     found = {name: getattr(shown, name).astype(np.float64) for name in ("qx", "qy", "intensity")}
-    return _finite({"x": x, "y": y, "radius": np.full(x.shape, 1.25 * radius * axes.scale), **found})
+    return _finite({"x": x, "y": y, "radius": np.full(x.shape, 1.25 * probe_radius(status) * axes.scale), **found})
 
 
 def _peaks(message: VectorMap | None, pictures: dict[str, Picture]) -> Points:

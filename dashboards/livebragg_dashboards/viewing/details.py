@@ -23,7 +23,7 @@ from livebragg_dashboards.feed.state import Snapshot
 from livebragg_dashboards.feed.units import q_pixel_size, scan_step_nm
 from livebragg_dashboards.viewing.compose import Scene
 from livebragg_dashboards.viewing.viewer import Hover, Viewer
-from livebragg_dashboards.words import clean, count, digits_for, number, percent
+from livebragg_dashboards.words import clean, count, digits_for, lattice_spacing, number, percent, q_length
 
 
 def legend(snapshot: Snapshot) -> dict[str, Any]:
@@ -184,11 +184,9 @@ def _inside(at: tuple[int, int], array: np.ndarray[Any, Any]) -> bool:
 def _scattering(dqx: float, dqy: float, status: PipelineStatus | None) -> str:
     """Length of a scattering vector, its lattice spacing, and its direction from the row axis."""
     q, size = math.hypot(dqx, dqy), q_pixel_size(status)
+    spacing = lattice_spacing(q, size)
     angle = f"{math.degrees(math.atan2(dqy, dqx)):.0f}°"
-    if size is None:
-        return f"q {number(q)} px, {angle}"
-    spacing = f" (d {number(1 / (q * size))} Å)" if q > 1 else ""
-    return f"q {number(q * size)} 1/Å{spacing}, {angle}"
+    return f"q {q_length(q, size)}{f' ({spacing})' if spacing else ''}, {angle}"
 
 
 def frame_reply_matches(answer: FrameAnswer | None, index: int) -> FrameAnswer | None:

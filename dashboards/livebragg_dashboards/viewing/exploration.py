@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from livebragg.wire.messages import ClassMaps
 from livebragg_dashboards.asking.frames import FrameAnswer
 from livebragg_dashboards.asking.inquiries import Answer, Inquiries
 from livebragg_dashboards.explore.rounds import Rounds
@@ -33,7 +32,8 @@ class Exploration:
         explorer = self._viewer.explorer
         explorer.look(snapshot, q_pixel_size(snapshot.status))
         self._answers = self._inquiries.answers(self._owner)
-        wanted = explorer.questions(snapshot.serial, self._selected(snapshot)) if snapshot.slots else []
+        selected = snapshot.index_of(self._viewer.selected)
+        wanted = explorer.questions(snapshot.serial, selected) if snapshot.slots else []
         question = self._rounds.next(wanted, self._answers, (snapshot.epoch, snapshot.updates))
         if question is not None and not self._inquiries.ask(self._owner, question):
             self._rounds.forget()  # too many pages ask: again at the next turn
@@ -42,7 +42,7 @@ class Exploration:
     def view(self, snapshot: Snapshot) -> View:
         """What is to be drawn."""
         explorer, scales = self._viewer.explorer, self._viewer.scales
-        size, selected = q_pixel_size(snapshot.status), self._selected(snapshot)
+        size, selected = q_pixel_size(snapshot.status), snapshot.index_of(self._viewer.selected)
         return self._composer.view(snapshot, explorer, self._answers, size, scales, selected)
 
     def complete(self, answer: FrameAnswer | None, snapshot: Snapshot) -> FrameAnswer | None:
@@ -54,8 +54,3 @@ class Exploration:
         self._inquiries.forget(self._owner)
         self._rounds.forget()
         self._answers = {}
-
-    def _selected(self, snapshot: Snapshot) -> int | None:
-        """Scan index of the position that was clicked."""
-        selected, maps = self._viewer.selected, snapshot.get(ClassMaps)
-        return None if selected is None or maps is None else selected[0] * maps.labels.shape[1] + selected[1]

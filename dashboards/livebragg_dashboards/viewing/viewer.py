@@ -1,21 +1,19 @@
 """What one viewer has chosen, and the checked ways to change it. No Bokeh here.
 
-The browser sends each action as a small JSON object. Whatever does not fit is counted and otherwise ignored.
+Whatever does not fit is counted and otherwise ignored.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from livebragg_dashboards.drawing.orientation import Axes
 from livebragg_dashboards.drawing.pictures import SCALES
 from livebragg_dashboards.explore.explorer import Explorer
+from livebragg_dashboards.viewing.actions import Action
 
-MAX_ACTION = 1000
 REAL_SPACE = ("classes", "virtual")
 PANELS = (*REAL_SPACE, "vectors", "frame", "features")
 
@@ -35,7 +33,8 @@ class Viewer:
     Examples
     --------
     >>> viewer = Viewer()
-    >>> viewer.act('{"kind": "select", "panel": "classes", "x": 2.5, "y": 1.5}', {"classes": Axes(shape=(4, 6))})
+    >>> click = {"kind": "select", "panel": "classes", "x": 2.5, "y": 1.5}
+    >>> viewer.act(click, {"classes": Axes(shape=(4, 6))})
     True
     >>> viewer.selected
     (1, 2)
@@ -49,14 +48,11 @@ class Viewer:
         self.explorer = Explorer()
         self.refused = 0
 
-    def act(self, text: str, axes: Mapping[str, Axes]) -> bool:
+    def act(self, action: Action, axes: Mapping[str, Axes]) -> bool:
         """Carry out an action of the browser; false when it makes no sense."""
-        done = False
         try:
-            action = json.loads(text) if len(text) <= MAX_ACTION else None
-            if isinstance(action, dict):
-                done = self._dispatch(action, axes)
-        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+            done = self._dispatch(action, axes)
+        except (ValueError, TypeError, KeyError, OverflowError):
             done = False
         self.refused += not done
         return done
@@ -66,7 +62,7 @@ class Viewer:
         self.selected = self.hover = None
         self.explorer.forget()
 
-    def _dispatch(self, action: dict[str, Any], axes: Mapping[str, Axes]) -> bool:
+    def _dispatch(self, action: Action, axes: Mapping[str, Axes]) -> bool:
         kind = action["kind"]
         if kind == "live":
             self.selected = None
@@ -107,7 +103,7 @@ class Viewer:
         return True
 
 
-def _hover(action: dict[str, Any]) -> Hover:
+def _hover(action: Action) -> Hover:
     x, y = float(action["x"]), float(action["y"])
     if not (math.isfinite(x) and math.isfinite(y)):
         raise ValueError("a pointer is somewhere")

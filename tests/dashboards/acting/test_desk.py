@@ -21,6 +21,7 @@ from livebragg_dashboards.feed.checks import problem_of
 from livebragg_dashboards.feed.state import FeedState, Snapshot
 from livebragg_dashboards.listening.floor import IDLE_S, Floor
 from livebragg_dashboards.listening.hubs import MAX_HUBS, close_hubs, other_hub, retire, shared_hub
+from livebragg_dashboards.viewing.actions import read_action
 from livebragg_dashboards.viewing.viewer import Viewer
 
 
@@ -52,7 +53,7 @@ def desk(hub: Any = None, owner: str = "a", **changes: Any) -> Any:
 
 
 def act(who: Any, kind: str, now: float = 0.0, **more: Any) -> bool:
-    return bool(who.act(json.dumps({"kind": kind, **more}), snapshot(), {}, now))
+    return bool(who.act({"kind": kind, **more}, snapshot(), {}, now))
 
 
 def texts(who: Any, *messages: Any, now: float = 0.0) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def test_a_pending_act_is_not_forgotten_because_others_were_refused() -> None:
     "text", ["", "nonsense", "[1]", '{"kind": "hover"}', '{"kind": ["do"]}', "9" * 5000, "[" * 3000]
 )
 def test_what_is_none_of_the_controls_actions_is_left_to_others(text: str) -> None:
-    assert desk().act(text, snapshot(), {}, 0.0) is False
+    assert desk().act(read_action(text), snapshot(), {}, 0.0) is False
 
 
 def test_a_picked_ring_snaps_to_its_peaks_and_its_preview_says_what_it_would_set() -> None:
@@ -154,15 +155,15 @@ def test_a_picked_ring_snaps_to_its_peaks_and_its_preview_says_what_it_would_set
     shot = snapshot(message)
     axes = {"vectors": q_axes(message.map.shape, (4.0, 6.0), None, 2.0)}
     who = desk()
-    who.act(json.dumps({"kind": "ring", "panel": "vectors", "x": 0.0, "y": 2.06}), shot, axes, 0.0)
+    who.act({"kind": "ring", "panel": "vectors", "x": 0.0, "y": 2.06}, shot, axes, 0.0)
     assert who.radius == pytest.approx(2.0, abs=1e-3)
     act(who, "ring", spacing="2,5")
     made = drawer(who, shot, None, 0.0)["ring"]
     assert "0.2 1/Å" in made["preview"] and "from 6 peaks" in made["preview"]
-    who.act(json.dumps({"kind": "ring", "radius": "3.5"}), shot, axes, 0.0)
+    who.act({"kind": "ring", "radius": "3.5"}, shot, axes, 0.0)
     assert "too few peaks" in drawer(who, shot, None, 0.0)["ring"]["preview"]
     for radius in ("", "1e999", "-3", "x"):
-        who.act(json.dumps({"kind": "ring", "radius": radius}), shot, axes, 0.0)
+        who.act({"kind": "ring", "radius": radius}, shot, axes, 0.0)
         assert "pick a ring" in drawer(who, shot, None, 0.0)["ring"]["preview"]
 
 

@@ -17,6 +17,7 @@ from livebragg_dashboards.drawing.orientation import Axes
 from livebragg_dashboards.explore.boxes import COLOURS, MAX_BOXES, Boxes
 from livebragg_dashboards.explore.detector import Aperture, PeakLight, Ring
 from livebragg_dashboards.feed.state import FeedState
+from livebragg_dashboards.viewing.actions import read_action
 from livebragg_dashboards.viewing.viewer import Viewer
 
 SCAN = Axes(shape=(10, 20))
@@ -34,7 +35,7 @@ def viewer() -> Viewer:
 
 
 def act(viewer: Viewer, kind: str, **more: Any) -> bool:
-    return viewer.act(json.dumps({"kind": kind} | more), AXES)
+    return viewer.act(read_action(json.dumps({"kind": kind} | more)), AXES)
 
 
 def box(viewer: Viewer, x0: float, y0: float, x1: float, y1: float) -> bool:
@@ -152,7 +153,7 @@ def test_a_new_acquisition_keeps_a_ring_and_nothing_else(viewer: Viewer) -> None
     ],
 )
 def test_what_makes_no_sense_is_counted_and_changes_nothing(viewer: Viewer, action: Any) -> None:
-    assert not viewer.act(json.dumps(action), AXES)
+    assert not viewer.act(read_action(json.dumps(action)), AXES)
     assert viewer.refused == 1
     assert viewer.explorer.detector is None and viewer.explorer.boxes.all == ()
 
@@ -168,8 +169,8 @@ def test_what_makes_no_sense_is_counted_and_changes_nothing(viewer: Viewer, acti
 )
 def test_nothing_a_browser_can_send_makes_an_impossible_question(kind: str, values: Any, panel: str) -> None:
     viewer = Viewer()
-    viewer.act(json.dumps({"kind": "box", "panel": "classes", "x0": 1, "y0": 1, "x1": 4, "y1": 4}), AXES)
-    viewer.act(json.dumps({"kind": kind, "panel": panel} | values), AXES)
+    box(viewer, 1, 1, 4, 4)
+    viewer.act(read_action(json.dumps({"kind": kind, "panel": panel} | values)), AXES)
     for top, left, bottom, right in places(viewer.explorer.boxes):
         assert 0 <= top < bottom <= 10 and 0 <= left < right <= 20
     for question in viewer.explorer.questions(1, None):
