@@ -33,7 +33,8 @@ from livebragg.model import Acquisition
 from livebragg.pipeline.supervisor import Supervisor
 from livebragg.wire import sockets
 from livebragg.wire.messages import EndReason, PipelineStatus
-from livebragg_simulators.dectris.writers import DectrisV2Writer, SeriesFacts
+from livebragg_simulators.dectris.series import SeriesFacts
+from livebragg_simulators.dectris.v2 import DectrisV2Writer
 
 COLS = 100
 FIRST_ROWS = 40

@@ -37,7 +37,9 @@ from livebragg.pipeline.runtime import Runtime
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire import sockets
 from livebragg.wire.mpx import PREFIX_BYTES, parse_address
-from livebragg_simulators.dectris.writers import Compression, DectrisV1Writer, DectrisV2Writer, SeriesFacts
+from livebragg_simulators.dectris.series import Compression, SeriesFacts
+from livebragg_simulators.dectris.v1 import DectrisV1Writer
+from livebragg_simulators.dectris.v2 import DectrisV2Writer
 from livebragg_simulators.merlin.writer import MerlinWriter
 from livebragg_simulators.outlets import TcpOutlet
 

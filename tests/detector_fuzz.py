@@ -32,13 +32,9 @@ from livebragg.pipeline.receiving.scan_path import RepeatedScans
 from livebragg.storage.frame_log import FrameLogReader, FrameLogWriter
 from livebragg.wire.messages import EndReason
 from livebragg.wire.mpx import PREFIX_BYTES
-from livebragg_simulators.dectris.writers import (
-    Compression,
-    DectrisV1Writer,
-    DectrisV2Writer,
-    HeaderDetail,
-    SeriesFacts,
-)
+from livebragg_simulators.dectris.series import Compression, HeaderDetail, SeriesFacts
+from livebragg_simulators.dectris.v1 import DectrisV1Writer
+from livebragg_simulators.dectris.v2 import DectrisV2Writer
 from livebragg_simulators.merlin.writer import MerlinWriter
 
 PROTOCOLS = ("dectris-v1", "dectris-v2", "merlin")

@@ -13,9 +13,7 @@ from rich.console import Console
 from livebragg.errors import ConfigError, LiveBraggError
 from livebragg.storage.recordings import open_recording
 from livebragg.wire.messages import ChecksumKind
-from livebragg_simulators.dectris.writers import (
-    HeaderDetail,
-)
+from livebragg_simulators.dectris.series import HeaderDetail
 from livebragg_simulators.faults.plan import MessageFault, ScanFault
 from livebragg_simulators.merlin.writer import DEPTHS, LAYOUTS
 from livebragg_simulators.run import PROTOCOLS, progress_bar, say, send

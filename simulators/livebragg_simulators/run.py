@@ -7,6 +7,7 @@ import contextlib
 import functools
 import itertools
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -17,14 +18,10 @@ from livebragg.model import ScanOrder
 from livebragg.wire import sockets
 from livebragg.wire.messages import ChecksumKind, Encoding
 from livebragg_simulators.dectris.dcu import Dcu, SwitchingWriter, rest_server
+from livebragg_simulators.dectris.series import Compression, HeaderDetail, SeriesFacts
 from livebragg_simulators.dectris.simplon import Simplon
-from livebragg_simulators.dectris.writers import (
-    Compression,
-    DectrisV1Writer,
-    DectrisV2Writer,
-    HeaderDetail,
-    SeriesFacts,
-)
+from livebragg_simulators.dectris.v1 import DectrisV1Writer
+from livebragg_simulators.dectris.v2 import DectrisV2Writer
 from livebragg_simulators.faults.faulty_outlet import FaultyOutlet
 from livebragg_simulators.faults.faulty_sender import FaultySender
 from livebragg_simulators.faults.plan import Faults, ScanFault
@@ -37,6 +34,7 @@ from livebragg_simulators.sources import FrameSource, ScanPath
 from livebragg_simulators.writers import NativeWriter, StreamWriter
 
 PROTOCOLS = ("native", "dectris-v1", "dectris-v2", "merlin")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:
@@ -69,17 +67,22 @@ def send(source: FrameSource, args: argparse.Namespace, console: Console, name: 
     )
     options = SendOptions(rate_hz=args.rate, batch_frames=args.batch, start=args.start, stop=args.stop)
     if args.control is not None:
-        if args.protocol != "merlin":
-            raise ConfigError("--control is the command socket of a Merlin; add --protocol merlin")
         return _serve_merlin(path, options, args, console)
     if args.rest is not None:
-        return _serve(path, options, args, console)
+        return _serve_dectris(path, options, args, console)
+    return _send_by_itself(path, options, args, console, name)
+
+
+def _send_by_itself(
+    path: ScanPath, options: SendOptions, args: argparse.Namespace, console: Console, name: str
+) -> int:
+    """Be a detector that sends one acquisition after the other, whoever listens."""
+    faults = _faults(args)
     with sockets.context() as ctx, progress_bar(console) as bar, contextlib.ExitStack() as stack:
         writer = _writer(args)
-        outlet = stack.enter_context(contextlib.closing(_outlet(ctx, args, writer)))
-        sender = FaultySender(outlet, writer, _scan_faults(args))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: sender.stop())
+        outlet = stack.enter_context(contextlib.closing(_outlet(ctx, args, writer, faults)))
+        sender = FaultySender(outlet, writer, faults)
+        _end_with(sender.stop)
         say(console, f"sending on {sender.endpoint}; attach with: livebragg attach {sender.endpoint}")
         for repeat in itertools.count(1):
             acquisition_id = args.id or (name if args.loop == 1 else f"{name}-{repeat}")
@@ -91,12 +94,12 @@ def send(source: FrameSource, args: argparse.Namespace, console: Console, name: 
             if repeat == args.loop:
                 break
         # What waits in the socket may take a while; Ctrl-C ends that at once.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
     return 0
 
 
-def _serve(path: ScanPath, options: SendOptions, args: argparse.Namespace, console: Console) -> int:
+def _serve_dectris(path: ScanPath, options: SendOptions, args: argparse.Namespace, console: Console) -> int:
     """Be a detector that does nothing until a client arms it."""
     if args.protocol not in ("dectris-v1", "dectris-v2"):
         raise ConfigError("--rest is the interface of DECTRIS detectors; add --protocol dectris-v1 or dectris-v2")
@@ -105,13 +108,12 @@ def _serve(path: ScanPath, options: SendOptions, args: argparse.Namespace, conso
     writer = SwitchingWriter(DectrisV1Writer(facts), DectrisV2Writer(facts, _channels(args)), cbor)
     with (
         sockets.context() as ctx,
-        contextlib.closing(_outlet(ctx, args, writer)) as outlet,
+        contextlib.closing(_outlet(ctx, args, writer, _faults(args))) as outlet,
         rest_server(simplon, args.rest) as address,
     ):
         sender = Sender(outlet, writer)
         dcu = Dcu(simplon, sender, writer, path, options, functools.partial(say, console))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: dcu.stop())
+        _end_with(dcu.stop)
         say(console, f"REST {address}, stream {sender.endpoint}; waiting to be armed, Ctrl-C ends")
         dcu.run()
     return 0
@@ -119,18 +121,24 @@ def _serve(path: ScanPath, options: SendOptions, args: argparse.Namespace, conso
 
 def _serve_merlin(path: ScanPath, options: SendOptions, args: argparse.Namespace, console: Console) -> int:
     """Be a Merlin that does nothing until a client starts an acquisition."""
+    if args.protocol != "merlin":
+        raise ConfigError("--control is the command socket of a Merlin; add --protocol merlin")
     shape, writer = path.acquisition("merlin").frame_shape, _writer(args)
     control = MerlinControl(shape, path.geometry.n_frames, args.depth)
     with (
-        contextlib.closing(_outlet(None, args, writer)) as outlet,
+        contextlib.closing(_outlet(None, args, writer, _faults(args))) as outlet,
         control_server(control, args.control) as address,
     ):
         unit = MerlinUnit(control, Sender(outlet, writer), path, options, functools.partial(say, console))
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: unit.stop())
+        _end_with(unit.stop)
         say(console, f"commands {address}, data {outlet.endpoint}; waiting for STARTACQUISITION, Ctrl-C ends")
         unit.run()
     return 0
+
+
+def _end_with(stop: Callable[[], None]) -> None:
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: stop())
 
 
 def _writer(args: argparse.Namespace) -> StreamWriter:
@@ -146,20 +154,19 @@ def _writer(args: argparse.Namespace) -> StreamWriter:
     return DectrisV1Writer(facts) if args.protocol == "dectris-v1" else DectrisV2Writer(facts, _channels(args))
 
 
-def _outlet(ctx: Any, args: argparse.Namespace, writer: StreamWriter) -> Outlet:
+def _outlet(ctx: Any, args: argparse.Namespace, writer: StreamWriter, faults: Faults) -> Outlet:
     tcp = args.protocol == "merlin"
-    faults = Faults.parse(args.fault, args.fault_seed)
-    led = args.rest or args.control
-    if led and any(kind in tuple(ScanFault) for kind in faults.rates):
-        raise ConfigError(
-            f"--fault {', '.join(ScanFault)} cannot be had with --rest or --control, where a client leads"
-        )
     outlet: Outlet = TcpOutlet(args.bind) if tcp else PushOutlet(ctx, args.bind, writer.linger_frames)
     return FaultyOutlet(outlet, faults) if faults.rates else outlet
 
 
-def _scan_faults(args: argparse.Namespace) -> Faults:
+def _faults(args: argparse.Namespace) -> Faults:
+    """What is to go wrong, as far as it can."""
     faults = Faults.parse(args.fault, args.fault_seed)
+    if (args.rest or args.control) and any(kind in tuple(ScanFault) for kind in faults.rates):
+        raise ConfigError(
+            f"--fault {', '.join(ScanFault)} cannot be had with --rest or --control, where a client leads"
+        )
     if args.raw_counters and faults.rates.get(ScanFault.WRONG_SHAPE):
         raise ConfigError("--fault wrong-shape cannot be had with --raw-counters, which have the shape of a chip")
     return faults

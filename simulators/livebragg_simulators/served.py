@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 from livebragg.errors import ConfigError
+from livebragg.wire.endpoints import host_port
 
 POLL_S = 0.05
 """Time that ending a server may take."""
@@ -40,23 +41,18 @@ def serving(
     ConfigError
         The address is none, or cannot be had.
     """
-    host, port = _host_and_port(address, flag, usual_port)
+    place = host_port(address, lowest=0)
+    if place is None:
+        raise ConfigError(f"{flag} {address!r} is no address; write HOST:PORT, for example 127.0.0.1:{usual_port}")
     try:
-        server = kind((host, port), handler)
+        server = kind(place, handler)
     except OSError as error:
         raise ConfigError(f"{flag} {address}: {error.strerror}; choose another address or port") from None
     thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), daemon=True)
     thread.start()
     try:
-        yield f"{host}:{server.server_address[1]}"
+        yield f"{place[0]}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def _host_and_port(address: str, flag: str, usual_port: int) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    if host and port.isascii() and port.isdigit() and len(port) < 6 and int(port) < 65536:
-        return host, int(port)
-    raise ConfigError(f"{flag} {address!r} is no address; write HOST:PORT, for example 127.0.0.1:{usual_port}")

@@ -21,7 +21,9 @@ from livebragg.pipeline.receiving import intake
 from livebragg.wire import sockets
 from livebragg.wire.messages import EndReason
 from livebragg_simulators import outlets
-from livebragg_simulators.dectris.writers import DectrisV1Writer, DectrisV2Writer, SeriesFacts
+from livebragg_simulators.dectris.series import SeriesFacts
+from livebragg_simulators.dectris.v1 import DectrisV1Writer
+from livebragg_simulators.dectris.v2 import DectrisV2Writer
 from livebragg_simulators.faults import faulty_outlet
 from livebragg_simulators.faults.faulty_outlet import FaultyOutlet
 from livebragg_simulators.faults.faulty_sender import FaultySender

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from livebragg.model import Acquisition
 from livebragg.wire.messages import EndReason
 from livebragg_simulators.dectris.simplon import MAX_BODY_BYTES, Command, Simplon
-from livebragg_simulators.dectris.writers import DectrisV1Writer, DectrisV2Writer
+from livebragg_simulators.dectris.v1 import DectrisV1Writer
+from livebragg_simulators.dectris.v2 import DectrisV2Writer
+from livebragg_simulators.led import POLL_S, LedDetector
 from livebragg_simulators.sender import Sender, SendOptions
 from livebragg_simulators.served import serving
 from livebragg_simulators.sources import ScanPath
 from livebragg_simulators.writers import Parts, StreamWriter
-
-POLL_S = 0.2
 
 
 @contextlib.contextmanager
@@ -67,21 +67,16 @@ def _handler(simplon: Simplon) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-class Dcu:
-    """Sends what clients ask for.
+class Dcu(LedDetector):
+    """Follows its REST interface.
 
     Parameters
     ----------
     simplon : Simplon
-    sender : Sender
-        With the writer below.
     writer : SwitchingWriter
-    path : ScanPath
-        Images; a longer series begins again at its start.
-    options : SendOptions
-        The rate.
-    said : callable
-        Takes sentences for the operator.
+        The sender's.
+    sender, path, options, said
+        See `LedDetector`.
     """
 
     def __init__(
@@ -93,19 +88,11 @@ class Dcu:
         options: SendOptions,
         said: Callable[[str], None],
     ) -> None:
+        super().__init__(sender, path, options, said)
         self._simplon = simplon
-        self._sender = sender
         self._writer = writer
-        self._path = path
-        self._options = options
-        self._said = said
         self._expected = self._next = 0
-        self._armed = self._stopped = False
-
-    def stop(self) -> None:
-        """End `run`."""
-        self._stopped = True
-        self._sender.stop()
+        self._armed = False
 
     def run(self) -> None:
         """Follow commands until `stop` is called."""
@@ -138,18 +125,13 @@ class Dcu:
         self._simplon.state = "acquire"
         stop = min(self._next + n_images, self._expected)
         while self._next < stop and not self._stopped:
-            last = min(self._next + self._chunk(), stop)
-            self._next += self._sender.send_frames(self._path, self._next, last, self._options, lambda *_: None)
+            self._next += self._send_some(self._next, stop)
             waiting = self._simplon.commands.queue
             if any(command.name in ("disarm", "abort") for command in list(waiting)):
                 break
         self._simplon.state = "ready"
         if self._next >= self._expected:
             self._finish()
-
-    def _chunk(self) -> int:
-        """Images between two looks at the commands."""
-        return max(1, round((self._options.rate_hz or 5000.0) * POLL_S))
 
     def _finish(self) -> None:
         self._sender.end(self._expected)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from livebragg.model import Acquisition, unpack_mask
-from livebragg_simulators.dectris.writers import Compression, HeaderDetail, SeriesFacts, detector_config
+from livebragg_simulators.dectris.series import Compression, HeaderDetail, SeriesFacts, detector_config
 
 MAX_BODY_BYTES = 1 << 20
 

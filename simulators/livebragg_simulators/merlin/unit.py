@@ -6,31 +6,26 @@ import contextlib
 import queue
 from collections.abc import Callable
 
+from livebragg_simulators.led import POLL_S, LedDetector
 from livebragg_simulators.merlin.control import MerlinControl
 from livebragg_simulators.sender import Sender, SendOptions
 from livebragg_simulators.sources import ScanPath
 
-POLL_S = 0.2
 SOFTWARE_TRIGGER = "5"
 """Value of ``TRIGGERSTART`` with which frames wait for ``SOFTTRIGGER``."""
 
 _ENDS = ("STOPACQUISITION", "ABORT")
 
 
-class MerlinUnit:
-    """Sends what clients ask for.
+class MerlinUnit(LedDetector):
+    """Follows its command socket.
 
     Parameters
     ----------
     control : MerlinControl
         Parameters and commands.
-    sender : Sender
-    path : ScanPath
-        Frames; a longer acquisition begins again at its start.
-    options : SendOptions
-        The rate.
-    said : callable
-        Takes sentences for the operator.
+    sender, path, options, said
+        See `LedDetector`.
     """
 
     def __init__(
@@ -41,17 +36,8 @@ class MerlinUnit:
         options: SendOptions,
         said: Callable[[str], None],
     ) -> None:
+        super().__init__(sender, path, options, said)
         self._control = control
-        self._sender = sender
-        self._path = path
-        self._options = options
-        self._said = said
-        self._stopped = False
-
-    def stop(self) -> None:
-        """End `run`, and the acquisition under way after the frame being sent."""
-        self._stopped = True
-        self._sender.stop()
 
     def run(self) -> None:
         """Follow commands until `stop` is called."""
@@ -71,7 +57,7 @@ class MerlinUnit:
         sent = 0
         if self._triggered():
             while sent < n_frames and not self._stopped and not self._ended():
-                sent += self._send(sent, min(sent + self._chunk(), n_frames))
+                sent += self._send_some(sent, n_frames)
         self._said(f"{sent} of {n_frames} frames sent")
         self._sender.end(sent)  # Merlin says no end, but what was sent has to leave
 
@@ -91,10 +77,3 @@ class MerlinUnit:
             if self._control.commands.get() in _ENDS:
                 return True
         return False
-
-    def _chunk(self) -> int:
-        """Frames between two looks at the commands."""
-        return max(1, round((self._options.rate_hz or 5000.0) * POLL_S))
-
-    def _send(self, start: int, stop: int) -> int:
-        return self._sender.send_frames(self._path, start, stop, self._options, lambda *_: None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 
-def host_port(address: str) -> tuple[str, int] | None:
-    """Host and port of ``HOST:PORT``, ``None`` when it is no such address.
+def host_port(address: str, *, lowest: int = 1) -> tuple[str, int] | None:
+    """Host and port of ``HOST:PORT``, ``None`` when it is no such address or the port is below `lowest`.
 
     Examples
     --------
@@ -12,6 +12,6 @@ def host_port(address: str) -> tuple[str, int] | None:
     (('merlin-pc', 6342), ('::1', 80), None, None)
     """
     host, _, port = address.rpartition(":")
-    if host and port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65536:
+    if host and port.isascii() and port.isdigit() and len(port) < 6 and lowest <= int(port) < 65536:
         return host.strip("[]"), int(port)
     return None

@@ -14,7 +14,7 @@ from livebragg.errors import ConfigError
 from livebragg.model import Acquisition
 from livebragg.pipeline.receiving.source import open_source
 from livebragg.wire import sockets
-from livebragg_simulators.dectris.writers import DectrisV2Writer
+from livebragg_simulators.dectris.v2 import DectrisV2Writer
 from livebragg_simulators.merlin.writer import MerlinWriter
 from livebragg_simulators.outlets import Outlet, PushOutlet, TcpOutlet
 from livebragg_simulators.sender import Sender, SendOptions

@@ -19,8 +19,10 @@ from livebragg.model import Acquisition
 from livebragg.wire import sockets
 from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason
 from livebragg_simulators.dectris.dcu import Dcu, SwitchingWriter, rest_server
+from livebragg_simulators.dectris.series import SeriesFacts
 from livebragg_simulators.dectris.simplon import Simplon
-from livebragg_simulators.dectris.writers import DectrisV1Writer, DectrisV2Writer, SeriesFacts
+from livebragg_simulators.dectris.v1 import DectrisV1Writer
+from livebragg_simulators.dectris.v2 import DectrisV2Writer
 from livebragg_simulators.outlets import PushOutlet
 from livebragg_simulators.sender import Sender, SendOptions
 from livebragg_simulators.sources import ScanPath

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from livebragg.model import Acquisition, pack_mask
+from livebragg_simulators.dectris.series import SeriesFacts
 from livebragg_simulators.dectris.simplon import Command, Simplon
-from livebragg_simulators.dectris.writers import SeriesFacts
 
 MASK = np.zeros((24, 31), bool)
 MASK[2, 3] = True

@@ -14,14 +14,9 @@ from dectris_stream import Stream
 from livebragg.errors import ConfigError
 from livebragg.model import Acquisition, pack_mask, unpack_mask
 from livebragg.wire.messages import AcquisitionEnd, EndReason
-from livebragg_simulators.dectris.writers import (
-    Compression,
-    DectrisV1Writer,
-    DectrisV2Writer,
-    HeaderDetail,
-    SeriesFacts,
-    as_counts,
-)
+from livebragg_simulators.dectris.series import Compression, HeaderDetail, SeriesFacts, as_counts
+from livebragg_simulators.dectris.v1 import DectrisV1Writer
+from livebragg_simulators.dectris.v2 import DectrisV2Writer
 
 SHAPE = (24, 31)
 MASK = np.zeros(SHAPE, bool)
