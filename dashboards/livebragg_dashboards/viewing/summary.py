@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from livebragg.model import lost_frames
 from livebragg.wire.messages import PipelineStatus
 from livebragg_dashboards.feed.state import Snapshot
 from livebragg_dashboards.words import TIMES, clean, count, number, percent, seconds
@@ -124,7 +125,7 @@ def _numbers(snapshot: Snapshot, now: float) -> dict[str, dict[str, str]]:
     counters = status.counters if status else {}
     age, moving = snapshot.data_age_s(now), status is not None and status.phase in MOVING
     get = counters.get
-    lost = sum(get(k, 0.0) for k in ("frames_dropped", "frames_missing", "frames_failed"))
+    lost = lost_frames(counters)
     malformed = get("messages_malformed", 0.0) + snapshot.rejected
     workers = _workers(status)
     return {

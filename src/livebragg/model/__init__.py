@@ -13,6 +13,7 @@ from livebragg.model.analysis import (
 from livebragg.model.calibration import Calibration, EllipseEstimate
 from livebragg.model.detected import VIRTUAL_IMAGES, DetectedBatch
 from livebragg.model.forced import ForcedIntensities
+from livebragg.model.losses import lost_frames
 from livebragg.model.peaks import BraggPeaks
 from livebragg.model.pixels import MAX_MASK_BYTES, pack_mask, unpack_mask
 from livebragg.model.probe import ProbeShape
@@ -44,6 +45,7 @@ __all__ = [
     "ScanOrder",
     "ScanSummary",
     "TrackedPeaks",
+    "lost_frames",
     "pack_mask",
     "unpack_mask",
 ]

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.errors import ResultsError
-from livebragg.model import ScanSummary
+from livebragg.model import ScanSummary, lost_frames
 from livebragg.storage.results_content import FORMAT
 from livebragg.storage.results_reader import DAMAGE, open_results
 
 THUMBNAIL = 48
 """Longest side of the small picture, in pixels."""
 MAX_CLASSES = 512
-LOSSES = ("frames_dropped", "frames_missing", "frames_failed", "frames_skipped")
-"""Counters of frames that were lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +67,7 @@ def _glance(path: Path, top: h5py.Group) -> Glance:
             reason=str(top.attrs["reason"])[:300],
             scan_shape=(rows, cols),
             n_classes=used,
-            lost=lost_frames(top["health"].attrs) if "health" in top else 0,
+            lost=lost_frames(top["health"].attrs, skipped=True) if "health" in top else 0,
         ),
         labels=labels,
         families=families,
@@ -86,12 +82,6 @@ def _classes(group: h5py.Group) -> tuple[NDArray[np.int16], dict[int, str], int]
     every = -(-max(labels.shape) // THUMBNAIL)
     small = np.asarray(labels[::every, ::every], np.int16)
     return small, families, int(np.count_nonzero(group["positions"][...]))
-
-
-def lost_frames(health: Mapping[str, Any]) -> int:
-    """Frames that were dropped, never came, failed, or were skipped."""
-    values = (health.get(name, 0) for name in LOSSES)
-    return sum(int(v) for v in values if isinstance(v, int | float | np.number) and 0 <= v < 1e18)
 
 
 def stored_time(text: str) -> float:

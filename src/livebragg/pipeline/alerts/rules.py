@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.config.alerts import AlertsConfig, AreaRule, DriftRule, NewClassRule, TrendRule
+from livebragg.model import lost_frames
 from livebragg.wire.messages import ClassMaps, PipelineStatus, VirtualImageSet
 
 MIN_LINES = 8
 """Scan lines from which a change from line to line can be judged."""
-LOST = ("frames_dropped", "frames_missing", "frames_failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Reading:
 def of_status(status: PipelineStatus, stalled_s: float, config: AlertsConfig) -> Iterator[Reading]:
     """Losses, and how long no frame came."""
     if config.lost.on:
-        lost = sum(status.counters.get(name, 0.0) for name in LOST)
-        yield Reading("lost", lost, config.lost.frames, f"{lost:.0f} frames lost (limit {config.lost.frames})")
+        lost = lost_frames(status.counters)
+        yield Reading("lost", lost, config.lost.frames, f"{lost} frames lost (limit {config.lost.frames})")
     if config.stalled.on:
         limit = config.stalled.seconds
         yield Reading("stalled", stalled_s, limit, f"no new frame for more than {limit:g} s")

@@ -18,6 +18,7 @@ from livebragg.model import (
     Calibration,
     ProbeShape,
     ScanGeometry,
+    lost_frames,
     unpack_mask,
 )
 from livebragg.pipeline.frame_lookup import FrameLookup
@@ -29,7 +30,7 @@ from livebragg.pipeline.stored.disk_drawing import draw_disks
 from livebragg.pipeline.stored.features import found_at
 from livebragg.storage.results_content import FinalResults
 from livebragg.storage.results_reader import Results
-from livebragg.storage.results_summary import lost_frames, stored_time
+from livebragg.storage.results_summary import stored_time
 from livebragg.wire.messages import (
     AcquisitionOpened,
     ClassMaps,
@@ -254,7 +255,7 @@ def _usable_pixels(results: Results) -> NDArray[np.bool_]:
 def verdict(results: Results) -> tuple[str, list[str]]:
     """Light and reasons: how the scan ended, and that this is a file."""
     final = results.final
-    lost = lost_frames(final.health if final and final.health else {})
+    lost = lost_frames(final.health if final and final.health else {}, skipped=True)
     ended = f"{results.status} {_local(results.finished_at)}".strip()
     if results.status == "running":
         ended = "not finished: it is being written, or was left behind by a process that died"
