@@ -35,6 +35,7 @@ class Archive:
         self._folder = Path(folder)
         self._lister = Served("serve", folder)
         self._open: OrderedDict[str, tuple[Served, Hub]] = OrderedDict()
+        self._ending: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._newest = Newest(self._lister.feed, ScanHistory, problem_of_history, every=self._look_after_readers)
 
@@ -74,14 +75,18 @@ class Archive:
         self._newest.close()
         for name in list(self._open):
             self._close(name)
+        for thread in self._ending:
+            thread.join()
         self._lister.close()
 
     def _close(self, name: str) -> None:
+        """Let go of a file, without waiting: other pages are served meanwhile."""
         with self._lock:
             served, hub = self._open.pop(name)
         hub.problem = hub.problem or "this file was closed, since others were opened; load the page again"
-        hub.close()
-        served.close()
+        self._ending = [thread for thread in self._ending if thread.is_alive()]
+        self._ending.append(threading.Thread(target=_end, args=(served, hub), name=f"end of {name}", daemon=True))
+        self._ending[-1].start()
 
     def _look_after_readers(self) -> None:
         with self._lock:
@@ -89,6 +94,11 @@ class Archive:
         for served, hub in opened:
             if not hub.problem:
                 hub.problem = served.problem()
+
+
+def _end(served: Served, hub: Hub) -> None:
+    hub.close()
+    served.close()
 
 
 def problem_of_history(m: ScanHistory) -> str:
