@@ -223,7 +223,7 @@ class Analyst:
     def _due(self) -> float:
         """When to publish next: at the interval, sooner when there is news and no work waits."""
         run = self._current()
-        if run is None or run.complete or not run.has_news or self._behind:
+        if run is None or run.complete or self._behind or not (run.has_news or run.is_calibrating):
             return self._next_publish
         return min(self._next_publish, self._next_maps)
 
@@ -244,8 +244,8 @@ class Analyst:
             now = time.time()
             self._next_triggers = now + max(TRIGGERS_GAP_S, (now - started) / TRIGGERS_SHARE)
         if run is not None and not run.complete:
-            if run.has_news and started >= self._next_maps:
-                self._publish_maps(run, hurried=self._behind)
+            if (run.has_news or run.is_calibrating) and started >= self._next_maps:
+                self._publish_run(run, hurried=self._behind)
                 share = PUBLISH_SHARE if self._behind else PROMPT_SHARE
                 # By what it computed: on a machine with other work, what it waited takes nothing from the workers.
                 pause = (time.thread_time() - used) * (1 / share - 1)
@@ -255,9 +255,11 @@ class Analyst:
             self._publisher.publish(self._status())
             self._next_publish = max(started + self._config.publish.interval_s, time.time())
 
-    def _publish_maps(self, run: ScanRun, *, hurried: bool) -> None:
-        for message in run.publish(self._revision, time.time(), hurried=hurried):
-            self._publisher.publish(message)
+    def _publish_run(self, run: ScanRun, *, hurried: bool) -> None:
+        """Maps if there is news, then what they need not wait for."""
+        if run.has_news:
+            for message in run.publish(self._revision, time.time(), hurried=hurried):
+                self._publisher.publish(message)
         for message in run.publish_details(self._revision, time.time(), hurried=hurried):
             self._publisher.publish(message)
 
@@ -314,7 +316,7 @@ class Analyst:
             self._publisher.publish(self._status())
             self._revision += 1
             if run.has_news:  # the last positions are shown at once: refining the whole takes a while
-                self._publish_maps(run, hurried=True)
+                self._publish_run(run, hurried=True)
             self._revision += 1
             status = _STATUS_OF[message.reason]
             health = self._receiver_counters(message.serial) | message.counters

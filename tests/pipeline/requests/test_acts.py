@@ -128,6 +128,13 @@ def test_a_ring_that_is_not_there_is_refused_and_nothing_changes(bench: Bench) -
     assert not bench.run.has_news
 
 
+def test_a_calibration_under_way_goes_on_without_new_maps(bench: Bench) -> None:
+    bench.run.calibrator._work = (None for _ in range(2))
+    assert bench.run.is_calibrating and not bench.run.has_news
+    bench.run.publish_details(2, 2.0)
+    assert not bench.run.is_calibrating
+
+
 def test_an_ellipse_and_rotation_are_applied_to_all_disks_and_stay_to_the_end(bench: Bench) -> None:
     assert isinstance(bench.set(ellipse="given", ellipse_ratio=1.1, rotation_deg=90.0, flip=True), Accepted)
     bench.take(72, 144)

@@ -136,7 +136,7 @@ def test_what_is_done_in_between_counts_more(story: Story) -> None:
 def test_what_is_not_found_again_is_told_and_at_the_end_given_up(story: Story) -> None:
     story.ask(ClassRenameRequest(serial=1, class_id=story.class_at(LEFT), name="Gold"))
     story.run = story.run.moved(TRUE, story.lookup)
-    carried = story.run._carried
+    carried = story.run._class_changes._carried
     assert carried is not None
     carried.left = [replace(known, frames=known.frames[:0]) for known in carried.left]
     story.run.publish(2, 0.0)

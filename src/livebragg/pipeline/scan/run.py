@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.classify import CarriedClasses, UserClasses
 from livebragg.config.schema import Config
 from livebragg.detect.bad_pixels import bad_pixel_mask
 from livebragg.errors import ConfigError
@@ -34,6 +33,7 @@ from livebragg.pipeline.pixel_health import PixelHealth
 from livebragg.pipeline.scan import feed_messages as feed
 from livebragg.pipeline.scan.analysis import ScanAnalysis
 from livebragg.pipeline.scan.calibrator import Calibrator
+from livebragg.pipeline.scan.class_changes import ClassChanges
 from livebragg.pipeline.scan.class_patterns import DiskMask, MeanPatterns, PatternSampler, all_patterns
 from livebragg.pipeline.scan.counters import RunCounters, snapshot_numbers
 from livebragg.pipeline.scan.line_finder import LineFinder
@@ -138,8 +138,8 @@ class ScanRun:
         one_each = geometry.frames_per_position == 1
         self.triggers = TriggerFinder() if config.scan.find_missed_triggers and one_each else None
         self.snapshot: AnalysisSnapshot | None = None
-        self.user_classes = UserClasses(clock=time.time)
-        self._carried: CarriedClasses | None = None
+        self._class_changes = ClassChanges(self.analysis, geometry)
+        self.user_classes = self._class_changes.classes
         self.log = UserLog()
         self._user_news = False
         self.complete = False
@@ -205,8 +205,13 @@ class ScanRun:
     # ------------------------------------------------------------------------------------------- messages out
     @property
     def has_news(self) -> bool:
-        """Whether results came, or the user changed something, since the last publication, or is not done with."""
-        return self._tally.has_unpublished or self._user_news or self.analysis.has_light or self.calibrator.is_busy
+        """Whether results or light came, or the user changed something, since the last maps."""
+        return self._tally.has_unpublished or self._user_news or self.analysis.has_light
+
+    @property
+    def is_calibrating(self) -> bool:
+        """Whether `publish_details` has more of the calibration to measure, also without new maps."""
+        return self.calibrator.is_busy and self.snapshot is not None
 
     @property
     def shown(self) -> AnalysisSnapshot:
@@ -262,41 +267,11 @@ class ScanRun:
         self.lines = old.lines if only_shifted else None  # else somebody has said how long they are
         self._tally.begin_again()
         self.calibrator.calibration = old.calibration  # until it is measured again
-        self._take_over_classes(old)
+        self._class_changes.take_over(old._class_changes)
         for batch in old.analysis.batches():
             self._add_moved(batch, old.opened.geometry)
         self.results.save()
         self._user_news = True
-
-    def _take_over_classes(self, old: ScanRun) -> None:
-        """What the user did to them: at once where a pattern is known, else when the class is found again."""
-        self.analysis.ask_for_classes(old.analysis.n_classes_asked)
-        patterns = old.analysis.locked_patterns
-        for number, pattern in patterns.items():
-            self.analysis.know_class(number, pattern)
-        self.user_classes.begin_again(old.user_classes)
-        self.user_classes.locked = set(patterns)
-        before = old.analysis.snapshot()
-        self._carried = CarriedClasses(
-            old.user_classes, before, old._first_frames(before.labels.size), old.analysis.divided_classes
-        )
-        if old._carried is not None:
-            self._carried.take(old._carried)
-
-    def _first_frames(self, n_positions: int) -> NDArray[np.int64]:
-        return self.opened.geometry.first_frames(np.arange(n_positions))
-
-    def _settle_classes(self, *, final: bool = False) -> None:
-        """Find the classes again that the user changed before everything was mapped anew."""
-        carried = self._carried
-        if carried is None or not carried.left:
-            return
-        snapshot = self.analysis.snapshot()
-        self.user_classes.locked = self.analysis.locked_classes
-        for text in carried.settle(
-            self.user_classes, snapshot, self._first_frames(snapshot.labels.size), final=final
-        ):
-            self.say(text)
 
     def _add_moved(self, batch: DetectedBatch, geometry: ScanGeometry) -> None:
         """Take a batch that was placed by what may not be the present geometry."""
@@ -311,10 +286,14 @@ class ScanRun:
         """Show a line among the notices."""
         self._notices.add(text, exact=True)
 
+    def _say_all(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.say(text)
+
     def publish(self, revision: int, now: float, *, hurried: bool = False) -> list[FeedMessage]:
         """Bring the maps up to date and make their messages; `hurried` when frames wait for the cores."""
         self.analysis.refresh(hurried=hurried)
-        self._settle_classes()
+        self._say_all(self._class_changes.settle())
         self.snapshot, self._user_news = self.shown, False
         stamp = self._stamp(revision, now)
         self._tally.published(stamp.published_at)
@@ -373,7 +352,7 @@ class ScanRun:
     ) -> list[FeedMessage]:
         """Refine to the batch solution, write the results file, and make the last messages."""
         self.analysis.finish()
-        self._settle_classes(final=True)
+        self._say_all(self._class_changes.settle(final=True))
         self.snapshot, self._user_news = self.shown, False
         self._finish_calibration()
         shape = self.opened.acquisition.frame_shape
