@@ -14,26 +14,22 @@ from livebragg.wire.messages import (
     FrameReply,
     PipelineStatus,
     PositionReply,
-    RegionMapReply,
-    RegionPatternReply,
-    RegionProfileReply,
     VectorMap,
 )
 from livebragg_dashboards.asking.frames import FrameAnswer
 from livebragg_dashboards.asking.inquiries import Answer
 from livebragg_dashboards.drawing.pictures import Picture, virtual_picture
-from livebragg_dashboards.drawing.scaling import Range, block_size, compress, reduce_max, robust_range, to_bytes
 from livebragg_dashboards.explore.boxes import Box
 from livebragg_dashboards.explore.composition import NO_BARS, Bars, bars, composition
 from livebragg_dashboards.explore.detector import SLOT, PeakLight, Ring
 from livebragg_dashboards.explore.explorer import POSITION, Explorer
+from livebragg_dashboards.explore.tiles import tile_of
 from livebragg_dashboards.feed.state import Snapshot
 from livebragg_dashboards.feed.units import probe_radius
 from livebragg_dashboards.words import TIMES, clean, count
 
 OWN = "own"
 """Stands for the viewer's own detector in the list of virtual images."""
-TILE_SIDE = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +135,7 @@ class ExploreComposer:
             return None
         radius = probe_radius(status, unknown=0.0)
         made: NDArray[np.uint8] = self._keep(
-            box.slot, (answer, scale, radius), lambda: _tile_of(answer.reply, scale, radius)
+            box.slot, (answer, scale, radius), lambda: tile_of(answer.reply, scale, radius)
         )
         return made
 
@@ -195,25 +191,6 @@ def _same(a: object, b: object) -> bool:
 def _about(answer: Answer | None, key: object) -> Answer | None:
     """The answer if it is about this; one about something else is none."""
     return answer if answer is not None and answer.question.key == key else None
-
-
-def _tile_of(reply: RegionMapReply | RegionPatternReply | RegionProfileReply, scale: str, radius: float) -> Any:
-    if isinstance(reply, RegionProfileReply):
-        return _curve(reply, radius)
-    counts = reply.map if isinstance(reply, RegionMapReply) else reply.pattern
-    compressed = compress(
-        reduce_max(np.nan_to_num(counts, posinf=0.0, neginf=0.0), block_size(counts.shape, TILE_SIDE)), scale
-    )
-    positive = compressed[compressed > 0]
-    high = 99.7 if isinstance(reply, RegionMapReply) else 99.9
-    return to_bytes(compressed, Range(0.0, robust_range(positive, high=high).high if positive.size else 1.0))
-
-
-def _curve(reply: RegionProfileReply, radius: float) -> NDArray[np.uint8]:
-    """Counts times radius, its top beyond the direct beam at 255."""
-    y = np.nan_to_num(reply.mean.astype(np.float64) * reply.radii, nan=0.0, posinf=0.0, neginf=0.0)
-    top = np.max(y[reply.radii > 2 * radius], initial=0.0) or np.max(y, initial=0.0) or 1.0
-    return np.rint(255 * np.clip(y / top, 0, 1)).astype(np.uint8)[np.newaxis]
 
 
 def _card(box: Box, answer: Answer | None) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from livebragg_dashboards.page.explore_page import ExplorePage
 from livebragg_dashboards.page.figures import add_glyph, add_picture, picture_figure, profile_figure, trend_figure
 from livebragg_dashboards.page.link import Link
 from livebragg_dashboards.page.theme import Theme
-from livebragg_dashboards.viewing.compose import PICTURES, Points, Scene
+from livebragg_dashboards.viewing.compose import PICTURES, Scene
+from livebragg_dashboards.viewing.points import Points
 
 VECTOR_PALETTE = "inferno"
 FRAME_PALETTE = "inferno"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from livebragg.wire.messages import (
     ClassMaps,
@@ -20,7 +19,6 @@ from livebragg.wire.messages import (
     VirtualImageSet,
 )
 from livebragg_dashboards.asking.frames import FrameAnswer
-from livebragg_dashboards.drawing.calibration_ring import NO_RING, outline, straightened
 from livebragg_dashboards.drawing.orientation import Axes, q_axes
 from livebragg_dashboards.drawing.pictures import (
     Picture,
@@ -35,12 +33,10 @@ from livebragg_dashboards.drawing.plate import NO_CURVES, NO_TILES, Curves, Tile
 from livebragg_dashboards.explore.views import OWN, OwnImage
 from livebragg_dashboards.feed.state import Snapshot
 from livebragg_dashboards.feed.units import probe_radius, q_pixel_size
+from livebragg_dashboards.viewing import points
+from livebragg_dashboards.viewing.points import Points
 from livebragg_dashboards.viewing.viewer import Viewer
 
-Points = dict[str, NDArray[np.float64]]
-
-MAX_RADIUS = 1 << 14
-"""Pixels; no detector is larger."""
 PICTURES = ("classes", "virtual", "vectors", "frame")
 
 
@@ -116,10 +112,10 @@ class Composer:
             pictures=present,
             tiles=self._tiles(snapshot),
             curves=self._curves(snapshot),
-            disks=_disks(shown, present, snapshot.status),
-            peaks=_peaks(snapshot.get(VectorMap), present),
-            marks=_marks(snapshot, viewer, present),
-            ring=_ring(snapshot, radius, present),
+            disks=points.disks(shown, present, snapshot.status),
+            peaks=points.peaks(snapshot.get(VectorMap), present),
+            marks=points.marks(snapshot, viewer.selected, present),
+            ring=points.chosen_ring(snapshot, radius, present),
             shown=shown,
             image_name=_image_name(images, viewer) if own is None else OWN,
             own=own,
@@ -213,52 +209,3 @@ def _origin_of(shown: FrameReply | LatestFrame, status: PipelineStatus | None) -
         return status.probe.center
     rows, cols = shown.frame.shape
     return (rows - 1) / 2, (cols - 1) / 2
-
-
-def _disks(
-    shown: FrameReply | LatestFrame | None, pictures: dict[str, Picture], status: PipelineStatus | None
-) -> Points:
-    if shown is None:
-        return dict.fromkeys(("x", "y", "radius", "qx", "qy", "intensity"), np.zeros(0))
-    axes = pictures["frame"].axes
-    x, y = axes.to_xy(shown.qx.astype(np.float64), shown.qy.astype(np.float64))
-    found = {name: getattr(shown, name).astype(np.float64) for name in ("qx", "qy", "intensity")}
-    return _finite({"x": x, "y": y, "radius": np.full(x.shape, 1.25 * probe_radius(status) * axes.scale), **found})
-
-
-def _peaks(message: VectorMap | None, pictures: dict[str, Picture]) -> Points:
-    if message is None:
-        return {"x": np.zeros(0), "y": np.zeros(0)}
-    axes = pictures["vectors"].axes
-    row = message.peak_qx.astype(np.float64) * message.bins_per_pixel + message.origin_row
-    col = message.peak_qy.astype(np.float64) * message.bins_per_pixel + message.origin_col
-    x, y = axes.to_xy(row, col)
-    return _finite({"x": x, "y": y})
-
-
-def _ring(snapshot: Snapshot, radius: float | None, pictures: dict[str, Picture]) -> Points:
-    message = snapshot.get(VectorMap)
-    if radius is None or message is None or not 0 < radius < MAX_RADIUS:
-        return NO_RING
-    matrix = straightened(snapshot.status)
-    return outline(radius, message, pictures["vectors"].axes, matrix)
-
-
-def _marks(snapshot: Snapshot, viewer: Viewer, pictures: dict[str, Picture]) -> Points:
-    """The beam's place while it scans, then the selected position."""
-    latest, status = snapshot.get(LatestFrame), snapshot.status
-    places: list[tuple[float, float, float]] = []
-    if "classes" in pictures:
-        axes = pictures["classes"].axes
-        moving = status is not None and status.phase == "running"
-        if latest is not None and moving and 0 <= latest.scan_index < axes.shape[0] * axes.shape[1]:
-            places.append((*axes.to_xy(*divmod(latest.scan_index, axes.shape[1])), 1.0))
-        if viewer.selected is not None:
-            places.append((*axes.to_xy(*viewer.selected), 0.0))
-    table = np.array(places, np.float64).reshape(-1, 3)
-    return {"x": table[:, 0], "y": table[:, 1], "live": table[:, 2]}
-
-
-def _finite(points: Points) -> Points:
-    keep = np.isfinite(points["x"]) & np.isfinite(points["y"])
-    return {name: column[keep] for name, column in points.items()}

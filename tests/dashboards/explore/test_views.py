@@ -21,7 +21,8 @@ from livebragg_dashboards.asking.frames import FrameAnswer
 from livebragg_dashboards.asking.inquiries import Answer
 from livebragg_dashboards.drawing.orientation import Axes
 from livebragg_dashboards.explore.explorer import Explorer, position_question
-from livebragg_dashboards.explore.views import TILE_SIDE, ExploreComposer, View
+from livebragg_dashboards.explore.tiles import TILE_SIDE
+from livebragg_dashboards.explore.views import ExploreComposer, View
 from livebragg_dashboards.feed.state import FeedState, Snapshot
 
 SCALES = {"vectors": "log", "frame": "sqrt"}

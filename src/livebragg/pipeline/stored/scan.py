@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.detect.bad_pixels import bad_pixel_mask
-from livebragg.errors import LiveBraggError, ResultsError
 from livebragg.model import (
     NOT_CLASSIFIED,
     VIRTUAL_IMAGES,
@@ -18,16 +15,16 @@ from livebragg.model import (
     Calibration,
     ProbeShape,
     ScanGeometry,
-    lost_frames,
-    unpack_mask,
 )
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.requests.reading import outside
 from livebragg.pipeline.scan import feed_messages as feed
 from livebragg.pipeline.scan.class_patterns import MeanPatterns
 from livebragg.pipeline.stored.analysis import StoredAnalysis
+from livebragg.pipeline.stored.checks import check_shapes, usable_pixels
 from livebragg.pipeline.stored.disk_drawing import draw_disks
 from livebragg.pipeline.stored.features import found_at
+from livebragg.pipeline.stored.verdict import numbers, verdict
 from livebragg.storage.results_content import FinalResults
 from livebragg.storage.results_reader import Results
 from livebragg.storage.results_summary import stored_time
@@ -78,12 +75,12 @@ class StoredScan:
     """
 
     def __init__(self, results: Results, lookup: FrameLookup | None = None) -> None:
-        _check(results)
+        check_shapes(results)
         self._results = results
         self.analysis = StoredAnalysis(results)
         self.lookup: FrameLookup = lookup or NoFrames()
         self.has_frames = lookup is not None
-        self.usable_pixels = _usable_pixels(results)
+        self.usable_pixels = usable_pixels(results)
         acquisition = results.acquisition
         self.opened = AcquisitionOpened(
             acquisition=acquisition,
@@ -180,7 +177,7 @@ class StoredScan:
             probe=final.probe if final else None,
             positions_seen=len(results.vectors),
             newest_sent_at=stored_time(results.finished_at or results.created_at),
-            counters=_numbers(final),
+            counters=numbers(final),
             workers=[],
             notices=list(final.notices) if final else [],
             results_path=str(results.path),
@@ -238,72 +235,3 @@ class StoredScan:
     def _drawn(self, peaks: BraggPeaks) -> NDArray[np.float32]:
         radius = self.probe.radius if self.probe else 3.0
         return draw_disks(peaks, self._results.acquisition.frame_shape, radius)
-
-
-def _usable_pixels(results: Results) -> NDArray[np.bool_]:
-    """False at pixels that were not used, as far as the file says, shape frame_shape."""
-    acquisition = results.acquisition
-    listed = results.parameters.get("detection", {}).get("bad_pixels", ())
-    try:
-        bad = unpack_mask(acquisition.bad_pixels, acquisition.frame_shape)
-        also = bad_pixel_mask(tuple((row, col) for row, col in listed), acquisition.frame_shape)
-    except (LiveBraggError, TypeError, ValueError) as error:
-        raise ResultsError(f"{results.path} is damaged: its bad pixels cannot be read ({error})") from error
-    return ~(bad if also is None else bad | also)
-
-
-def verdict(results: Results) -> tuple[str, list[str]]:
-    """Light and reasons: how the scan ended, and that this is a file."""
-    final = results.final
-    lost = lost_frames(final.health if final and final.health else {}, skipped=True)
-    ended = f"{results.status} {_local(results.finished_at)}".strip()
-    if results.status == "running":
-        ended = "not finished: it is being written, or was left behind by a process that died"
-    reasons = [ended, *([results.reason] if results.reason else [])]
-    whole = results.status == "complete" and not lost
-    return ("green" if whole else "yellow"), reasons
-
-
-def _numbers(final: FinalResults | None) -> dict[str, float]:
-    """Counters of the file's health that are numbers, without the rates of its last seconds."""
-    stored = final.health if final and final.health else {}
-    return {
-        key: float(value)
-        for key, value in stored.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and not key.startswith("rate_")
-    }
-
-
-def _local(text: str) -> str:
-    """A stored time as this computer's clock shows it."""
-    at = stored_time(text)
-    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M") if at else ""
-
-
-def _check(results: Results) -> None:
-    """Raise `ResultsError` unless the maps of a finished file have the shapes that belong together."""
-    if results.final is None:
-        return
-    final, snapshot = results.final, results.final.snapshot
-    shape, n = snapshot.labels.shape, snapshot.class_ids.size
-    wanted: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-        "classes/labels": (shape, results.acquisition.scan_shape or shape),
-        "classes/confidence": (snapshot.confidence.shape, shape),
-        "classes/shares": (snapshot.shares.shape, (n, *shape)),
-        "classes/weights": (snapshot.weights.shape, (n, *shape)),
-        "classes/families": ((len(snapshot.class_families),), (n,)),
-        "classes/names": ((len(final.class_names),), (n,)),
-        "classes/positions": (snapshot.class_positions.shape, (n,)),
-        "calibration/origin": (snapshot.origin.shape, (*shape, 2)),
-        "images/n_disks": (snapshot.n_disks.shape, shape),
-        "images/bragg_intensity": (snapshot.bragg_intensity.shape, shape),
-        **{f"images/virtual/{k}": (v.shape, shape) for k, v in snapshot.virtual_images.items()},
-    }
-    if final.features is not None:
-        rows = shape[0] * shape[1]
-        wanted["features"] = (final.features.indptr.shape, (rows + 1,))
-    for name, (found, expected) in wanted.items():
-        if found != expected:
-            raise ResultsError(
-                f"{results.path} is damaged: {name} has shape {found}, expected {expected}; use a copy of it"
-            )
