@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from livebragg.classify import UserClasses
+from livebragg.classify import ClassList, UserClasses
 from livebragg.errors import ClassRequestError
 from livebragg.model import AnalysisEvent, AnalysisSnapshot, MapGeometry, TrackedPeaks
 
@@ -55,6 +55,16 @@ def test_a_join_conserves_weights_shares_positions_and_disks() -> None:
     assert (after.labels[before.labels == 2] == 0).all()
     assert np.linalg.norm(after.class_patterns[0]) == pytest.approx(1)
     assert (before.labels == 2).any()  # the given one is as it was
+
+
+def test_the_list_of_classes_is_that_of_the_snapshot() -> None:
+    user, before = UserClasses(), snapshot()
+    plain = ClassList(before.class_ids, before.class_families, before.seen)
+    user.merge([2, 0], user.joined(plain))
+    for made in (snapshot(), snapshot((1, 2, 5), ("crystal", "crystal", "vacuum"))):
+        listed, shown = user.joined(ClassList(made.class_ids, made.class_families, made.seen)), user.apply(made)
+        assert listed.class_ids.tolist() == shown.class_ids.tolist()
+        assert listed.class_families == shown.class_families
 
 
 def test_a_join_outlives_refreshes_also_when_its_first_class_is_gone() -> None:

@@ -8,12 +8,13 @@ from livebragg.classify.labels import ClassLabeler
 from livebragg.classify.locked import LockedPattern
 from livebragg.classify.nmf import Factors, GrowingNMF
 from livebragg.classify.scattering import Scattering
-from livebragg.classify.user_classes import UserClasses
+from livebragg.classify.user_classes import ClassList, UserClasses
 from livebragg.classify.variants import VariantFinder
 
 __all__ = [
     "CarriedClasses",
     "ClassLabeler",
+    "ClassList",
     "ClassMaps",
     "Factors",
     "FamilyClassifier",

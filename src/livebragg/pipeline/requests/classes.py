@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from livebragg.classify import ClassList
 from livebragg.errors import ClassRequestError
-from livebragg.model import AnalysisSnapshot
 from livebragg.pipeline.scan.run import ScanRun
 from livebragg.pipeline.scan.user_log import MOST
 from livebragg.wire.messages import (
@@ -34,40 +34,40 @@ def change_classes(request: ClassRequest, run: ScanRun) -> Accepted | Refused:
 
 
 def _change(request: ClassRequest, run: ScanRun) -> str:
-    snapshot, classes = run.shown, run.user_classes
+    shown, classes = run.shown_classes, run.user_classes
     if isinstance(request, ClassMergeRequest):
-        note = f"class {classes.merge(request.class_ids, snapshot)} now holds all of them"
+        note = f"class {classes.merge(request.class_ids, shown)} now holds all of them"
     elif isinstance(request, ClassSplitRequest):
-        note = _split(request.class_id, run, snapshot)
+        note = _split(request.class_id, run, shown)
     elif isinstance(request, ClassLockRequest):
-        note = _lock(request, run, snapshot)
+        note = _lock(request, run, shown)
     elif isinstance(request, ClassNumberRequest):
         run.analysis.ask_for_classes(request.n_classes)
-        classes.note_number(request.n_classes, snapshot)
+        classes.note_number(request.n_classes, shown)
         note = f"the scan ends with {request.n_classes or 'as many'} crystalline classes" + (
             "" if request.n_classes else " as the data show"
         )
     else:
-        classes.rename(request.class_id, request.name, snapshot)
+        classes.rename(request.class_id, request.name, shown)
         note = f"class {request.class_id} is called {classes.names[request.class_id]!r}"
     run.user_changed()
     return note
 
 
-def _split(class_id: int, run: ScanRun, snapshot: AnalysisSnapshot) -> str:
+def _split(class_id: int, run: ScanRun, shown: ClassList) -> str:
     classes = run.user_classes
-    classes.check_shown(class_id, snapshot)
+    classes.check_shown(class_id, shown)
     if classes.joined_with(class_id):
-        return f"classes {', '.join(map(str, classes.split(class_id, snapshot)))} are back"
+        return f"classes {', '.join(map(str, classes.split(class_id, shown)))} are back"
     new = run.analysis.divide_class(class_id)
-    classes.note_division(class_id, new, snapshot)
+    classes.note_division(class_id, new, shown)
     return f"class {class_id} is divided: class {new} is new"
 
 
-def _lock(request: ClassLockRequest, run: ScanRun, snapshot: AnalysisSnapshot) -> str:
+def _lock(request: ClassLockRequest, run: ScanRun, shown: ClassList) -> str:
     """Lock or unlock a class with all that was joined with it; all or nothing."""
     classes, number = run.user_classes, request.class_id
-    classes.check_shown(number, snapshot)
+    classes.check_shown(number, shown)
     if (number in classes.locked) == request.locked:
         raise ClassRequestError(f"class {number} is {'locked already' if request.locked else 'not locked'}")
     change = run.analysis.lock_class if request.locked else run.analysis.unlock_class
@@ -76,5 +76,5 @@ def _lock(request: ClassLockRequest, run: ScanRun, snapshot: AnalysisSnapshot) -
     for part in parts or [number]:
         if part not in changed and (part in classes.locked) != request.locked:
             changed.update(change(part))
-    classes.note_lock(sorted({number, *changed}), request.locked, snapshot)
+    classes.note_lock(sorted({number, *changed}), request.locked, shown)
     return f"class {number} is {'locked' if request.locked else 'unlocked'}"

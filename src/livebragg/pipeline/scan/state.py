@@ -20,7 +20,7 @@ from livebragg.accumulate import (
     vector_map,
 )
 from livebragg.calibrate import OriginTracker, PeakTracker
-from livebragg.classify import FeatureTable, FeatureView, GrowingNMF, VariantFinder
+from livebragg.classify import ClassList, FeatureTable, FeatureView, GrowingNMF, VariantFinder
 from livebragg.config.analysis import AnalysisConfig, TrackerConfig
 from livebragg.model import (
     VIRTUAL_IMAGES,
@@ -217,6 +217,12 @@ class ScanState:
     def _origins(self) -> NDArray[np.float32]:
         """Origin of every position, NaN where it was not refreshed yet, shape (n_positions, 2)."""
         return filled(self._map.binned_origins.T, self._vectors.view.count.size, np.nan).T
+
+    @property
+    def class_list(self) -> ClassList:
+        """The classes that a snapshot of now would show."""
+        classes = self._classes.maps
+        return ClassList(classes.class_ids.copy(), classes.families, self._vectors.view.count >= 0)
 
     def snapshot(self) -> AnalysisSnapshot:
         """Immutable copy of all maps."""
