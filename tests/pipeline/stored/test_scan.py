@@ -121,6 +121,9 @@ def test_frames_and_patterns_come_from_the_recording_where_it_is_named(recording
         (ClassRenameRequest(serial=1, class_id=0, name="x"), "not changed"),
         (DarkFieldRequest(serial=1, peak_id=9999), "none of"),
         (PositionRequest(serial=1, scan_index=300), "outside"),
+        (PositionRequest(serial=2, scan_index=3), "no longer in memory"),
+        (FrameRequest(serial=2, scan_index=3), "no longer in memory"),
+        (RegionMapRequest(serial=2, top=0, left=0, mask=np.ones((2, 2), np.bool_)), "no longer in memory"),
         (VirtualImageRequest(serial=1, inner=9, outer=2), "outer one larger"),
     ],
 )

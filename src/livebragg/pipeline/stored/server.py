@@ -24,6 +24,9 @@ from livebragg.wire.messages import (
     VirtualImageRequest,
 )
 
+Question = FrameRequest | PositionRequest | VirtualImageRequest | RegionRequest
+"""What can be asked of the scan in a file."""
+
 STATUS_S = 1.0
 """Seconds between two statuses, by which a reader knows that somebody is there."""
 
@@ -63,19 +66,20 @@ class ServedScan:
         """What can be told from a file; a class is not changed any more."""
         if isinstance(request, StatusRequest):
             return self._status()
+        if isinstance(request, Question):
+            return self._about_scan(request) if speaks_of(request.serial, self._scan.opened) else NOT_THERE
+        return Refused(reason="this is a results file, not a running scan: it can be looked at, not changed")
+
+    def _about_scan(self, request: Question) -> object:
         if isinstance(request, FrameRequest):
             return self._scan.frame(request.scan_index)
         if isinstance(request, PositionRequest):
             return self._scan.position(request.scan_index)
+        if isinstance(request, VirtualImageRequest):
+            return answer_ring(request, self._scan)
         if isinstance(request, RegionPatternRequest) and not self._scan.has_frames:
             return Refused(reason="a results file holds no frames: name the recording with --recording")
-        if isinstance(request, RegionRequest | VirtualImageRequest):
-            if not speaks_of(request.serial, self._scan.opened):
-                return NOT_THERE
-            if isinstance(request, VirtualImageRequest):
-                return answer_ring(request, self._scan)
-            return answer_region(request, self._scan)
-        return Refused(reason="this is a results file, not a running scan: it can be looked at, not changed")
+        return answer_region(request, self._scan)
 
     def _status(self) -> PipelineStatus:
         return self._scan.status(self._revision, time.time())
