@@ -168,7 +168,7 @@ def _vanish_together(share: NDArray[np.float64], fades: NDArray[np.bool_]) -> bo
 
 def _rest(share: NDArray[np.float64], fades: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Light of the pairs that stay, which may be none where two grains are in one class."""
-    return np.maximum(share[:, ~fades].sum(axis=1), 1e-6)
+    return np.asarray(np.maximum(share[:, ~fades].sum(axis=1), 1e-6), np.float64)
 
 
 def _ends(score: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
