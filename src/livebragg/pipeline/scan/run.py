@@ -35,9 +35,10 @@ from livebragg.pipeline.scan import feed_messages as feed
 from livebragg.pipeline.scan.analysis import ScanAnalysis
 from livebragg.pipeline.scan.calibrator import Calibrator
 from livebragg.pipeline.scan.class_changes import ClassChanges
-from livebragg.pipeline.scan.class_patterns import DiskMask, MeanPatterns, PatternSampler, all_patterns
+from livebragg.pipeline.scan.class_patterns import DiskMask, MeanPatterns
 from livebragg.pipeline.scan.counters import RunCounters, snapshot_numbers
 from livebragg.pipeline.scan.line_finder import LineFinder
+from livebragg.pipeline.scan.pattern_pace import PatternPace
 from livebragg.pipeline.scan.photometer import FramePhotometer
 from livebragg.pipeline.scan.results import RunResults
 from livebragg.pipeline.scan.trigger_finder import TriggerFinder
@@ -45,11 +46,6 @@ from livebragg.pipeline.scan.user_log import UserLog
 from livebragg.wire.messages import AcquisitionOpened, DetectResult, FeedMessage
 
 logger = logging.getLogger(__name__)
-
-PATTERN_BUDGET_S = 0.03
-"""Time for reading sample frames each time that patterns are published."""
-PATTERN_GAP_S = 0.4
-"""Class patterns and profiles are published no more often than this."""
 
 
 class ScanRun:
@@ -120,12 +116,12 @@ class ScanRun:
         )
         self.lookup = lookup
         beam_radius = config.analysis.tracker.exclude_center * probe.radius
-        self._mask = DiskMask(peaks_at=self.analysis.peaks_at, probe=probe, beam_radius=beam_radius)
-        self._sampler = PatternSampler(lookup, acquisition.frame_shape, mask=self._mask)
+        mask = DiskMask(peaks_at=self.analysis.peaks_at, probe=probe, beam_radius=beam_radius)
+        self._patterns = PatternPace(lookup, acquisition.frame_shape, mask)
         self.calibrator = Calibrator(
             config.analysis.calibration,
             lookup,
-            self._mask,
+            mask,
             acquisition.frame_shape,
             acquisition.metadata.q_pixel_size_inv_angstrom,
             files.calibration if config.analysis.calibration.file else None,
@@ -133,7 +129,6 @@ class ScanRun:
         self._tally = RunCounters()
         self._newest: tuple[int, BraggPeaks] | None = None
         self._jobs_seen: set[int] = set()
-        self._next_patterns = 0.0
         self.lines = LineFinder() if config.scan.guess and geometry.open_ended else None
         """Looks for scan lines while nobody has said how long they are."""
         one_each = geometry.frames_per_position == 1
@@ -311,13 +306,8 @@ class ScanRun:
         self.calibrator.update(self.snapshot)
         if not hurried:
             self.analysis.ask_for_light()
-        if now < self._next_patterns:
-            return []
-        self._next_patterns = now + PATTERN_GAP_S
-        patterns = self._sampler.update(
-            self.snapshot.labels, self.snapshot.class_ids, PATTERN_BUDGET_S, self.snapshot.class_families
-        )
-        return self._patterns(self.snapshot, patterns, self._stamp(revision, now))
+        patterns = self._patterns.due(self.snapshot, now)
+        return [] if patterns is None else _details(self.snapshot, patterns, self._stamp(revision, now))
 
     def _stamp(self, revision: int, now: float) -> feed.Stamp:
         return feed.Stamp(
@@ -326,10 +316,6 @@ class ScanRun:
             published_at=max(time.time(), now),
             newest_sent_at=self.newest_sent_at,
         )
-
-    @staticmethod
-    def _patterns(snapshot: AnalysisSnapshot, patterns: MeanPatterns, stamp: feed.Stamp) -> list[FeedMessage]:
-        return [feed.class_patterns(patterns, stamp), feed.class_profiles(snapshot, stamp)]
 
     def _maps(self, snapshot: AnalysisSnapshot, stamp: feed.Stamp) -> list[FeedMessage]:
         messages: list[FeedMessage] = [
@@ -361,18 +347,10 @@ class ScanRun:
         self._say_all(self._class_changes.settle(final=True))
         self.snapshot, self._user_news = self.shown, False
         self._finish_calibration()
-        shape = self.opened.acquisition.frame_shape
-        patterns = all_patterns(
-            self.lookup,
-            shape,
-            self.snapshot.labels,
-            self.snapshot.class_ids,
-            self.snapshot.class_families,
-            self._mask,
-        )
+        patterns = self._patterns.final(self.snapshot)
         stamp = self._stamp(revision, time.time())
         self._tally.published(stamp.published_at)
-        messages = [*self._maps(self.snapshot, stamp), *self._patterns(self.snapshot, patterns, stamp)]
+        messages = [*self._maps(self.snapshot, stamp), *_details(self.snapshot, patterns, stamp)]
         self.results.finalize(
             self.snapshot,
             probe=self.probe,
@@ -408,3 +386,7 @@ class ScanRun:
         self._photometer.close()
         self.calibrator.close()
         self.results.close()
+
+
+def _details(snapshot: AnalysisSnapshot, patterns: MeanPatterns, stamp: feed.Stamp) -> list[FeedMessage]:
+    return [feed.class_patterns(patterns, stamp), feed.class_profiles(snapshot, stamp)]
