@@ -8,6 +8,7 @@ from livebragg.classify.labels import ClassLabeler
 from livebragg.classify.locked import LockedPattern
 from livebragg.classify.nmf import Factors, GrowingNMF
 from livebragg.classify.scattering import Scattering
+from livebragg.classify.turned import TurnFinder
 from livebragg.classify.user_classes import ClassList, UserClasses
 from livebragg.classify.variants import VariantFinder
 
@@ -24,5 +25,6 @@ __all__ = [
     "LockedPattern",
     "Scattering",
     "UserClasses",
+    "TurnFinder",
     "VariantFinder",
 ]

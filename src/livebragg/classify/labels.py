@@ -13,7 +13,6 @@ from livebragg.classify.class_maps import ClassMaps
 from livebragg.classify.features import FEATURE_POWER as _POWER
 from livebragg.classify.features import FeatureView
 from livebragg.classify.nmf import Factors
-from livebragg.classify.order import Fading
 from livebragg.config.analysis import ClassifyConfig
 from livebragg.model import NOT_CLASSIFIED, AnalysisEvent, ClassFamily
 
@@ -65,7 +64,7 @@ class ClassLabeler:
         factors: Factors,
         seen: NDArray[np.bool_],
         order: NDArray[np.float32] | None = None,
-        fadings: Mapping[int, Fading] = MappingProxyType({}),
+        variants: Mapping[int, NDArray[np.int64]] = MappingProxyType({}),
         *,
         others: bool = True,
         positions: NDArray[np.int64] | None = None,
@@ -76,10 +75,11 @@ class ClassLabeler:
         Parameters
         ----------
         order : NDArray[np.float32], shape (n_positions,), optional
-            Order parameter, NaN where there is none: below a half, the position belongs to the disordered
-            variant of its class.
-        fadings : mapping of int to Fading
-            The components that fade, by id.
+            Part of a position that is the class itself and not its variant, NaN where there is none: below a
+            half, the position belongs to the variant.
+        variants : mapping of int to NDArray[np.int64]
+            The components that have a variant, by id, with the feature columns that the variant lacks: none where
+            it only lies differently.
         seen : NDArray[np.bool_], shape (n_positions,)
             Positions that have arrived.
         others : bool
@@ -91,11 +91,11 @@ class ClassLabeler:
         """
         self._make_room(seen.size)
         everything = np.flatnonzero(seen)
-        alive, variants = {int(c) for c in factors.component_ids}, frozenset(fadings)
-        if positions is None or not self._component_ids.keys() <= alive or variants != self._variants:
+        alive, divided = {int(c) for c in factors.component_ids}, frozenset(variants)
+        if positions is None or not self._component_ids.keys() <= alive or divided != self._variants:
             positions = everything
         self._component_ids = {c: number for c, number in self._component_ids.items() if c in alive}
-        self._variants, self._seen = variants, everything.size
+        self._variants, self._seen = divided, everything.size
         whole = positions is everything
         sample = everything[:: max(1, -(-everything.size // _SAMPLE))]
         limits = self._limits(features, factors, sample)
@@ -117,9 +117,10 @@ class ClassLabeler:
         for index, component in enumerate(factors.component_ids):
             number = self._component_ids[int(component)]
             weight, pattern = factors.weights[positions, index] * features.norm[positions], factors.patterns[index]
-            if order is not None and int(component) in fadings:
+            if order is not None and int(component) in variants:
                 mine = order[positions]
-                variant, part, faded = self._divide(int(component), number, mine, labels, pattern, fadings)
+                lacks = variants[int(component)]
+                variant, part, faded = self._divide(int(component), number, mine, labels, pattern, lacks)
                 rows.append((variant, "crystal", weight * (1 - part), faded))
                 weight = weight * part
             rows.append((number, "crystal", weight, pattern))
@@ -189,16 +190,17 @@ class ClassLabeler:
         order: NDArray[np.float32],
         labels: NDArray[np.int16],
         pattern: NDArray[np.float32],
-        fadings: Mapping[int, Fading],
+        lacks: NDArray[np.int64],
     ) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
-        """Give the disordered among some positions of a class a label of their own; returns its id, the ordered
-        part of each position, and the pattern without what fades."""
+        """Give the positions of a class that show its variant a label of their own; returns its id, the part of
+        each position that is the class itself, and the pattern of the variant."""
         if component not in self._variant_ids:
-            self._variant_ids[component] = self.new_id("crystal", f"disordered variant of {number}")
+            kind = "disordered variant of" if lacks.size else "turned or stretched against"
+            self._variant_ids[component] = self.new_id("crystal", f"{kind} {number}")
         variant = self._variant_ids[component]
         labels[(labels == number) & (order < 0.5)] = variant
         faded = pattern.copy()
-        faded[fadings[component].fading] = 0.0
+        faded[lacks] = 0.0
         return variant, np.nan_to_num(order, nan=1.0), faded / max(float(np.sqrt((faded**2).sum())), 1e-9)
 
     def _limits(self, features: FeatureView, factors: Factors, sample: NDArray[np.int64]) -> NDArray[np.float64]:

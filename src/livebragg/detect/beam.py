@@ -104,7 +104,8 @@ def locate_beam(
         beams.append(Beam(frame=i, center=here, others=np.delete(places, k, axis=0)))
     if not beams:
         raise ProbeError(
-            f"no frame of {stack.shape[0]} shows a disk at the direct beam's place {center}; {_REMEDY}"
+            f"no frame of {stack.shape[0]} shows a disk at the direct beam's place, "
+            f"({center[0]:.1f}, {center[1]:.1f}); {_REMEDY}"
         )
     return beams
 

@@ -263,15 +263,26 @@ class ScanAnalysis(AskedClasses):
             self._nmf.locked,
             self._nmf.whole,
         )
-        self._nmf.variants = self._variants.costs(factors, self._nmf.locked)
+        turned = self._turned.update(
+            vectors,
+            self._features.matched,
+            origins,
+            factors,
+            self._tracker.snapshot(),
+            final,
+            [*self._nmf.locked, *self._variants.fadings, *self._nmf.whole],
+        )
+        variants = {number: fading.fading for number, fading in self._variants.fadings.items()}
+        variants |= dict.fromkeys(self._turned.turns, np.zeros(0, np.int64))
+        self._nmf.variants = self._variants.costs(factors, self._nmf.locked) | self._turned.costs(turned, factors)
         self._classes.update(
             self._features,
             factors,
             vectors,
             origins,
             changed,
-            order=self._order,
-            fadings=self._variants.fadings,
+            order=np.where(np.isnan(self._order), turned, self._order),
+            variants=variants,
             final=final,
             positions=positions,
             rounds=_FINAL_ROUNDS if final else 1,

@@ -86,7 +86,7 @@ class AskedClasses(ScanState):
         if component in self._nmf.locked:
             raise ClassRequestError(f"class {class_id} is locked: unlock it before dividing it")
         if len(labeler.classes_of(component)) > 1:
-            raise ClassRequestError(f"class {class_id} is divided already, into what is ordered and what is not")
+            raise ClassRequestError(f"class {class_id} is divided already, into itself and its variant")
         most = self._config.classify.max_classes
         if self._nmf.n_components >= most:
             raise ClassRequestError(f"there are {most} classes, as many as there may be (classify.max_classes)")

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from livebragg.accumulate import ProfileStore, RegionProfile, VectorView
 from livebragg.classify import ClassLabeler, ClassMaps, Factors, FamilyClassifier, FeatureTable, Scattering
-from livebragg.classify.order import Fading
 from livebragg.config.analysis import AnalysisConfig, FamiliesConfig
 from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, AnalysisEvent, DetectedBatch, ProbeShape, RadialBatch
 
@@ -86,7 +85,7 @@ class Composition:
         changed: NDArray[np.int64],
         *,
         order: NDArray[np.float32] | None = None,
-        fadings: Mapping[int, Fading] = MappingProxyType({}),
+        variants: Mapping[int, NDArray[np.int64]] = MappingProxyType({}),
         final: bool = False,
         positions: NDArray[np.int64] | None = None,
         rounds: int = 1,
@@ -99,8 +98,8 @@ class Composition:
             In detector pixels; NaN where not seen.
         changed : NDArray[np.int64], shape (n,)
             Positions whose disks belong to other peaks than before.
-        order, fadings
-            Classes that fade, as for `ClassLabeler.update`.
+        order, variants
+            Classes with a variant, as for `ClassLabeler.update`.
         final : bool
             Take all positions again.
         positions : NDArray[np.int64], shape (m,), optional
@@ -114,7 +113,7 @@ class Composition:
             factors,
             seen,
             order,
-            fadings,
+            variants,
             others=not self.has_profiles,
             positions=None if final else positions,
             rounds=rounds,

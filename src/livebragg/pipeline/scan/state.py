@@ -20,7 +20,7 @@ from livebragg.accumulate import (
     vector_map,
 )
 from livebragg.calibrate import OriginTracker, PeakTracker
-from livebragg.classify import ClassList, FeatureTable, FeatureView, GrowingNMF, VariantFinder
+from livebragg.classify import ClassList, FeatureTable, FeatureView, GrowingNMF, TurnFinder, VariantFinder
 from livebragg.config.analysis import AnalysisConfig, TrackerConfig
 from livebragg.model import (
     VIRTUAL_IMAGES,
@@ -94,6 +94,7 @@ class ScanState:
         )
         self._nmf = GrowingNMF(config.classify)
         self._variants = VariantFinder()
+        self._turned = TurnFinder()
         self._classes = Composition(scan_shape, probe, config)
 
     def reset(self) -> None:
@@ -108,6 +109,7 @@ class ScanState:
             self._features,
             self._nmf,
             self._variants,
+            self._turned,
             self._classes,
         ):
             part.reset()
