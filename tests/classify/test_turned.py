@@ -27,7 +27,7 @@ def peaks():
 
 
 def scan(turn, stretch, error=0.4, found=0.4, seed=1):
-    """Disks of a scan, and the peak of each; a third of the positions have the direct beam besides, which has none."""
+    """Disks of a scan, and the peak of each; a third of the positions have the direct beam besides."""
     rng = np.random.default_rng(seed)
     qx, qy, matched, count = [], [], [], []
     for k in range(N):

@@ -24,7 +24,7 @@ __all__ = [
     "GrowingNMF",
     "LockedPattern",
     "Scattering",
-    "UserClasses",
     "TurnFinder",
+    "UserClasses",
     "VariantFinder",
 ]

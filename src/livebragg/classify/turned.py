@@ -1,8 +1,8 @@
 """Two crystals in one class whose reflections lie closer together than the peaks that can be tracked.
 
 At a low dose two grains a few degrees apart, or two phases whose spacings differ by a few per cent, share every
-tracked peak, and no pattern tells them apart. Where the disks lie about their peaks does: all of them together give
-the turn and the stretch of a position much better than one disk its place.
+tracked peak, and no pattern tells them apart. Where the disks lie about their peaks does: all of them together
+give the turn and the stretch of a position much better than one disk its place.
 """
 
 from __future__ import annotations
@@ -177,7 +177,8 @@ def find_turn(found: Deformation, before: Turn | None = None) -> Turn | None:
                 high_first = before.first > before.second
             means = float(value[high].mean()), float(value[~high].mean())
             first, second = means if high_first else means[::-1]
-            best, best_separation = Turn(axis=axis, first=first, second=second, spread=_gap(value, high)[1]), separation
+            best = Turn(axis=axis, first=first, second=second, spread=_gap(value, high)[1])
+            best_separation = separation
     return best
 
 
@@ -239,14 +240,15 @@ class TurnFinder:
         """
         part = np.full(len(factors.weights), np.nan, np.float32)
         ids = [int(number) for number in factors.component_ids]
-        self.turns = {number: turn for number, turn in self.turns.items() if number in ids and number not in settled}
+        alive = set(ids).difference(settled)
+        self.turns = {number: turn for number, turn in self.turns.items() if number in alive}
         if not ids:
             return part
         leader = np.where(factors.weights.any(axis=1), factors.weights.argmax(axis=1), -1)
         led = np.bincount(leader + 1, minlength=len(ids) + 1)[1:]
         for index, number in enumerate(ids):
             due = final or led[index] >= _LEARN_AGAIN * self._learned_on.get(number, _LEARN_FROM / _LEARN_AGAIN)
-            if number in settled or not (due or number in self.turns):
+            if number not in alive or not (due or number in self.turns):
                 continue
             members = np.flatnonzero(leader == index)
             if due:
