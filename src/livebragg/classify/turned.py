@@ -35,7 +35,7 @@ _HEARSAY = 1.5
 _PURE = 0.3
 """Positions whose unexplained part is larger are left out where a turn is learned."""
 _ALIKE = 0.5
-"""Cosine of the patterns that the two would have if their peaks could be told apart, for want of a measured one."""
+"""Cosine of the patterns that the two would have if their peaks could be told apart; it cannot be measured."""
 _SAMPLE = 3000
 _LEARN_AGAIN = 1.3
 _LEARN_FROM = 40
@@ -274,7 +274,7 @@ class TurnFinder:
         costs = {}
         for number in self.turns:
             mine = part[leader == number]
-            costs[number] = float(joining_cost(np.sum(mine < 0.5), np.sum(mine >= 0.5), np.float64(_ALIKE)))
+            costs[number] = float(joining_cost(np.sum(mine < 0.5), np.sum(mine >= 0.5), np.array(_ALIKE)))
         return costs
 
     def _learn(self, number: int, found: Deformation) -> None:
