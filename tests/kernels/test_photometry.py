@@ -9,7 +9,8 @@ from livebragg.detect import ProbeTemplate
 from livebragg.detect.plan import build_plan
 from livebragg.kernels.forced import COUPLED, NEIGHBOURS, allocate_forced
 from livebragg.kernels.forced_background import clipped_mean, level_of_tiles
-from livebragg.kernels.forced_sums import filtered, ring_sums, scatter, weighted_sums, write_template
+from livebragg.kernels.forced_solve import last_pivot
+from livebragg.kernels.forced_sums import add_line, filtered, ring_sums, scatter, weighted_sums, write_template
 from livebragg.kernels.photometry import measure_batch
 from livebragg.kernels.plan import allocate_scratch
 
@@ -67,20 +68,35 @@ def test_the_sums_of_a_patch_are_those_of_weighted_least_squares(kit):
     np.testing.assert_allclose(ring_sums(pixels, known, use, plan.outside), twin, rtol=1e-4, atol=1e-4)
 
 
-def test_a_scattered_line_is_gathered_with_any_template_and_wiped_again(kit):
+def test_a_scattered_line_is_gathered_with_any_other_and_wiped_again(kit):
     _, plan, _, _ = kit
     image = np.zeros(plan.weight.size, np.float32)
-    line = np.random.default_rng(2).random(plan.patch.size).astype(np.float32) * plan.inside_patch
-    scatter(line, 300, plan.patch, 1.0, image)
+    patch = plan.patch[: int(plan.inside_patch.sum())]
+    line, other = np.random.default_rng(2).random((2, patch.size)).astype(np.float32)
+    scatter(line, 300, patch, image)
     twin = np.zeros_like(image)
-    np.add.at(twin, 300 + plan.patch.astype(int), line)
+    twin[300 + patch.astype(int)] = line
     np.testing.assert_array_equal(image, twin)
-    patch = plan.patch[: plan.lit]
-    total = filtered(plan.templates[5], patch, 302, 0.02, 0.04, image)
-    disk = plan.templates[5, 0] + 0.02 * plan.templates[5, 1] + 0.04 * plan.templates[5, 2]
-    np.testing.assert_allclose(total, (image[302 + patch.astype(int)] * disk[: plan.lit]).sum(), rtol=1e-4)
-    scatter(np.zeros_like(line), 300, plan.patch, 0.0, image)
+    add_line(other, 3.0, 302, patch, image)
+    twin[302 + patch.astype(int)] += 3 * other
+    np.testing.assert_allclose(image, twin, rtol=1e-6)
+    total = (twin[302 + patch.astype(int)] * other).sum()
+    np.testing.assert_allclose(filtered(other, 302, patch, image), total, rtol=1e-4)
+    image[:] = twin * 0
+    scatter(line, 300, patch, image)
+    scatter(np.zeros_like(line), 300, patch, image)
     assert not image.any()
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, COUPLED])
+def test_the_last_pivot_is_one_over_the_last_variance(n):
+    half = np.random.default_rng(n).normal(size=(n, n + 2))
+    matrix = half @ half.T
+    assert 1 / last_pivot(matrix.copy(), n) == pytest.approx(np.linalg.inv(matrix)[-1, -1], rel=1e-9)
+
+
+def test_a_matrix_without_inverse_has_no_pivot():
+    assert last_pivot(np.ones((3, 3)), 3) == 0
 
 
 def test_the_coarse_background_is_the_mean_of_the_cells_without_disks():
@@ -145,13 +161,16 @@ def test_one_intensity_is_that_of_least_squares_with_the_coarse_background(kit):
 
 
 def test_neighbours_without_noise_get_exactly_their_light_and_the_memory_is_left_empty(kit):
-    probe, _, scratch, forced = kit
+    probe, plan, scratch, forced = kit
     positions, truth = [[14.2, 12.7], [14.9, 15.6], [17.1, 13.3], [25.0, 25.0]], [500.0, 20.0, 0.0, 90.0]
     value, error, _ = measure(kit, stamped(probe, positions, truth, 0.5), positions)
     np.testing.assert_allclose(value, truth, atol=0.3)
     assert (error > 0.5).all()
     assert not scratch.model.any()
-    assert not forced.filter.any()
+    outside = np.ones(forced.filter.size, bool)
+    margin = forced.filter.shape[0] // 2 - plan.reach
+    outside[margin * (forced.filter.shape[0] + 1) + forced.filter_patch.astype(int)] = False
+    assert not forced.filter.reshape(-1)[outside].any()
 
 
 def test_the_error_beside_neighbours_is_that_of_the_joint_normal_equations(kit):

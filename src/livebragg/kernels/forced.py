@@ -33,10 +33,18 @@ class Forced(NamedTuple):
     """(square rows, square cols): first active position of each square of the frame, -1 for none."""
     link: NDArray[np.int32]
     """(k,): next position of the same square."""
+    corner: NDArray[np.int64]
+    """(k, 2): row and column, in the padded image, of the corner of the patch's square."""
+    shape: NDArray[np.float32]
+    """(k, n): disk of one electron at its position, on the pixels of its patch."""
+    pixels: NDArray[np.float32]
+    """(k, n): the pixels of its patch."""
     near: NDArray[np.int32]
     """(k,): number of neighbours; more than `NEIGHBOURS` when there are too many."""
     neighbour: NDArray[np.int32]
     """(k, NEIGHBOURS): the neighbours."""
+    back: NDArray[np.int32]
+    """(k, NEIGHBOURS): which of the neighbour's neighbours the position is; -1 where it has too many."""
     pull: NDArray[np.float64]
     """(k, NEIGHBOURS): what one electron of each neighbour adds to the position's electrons, were it alone."""
     alone: NDArray[np.float64]
@@ -47,6 +55,8 @@ class Forced(NamedTuple):
     """(k,): the same after the pass before."""
     variance: NDArray[np.float64]
     """(k,): variance of `alone`; infinite where the position cannot be measured."""
+    deviation: NDArray[np.float64]
+    """(k,): its root."""
     ground: NDArray[np.float64]
     """(k,): electrons of the background in the disk."""
     drift: NDArray[np.float64]
@@ -58,20 +68,24 @@ class Forced(NamedTuple):
     tile_variance: NDArray[np.float64]
     """(tile rows, tile cols): variance of the background of a tile, per pixel."""
     filter: NDArray[np.float32]
-    """Padded image of one position's filter; zero between uses."""
+    """(side, side): one position's filter in the middle of zeros, so wide that a neighbour's disk is inside."""
+    filter_patch: NDArray[np.uint32]
+    """(pixels of the patch,): ``Plan.patch`` in there, without what only fills up the vectors."""
+    lit_rows: NDArray[np.int64]
+    """(2 * reach + 2,): first lit pixel of each row of the patch's square, and their number."""
     lines: NDArray[np.float32]
-    """(5, n): pixels, other disks, usability, template and filter of a position's patch."""
+    """(3, n): other disks, usability and filter of a position's patch."""
     member: NDArray[np.int32]
     """(COUPLED,): positions whose errors are being worked out."""
     matrix: NDArray[np.float64]
-    """(COUPLED, COUPLED): their normal equations."""
-    vector: NDArray[np.float64]
-    """(COUPLED,): to work in."""
+    """(COUPLED, COUPLED): lower triangle of their normal equations, then its Cholesky factor."""
 
 
 def allocate_forced(plan: Plan, scratch: Scratch, n_positions: int) -> Forced:
     """Allocate the memory for up to `n_positions` positions."""
-    k = n_positions
+    k, n = n_positions, plan.patch.size
+    width, side = plan.weight.shape[1], 2 * (plan.reach + int(plan.touch) + 2) + 1
+    rows, cols = np.divmod(plan.patch[: int(plan.inside_patch.sum())].astype(np.int64), width)
     return Forced(
         place=np.zeros((k, 2)),
         usable=np.zeros(k),
@@ -80,21 +94,27 @@ def allocate_forced(plan: Plan, scratch: Scratch, n_positions: int) -> Forced:
         wanted=np.zeros(k, bool),
         head=np.full(scratch.head.shape, -1, np.int32),
         link=np.zeros(k, np.int32),
+        corner=np.zeros((k, 2), np.int64),
+        shape=np.zeros((k, n), np.float32),
+        pixels=np.zeros((k, n), np.float32),
         near=np.zeros(k, np.int32),
         neighbour=np.zeros((k, NEIGHBOURS), np.int32),
+        back=np.zeros((k, NEIGHBOURS), np.int32),
         pull=np.zeros((k, NEIGHBOURS)),
         alone=np.zeros(k),
         amount=np.zeros(k),
         before=np.zeros(k),
         variance=np.zeros(k),
+        deviation=np.zeros(k),
         ground=np.zeros(k),
         drift=np.zeros(k),
         area=np.zeros(plan.cell_area.shape, np.float32),
         tile_area=np.zeros(scratch.level.shape),
         tile_variance=np.zeros(scratch.level.shape),
-        filter=np.zeros(plan.weight.shape, np.float32),
-        lines=np.zeros((5, plan.patch.size), np.float32),
+        filter=np.zeros((side, side), np.float32),
+        filter_patch=(rows * side + cols).astype(np.uint32),
+        lit_rows=np.searchsorted(rows[: plan.lit], np.arange(2 * plan.reach + 2)),
+        lines=np.zeros((3, n), np.float32),
         member=np.zeros(COUPLED, np.int32),
         matrix=np.zeros((COUPLED, COUPLED)),
-        vector=np.zeros(COUPLED),
     )

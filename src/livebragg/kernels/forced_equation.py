@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.kernels.compiled import part
-from livebragg.kernels.fit import PHASES, add_disk, gather, multiply, phase_of
+from livebragg.kernels.fit import gather, multiply
 from livebragg.kernels.forced import NEIGHBOURS, Forced
 from livebragg.kernels.forced_place import tile_of
 from livebragg.kernels.forced_sums import (
+    add_line,
     filtered,
     ring_sums,
     scatter,
     take_out_line,
     weighted_sums,
     write_filter,
-    write_template,
 )
 from livebragg.kernels.plan import Plan, Scratch
 
@@ -37,30 +39,25 @@ _DARKEST = 0.25
 
 
 @part()
-def corner_of(plan: Plan, scratch: Scratch, row: int, col: int) -> int:  # pragma: no cover - compiled
-    """Flat position of the corner of the patch's square about a pixel."""
-    return int((row + plan.pad - plan.reach) * scratch.image.shape[1] + col + plan.pad - plan.reach)
+def corner_of(scratch: Scratch, forced: Forced, k: int) -> int:  # pragma: no cover - compiled
+    """Flat position, in the padded image, of the corner of the square of a position's patch."""
+    return int(forced.corner[k, 0] * scratch.image.shape[1] + forced.corner[k, 1])
 
 
 @part()
 def put_into_model(plan: Plan, scratch: Scratch, forced: Forced, k: int) -> None:  # pragma: no cover - compiled
     """Add the light of position `k` to the modelled image, if there are neighbours who want to know."""
     if forced.near[k] > 0 and forced.amount[k] > 0.0:
-        row, phase_row, rest_row = phase_of(forced.place[k, 0])
-        col, phase_col, rest_col = phase_of(forced.place[k, 1])
-        corner, patch, flat = corner_of(plan, scratch, row, col), plan.patch[: plan.lit], scratch.model.reshape(-1)
-        template = plan.templates[phase_row * PHASES + phase_col]
-        add_disk(template, patch, corner, forced.amount[k], rest_row, rest_col, flat)
+        corner, patch = corner_of(scratch, forced, k), plan.patch[: plan.lit]
+        add_line(forced.shape[k], forced.amount[k], corner, patch, scratch.model.reshape(-1))
 
 
 @part()
 def wipe_from_model(plan: Plan, scratch: Scratch, forced: Forced, k: int) -> None:  # pragma: no cover - compiled
     """Zero the modelled image where position `k` lit it."""
     if forced.near[k] > 0:
-        row, _, _ = phase_of(forced.place[k, 0])
-        col, _, _ = phase_of(forced.place[k, 1])
-        corner, patch, flat = corner_of(plan, scratch, row, col), plan.patch[: plan.lit], scratch.model.reshape(-1)
-        scatter(scratch.nothing, corner, patch, 0.0, flat)
+        corner, patch = corner_of(scratch, forced, k), plan.patch[: plan.lit]
+        scatter(scratch.nothing, corner, patch, scratch.model.reshape(-1))
 
 
 @part()
@@ -71,12 +68,8 @@ def write_equation(
 
     The second time, the weights follow from what the first has found.
     """
-    row, phase_row, rest_row = phase_of(forced.place[k, 0])
-    col, phase_col, rest_col = phase_of(forced.place[k, 1])
-    corner = corner_of(plan, scratch, row, col)
-    pixels, shape, weights = forced.lines[0], forced.lines[3], forced.lines[4]
-    write_template(plan.templates[phase_row * PHASES + phase_col], rest_row, rest_col, shape)
-    known, use = _gather_lines(plan, scratch, forced, k, corner, second)
+    pixels, shape, weights = forced.pixels[k], forced.shape[k], forced.lines[2]
+    known, use = _gather_lines(plan, scratch, forced, k, second)
     i, j = tile_of(plan, scratch, forced.place[k, 0], forced.place[k, 1])
     level, variance = scratch.level[i, j], forced.tile_variance[i, j]
     base, amount = level + 0.5 / forced.tile_area[i, j], _ASSUMED
@@ -92,42 +85,41 @@ def write_equation(
     determinant = tt * ww - t1 * t1
     forced.alone[k] = (ww * ty - t1 * wy) / determinant
     forced.variance[k] = ww / determinant
+    forced.deviation[k] = math.sqrt(ww / determinant)
     forced.ground[k] = base * t1 / tt
     if forced.near[k] > 0:
         write_filter(weights, shape, ww / determinant, -t1 / determinant)
-        _pull_neighbours(plan, scratch, forced, k, corner)
+        _pull_neighbours(plan, forced, k)
 
 
 @part()
 def _gather_lines(
-    plan: Plan, scratch: Scratch, forced: Forced, k: int, corner: int, second: bool
+    plan: Plan, scratch: Scratch, forced: Forced, k: int, second: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # pragma: no cover - compiled
-    """Lines of the other disks as far as known, and of usability; the pixels go to ``forced.lines[0]``."""
-    gather(scratch.image.reshape(-1), corner, plan.patch, forced.lines[0])
-    known, use = scratch.nothing, plan.inside_patch
-    if second and forced.near[k] > 0:
-        known = forced.lines[1]
+    """Lines of the other disks as far as known, and of usability; the pixels go to ``forced.pixels``."""
+    corner, known, use = corner_of(scratch, forced, k), scratch.nothing, plan.inside_patch
+    if not second:
+        gather(scratch.image.reshape(-1), corner, plan.patch, forced.pixels[k])
+    elif forced.near[k] > 0:
+        known = forced.lines[0]
         gather(scratch.model.reshape(-1), corner, plan.patch, known)
-        take_out_line(forced.lines[3], max(forced.amount[k], 0.0), known)
+        take_out_line(forced.shape[k], max(forced.amount[k], 0.0), known)
     if not forced.clear[k]:
-        use = forced.lines[2]
+        use = forced.lines[1]
         gather(plan.weight.reshape(-1), corner, plan.patch, use)
         multiply(plan.inside_patch, use)
     return known, use
 
 
 @part()
-def _pull_neighbours(
-    plan: Plan, scratch: Scratch, forced: Forced, k: int, corner: int
-) -> None:  # pragma: no cover - compiled
-    """Sum the filter of position `k` over the template of each neighbour."""
+def _pull_neighbours(plan: Plan, forced: Forced, k: int) -> None:  # pragma: no cover - compiled
+    """Sum the filter of position `k` over the disk of each neighbour, on the rows of pixels that both have."""
+    side, margin, last = forced.filter.shape[0], forced.filter.shape[0] // 2 - plan.reach, 2 * plan.reach
     flat = forced.filter.reshape(-1)
-    scatter(forced.lines[4], corner, plan.patch, 1.0, flat)
+    scatter(forced.lines[2], margin * (side + 1), forced.filter_patch, flat)
     for i in range(min(forced.near[k], NEIGHBOURS)):
         n = forced.neighbour[k, i]
-        row, phase_row, rest_row = phase_of(forced.place[n, 0])
-        col, phase_col, rest_col = phase_of(forced.place[n, 1])
-        template = plan.templates[phase_row * PHASES + phase_col]
-        there = corner_of(plan, scratch, row, col)
-        forced.pull[k, i] = filtered(template, plan.patch[: plan.lit], there, rest_row, rest_col, flat)
-    scatter(scratch.nothing, corner, plan.patch, 0.0, flat)
+        down, right = forced.corner[n, 0] - forced.corner[k, 0], forced.corner[n, 1] - forced.corner[k, 1]
+        first, end = forced.lit_rows[max(-down, 0)], forced.lit_rows[min(last - down, last) + 1]
+        there = (margin + down) * side + margin + right
+        forced.pull[k, i] = filtered(forced.shape[n, first:end], there, forced.filter_patch[first:end], flat)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from livebragg.kernels.compiled import part
 from livebragg.kernels.fit import PHASES, phase_of
 from livebragg.kernels.forced import NEIGHBOURS, Forced
+from livebragg.kernels.forced_sums import filtered, write_template
 from livebragg.kernels.plan import Plan, Scratch
+from livebragg.kernels.virtual import weighted_sum
 
 _LEAST_USABLE = 0.5
 """Part of a disk's light that must be on usable pixels for its intensity to be reported."""
@@ -35,6 +37,9 @@ def place_positions(
         forced.near[k] = 0
         if forced.active[k]:
             _find_neighbours(plan, forced, k)
+    for k in range(positions.shape[0]):
+        for i in range(min(forced.near[k], NEIGHBOURS)):
+            forced.back[k, i] = place_among(forced, forced.neighbour[k, i], k)
     _free_cells(plan, forced, positions.shape[0])
 
 
@@ -51,8 +56,19 @@ def _look_at(plan: Plan, forced: Forced, k: int) -> None:  # pragma: no cover - 
         room = plan.pad - plan.reach - 2  # beyond, the patch would leave the padded image
         inside = -room < row < rows - 1 + room and -room < col < cols - 1 + room
         forced.active[k] = inside and forced.usable[k] >= _LEAST_SEEN
+        if forced.active[k]:
+            _write_shape(plan, forced, k)
         centred = -0.5 <= row <= rows - 0.5 and -0.5 <= col <= cols - 0.5
         forced.wanted[k] = centred and forced.usable[k] >= _LEAST_USABLE
+
+
+@part()
+def _write_shape(plan: Plan, forced: Forced, k: int) -> None:  # pragma: no cover - compiled
+    """Corner of the square of a position's patch, and its disk there."""
+    row, phase_row, rest_row = phase_of(forced.place[k, 0])
+    col, phase_col, rest_col = phase_of(forced.place[k, 1])
+    forced.corner[k, 0], forced.corner[k, 1] = row + plan.pad - plan.reach, col + plan.pad - plan.reach
+    write_template(plan.templates[phase_row * PHASES + phase_col], rest_row, rest_col, forced.shape[k])
 
 
 @part()
@@ -72,6 +88,11 @@ def _usable_light(plan: Plan, row: float, col: float) -> float:  # pragma: no co
     shape = plan.templates[phase_row * PHASES + phase_col, 0]
     height, width = plan.weight.shape
     top, left = pixel_row + plan.pad - plan.reach, pixel_col + plan.pad - plan.reach
+    side = 2 * plan.reach
+    if 0 <= top < height - side and 0 <= left < width - side:
+        lit, steps = shape[: plan.lit], plan.patch[: plan.lit]
+        light = filtered(lit, top * width + left, steps, plan.weight.reshape(-1))
+        return min(max(light / weighted_sum(lit, plan.inside_patch[: plan.lit]), 0.0), 1.0)
     seen = whole = 0.0
     for i in range(plan.lit):
         step = np.int64(plan.patch[i])
@@ -119,6 +140,15 @@ def _find_neighbours(plan: Plan, forced: Forced, k: int) -> None:  # pragma: no 
                         forced.neighbour[k, forced.near[k]] = n
                     forced.near[k] += 1
                 n = forced.link[n]
+
+
+@part()
+def place_among(forced: Forced, k: int, n: int) -> int:  # pragma: no cover - compiled
+    """Place of position `n` in the list of neighbours of position `k`, -1 if it is not there."""
+    for i in range(min(forced.near[k], NEIGHBOURS)):
+        if forced.neighbour[k, i] == n:
+            return i
+    return -1
 
 
 @part()

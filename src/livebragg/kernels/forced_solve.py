@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from livebragg.kernels.compiled import part
-from livebragg.kernels.fit import solve, variance_of
+from livebragg.kernels.compiled import kernel, part
 from livebragg.kernels.forced import COUPLED, NEIGHBOURS, Forced
+from livebragg.kernels.forced_place import place_among
 
 _ROUNDS = 100
 """Rounds over the equations, of which disks 1.2 radii apart need five."""
@@ -30,17 +31,22 @@ _LARGEST_INFLATION = 1e4
 
 
 @part()
-def settle(forced: Forced, count: int) -> None:  # pragma: no cover - compiled
-    """Solve ``amount[k] + sum of pull[k, j] * amount[j] = alone[k]`` by Gauss and Seidel's rounds."""
+def settle(forced: Forced, count: int, again: bool) -> None:  # pragma: no cover - compiled
+    """Solve ``amount[k] + sum of pull[k, j] * amount[j] = alone[k]`` by Gauss and Seidel's rounds.
+
+    With `again` they begin with the amounts of the pass before, which are nearly right.
+    """
     for k in range(count):
-        forced.amount[k], forced.drift[k] = forced.alone[k], 0.0
+        forced.drift[k] = 0.0
+        if forced.near[k] == 0 or not again:
+            forced.amount[k] = forced.alone[k]
     for _ in range(_ROUNDS):
         largest = 0.0
         for k in range(count):
             if not forced.active[k] or forced.near[k] == 0:
                 continue
             amount = forced.alone[k] - neighbours_light(forced, k, 1.0)
-            forced.drift[k] = abs(amount - forced.amount[k]) / math.sqrt(forced.variance[k])
+            forced.drift[k] = abs(amount - forced.amount[k]) / forced.deviation[k]
             forced.amount[k] = amount
             largest = max(largest, forced.drift[k])
         if largest < _SETTLED:
@@ -61,44 +67,56 @@ def neighbours_light(forced: Forced, k: int, power: float) -> float:  # pragma: 
 def joint_variance(forced: Forced, k: int) -> float:  # pragma: no cover - compiled
     """Variance of the intensity of position `k` beside its neighbours, whose intensities are not known either.
 
-    Normal equations scaled to ones on the diagonal: the inverse's first element is what the neighbours add.
-    The `COUPLED` - 1 neighbours listed first whose correlation matters are counted. Infinite for positions that
-    cannot be told apart.
+    Normal equations scaled to ones on the diagonal, the position itself last: the last pivot of their Cholesky
+    factor, squared, is what the neighbours leave of its information. The `COUPLED` - 1 neighbours listed first
+    whose correlation matters are counted. Infinite for positions that cannot be told apart.
     """
-    member, size = forced.member, 1
-    member[0] = k
+    member, size = forced.member, 0
     for i in range(min(forced.near[k], NEIGHBOURS)):
-        n = forced.neighbour[k, i]
-        if size < COUPLED and abs(_correlation(forced, k, n)) > _COUPLING:
-            member[size] = n
+        if size < COUPLED - 1 and abs(_correlation(forced, k, i)) > _COUPLING:
+            member[size] = forced.neighbour[k, i]
             size += 1
-    if size == 1:
+    if size == 0:
         return float(forced.variance[k])
-    for a in range(size):
-        forced.matrix[a, a], forced.vector[a] = 1.0, 0.0
+    member[size] = k
+    for a in range(size + 1):
+        forced.matrix[a, a] = 1.0
         for b in range(a):
-            forced.matrix[a, b] = _correlation(forced, member[a], member[b])
-    if not solve(forced.matrix, forced.vector, size):
-        return np.inf
-    inflation = variance_of(forced.matrix, 0, size)
-    return float(forced.variance[k] * inflation) if inflation < _LARGEST_INFLATION else np.inf
+            i = place_among(forced, member[a], member[b])
+            forced.matrix[a, b] = _correlation(forced, member[a], i) if i >= 0 else 0.0
+    left = last_pivot(forced.matrix, size + 1)
+    return float(forced.variance[k] / left) if left > 1.0 / _LARGEST_INFLATION else np.inf
 
 
 @part()
-def _correlation(forced: Forced, k: int, n: int) -> float:  # pragma: no cover - compiled
-    """Element of the scaled normal equations, from both sides of it."""
-    ratio = math.sqrt(forced.variance[n] / forced.variance[k])
-    return 0.5 * (_pull_of(forced, k, n) * ratio + _pull_of(forced, n, k) / ratio)
+def _correlation(forced: Forced, k: int, i: int) -> float:  # pragma: no cover - compiled
+    """Element of the scaled normal equations for a position and its `i`-th neighbour, from both sides of it."""
+    n, back = forced.neighbour[k, i], forced.back[k, i]
+    ratio = forced.deviation[n] / forced.deviation[k]
+    other = forced.pull[n, back] if back >= 0 else 0.0
+    return float(0.5 * (forced.pull[k, i] * ratio + other / ratio))
 
 
-@part()
-def _pull_of(forced: Forced, k: int, n: int) -> float:  # pragma: no cover - compiled
-    """What an electron of position `n` adds to those of position `k`."""
-    pull = 0.0
-    for i in range(min(forced.near[k], NEIGHBOURS)):
-        if forced.neighbour[k, i] == n:
-            pull = forced.pull[k, i]
-    return pull
+@kernel()
+def last_pivot(matrix: NDArray[np.float64], n: int) -> float:  # pragma: no cover - compiled
+    """Last pivot of a small positive matrix in Cholesky's method: 1 over the last variance; 0 if it has none.
+
+    Only the lower triangle is read, and overwritten by the factor.
+    """
+    pivot = 0.0
+    for j in range(n):
+        pivot = matrix[j, j]
+        for k in range(j):
+            pivot -= matrix[j, k] * matrix[j, k]
+        if not pivot > 1e-30:
+            return 0.0
+        inverse = 1.0 / math.sqrt(pivot)
+        for i in range(j + 1, n):
+            total = matrix[i, j]
+            for k in range(j):
+                total -= matrix[i, k] * matrix[j, k]
+            matrix[i, j] = total * inverse
+    return float(pivot)
 
 
 @part()

@@ -103,28 +103,34 @@ def write_filter(
 
 @kernel()
 def scatter(
-    line: NDArray[np.float32], corner: int, patch: NDArray[np.uint32], keep: float, out_image: NDArray[np.float32]
+    line: NDArray[np.float32], corner: int, patch: NDArray[np.uint32], out_image: NDArray[np.float32]
 ) -> None:  # pragma: no cover - compiled
-    """Add a line to the pixels of a patch; with `keep` 0 they become 0. The patch may name a pixel twice."""
-    start, factor = np.uint64(corner), np.float32(keep)
+    """Write a line to the pixels of a patch in a flat image."""
+    start = np.uint64(corner)
     for i in range(patch.size):
-        place = start + np.uint64(patch[i])
-        out_image[place] = factor * (out_image[place] + line[i])
+        out_image[start + np.uint64(patch[i])] = line[i]
+
+
+@kernel()
+def add_line(
+    line: NDArray[np.float32],
+    amount: float,
+    corner: int,
+    patch: NDArray[np.uint32],
+    out_image: NDArray[np.float32],
+) -> None:  # pragma: no cover - compiled
+    """Add `amount` of a line to the pixels of a patch, no pixel of which is named twice."""
+    start, factor = np.uint64(corner), np.float32(amount)
+    for i in range(patch.size):
+        out_image[start + np.uint64(patch[i])] += factor * line[i]
 
 
 @fast_sums()
 def filtered(
-    template: NDArray[np.float32],
-    patch: NDArray[np.uint32],
-    corner: int,
-    rest_row: float,
-    rest_col: float,
-    image: NDArray[np.float32],
+    line: NDArray[np.float32], corner: int, patch: NDArray[np.uint32], image: NDArray[np.float32]
 ) -> float:  # pragma: no cover - compiled
-    """Sum of the image times a disk of one electron."""
+    """Sum of the pixels of a patch in a flat image times a line."""
     start, total = np.uint64(corner), np.float32(0.0)
-    shape, d_row, d_col = template[0], template[1], template[2]
-    by_row, by_col = np.float32(rest_row), np.float32(rest_col)
     for i in range(patch.size):
-        total += image[start + np.uint64(patch[i])] * (shape[i] + by_row * d_row[i] + by_col * d_col[i])
+        total += image[start + np.uint64(patch[i])] * line[i]
     return float(total)

@@ -86,7 +86,7 @@ def measure_frame(plan: Plan, scratch: Scratch, forced: Forced, count: int) -> N
         for k in range(count):
             if not forced.active[k]:
                 forced.alone[k] = forced.amount[k] = 0.0
-                forced.variance[k] = 1.0
+                forced.variance[k] = forced.deviation[k] = 1.0
             elif turn < 2 or _is_beside_strong(forced, k):
                 write_equation(plan, scratch, forced, k, turn > 0)
         for k in range(count):
@@ -94,7 +94,7 @@ def measure_frame(plan: Plan, scratch: Scratch, forced: Forced, count: int) -> N
                 wipe_from_model(plan, scratch, forced, k)
         for k in range(count):
             forced.before[k] = forced.amount[k]
-        settle(forced, count)
+        settle(forced, count, turn > 0)
         for k in range(count):
             if turn < _PASSES - 1 and forced.active[k]:
                 put_into_model(plan, scratch, forced, k)
