@@ -346,3 +346,61 @@ def test_an_action_that_makes_no_sense_changes_nothing(open_page: Viewer, action
     assert boxes(open_page) == 0
     assert open_page.evaluate(f"{MODEL}('places').data.x.length + {MODEL}('rings').data.x.length") == 0
     assert open_page.complaints == []
+
+
+def boxes_of(viewer: Viewer) -> Any:
+    return viewer.evaluate(
+        f"JSON.stringify([{MODEL}('boxes').data].map((d) => [d.left, d.top, d.right, d.bottom]))"
+    )
+
+
+def test_boxes_and_detector_are_there_again_after_a_reload_for_each_page_its_own(
+    open_page: Viewer, chromium: Any, steady_url: str
+) -> None:
+    other = Viewer(chromium.new_page(viewport={"width": 1920, "height": 1080})).open(steady_url)
+    other.wait(READY)
+    draw_box(open_page, 2, 3, 6, 9)
+    open_page.wait("document.querySelectorAll('.box').length === 1")
+    open_page.page.click(".box [data-mode=profile]")
+    open_page.page.click("#ring")
+    open_page.wait(f"{MODEL}('rings').data.x.length === 2")
+    open_page.wait("location.hash.includes('profile') && location.hash.includes('ring')")
+    before, radii = boxes_of(open_page), open_page.evaluate(f"[...{MODEL}('rings').data.radius].join()")
+    draw_box(other, 10, 10, 12, 12)
+    other.wait("location.hash.includes('boxes')")
+    elsewhere = boxes_of(other)
+    for viewer in (open_page, other):
+        viewer.page.reload()
+        viewer.wait(f"{READY} && document.querySelectorAll('.box').length === 1")
+    assert boxes_of(open_page) == before
+    assert boxes_of(other) == elsewhere != before
+    open_page.wait(f"[...{MODEL}('rings').data.radius].join() === arg", radii)
+    open_page.wait("document.querySelector('.box [data-mode=profile]').getAttribute('aria-pressed') === 'true'")
+    open_page.page.click(".box .plain")
+    open_page.page.click("#ring")
+    open_page.wait("location.hash === ''")
+    open_page.page.click("#theme")
+    open_page.wait(f"document.querySelector('#page').dataset.theme === 'light' && {READY}")
+    other.page.click("#theme")
+    other.wait(f"document.querySelectorAll('.box').length === 1 && {READY}")
+    assert other.complaints == open_page.complaints == []
+    other.page.close()
+
+
+def test_a_page_that_sends_without_end_holds_up_no_other(
+    open_page: Viewer, chromium: Any, steady_url: str
+) -> None:
+    other = Viewer(chromium.new_page(viewport={"width": 1920, "height": 1080})).open(steady_url)
+    other.wait(READY)
+    open_page.evaluate(f"""() => {{
+        const link = {MODEL}('link');
+        const image = (n, name) => {{ link.action = JSON.stringify({{ n, kind: 'image', name }}); }};
+        for (let n = 1; n <= 1000; n++) image(-n, `burst ${{n}}`);
+        image(0, 'total');
+    }}""")
+    other.click("classes", 3, 4)
+    other.wait_text("#where", "selected (3, 4)")
+    open_page.wait("document.querySelector('#image').value === 'total'")
+    open_page.wait_text("#pace", "actions left out")
+    assert "left out" not in other.text("#pace")
+    other.page.close()

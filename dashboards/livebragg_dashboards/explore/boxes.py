@@ -85,6 +85,12 @@ class Boxes:
         self._boxes[number] = Box(number, *placed)
         return ""
 
+    def put(self, box: Box, shape: Shape) -> None:
+        """Bring a box back that was there before, if it lies on the scan and its colour is free."""
+        on_scan = 0 <= box.top < box.bottom <= shape[0] and 0 <= box.left < box.right <= shape[1]
+        if on_scan and 0 <= box.number < MAX_BOXES and box.number not in self._boxes:
+            self._boxes[box.number] = box
+
     def move(self, number: int, rows: int, cols: int, shape: Shape) -> bool:
         """Move a box by whole positions, as far as the scan goes."""
         box = self._boxes[number]

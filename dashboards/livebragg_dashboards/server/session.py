@@ -14,11 +14,13 @@ from livebragg.wire.messages import ClassMaps
 from livebragg_dashboards.acting.desk import Desk
 from livebragg_dashboards.acting.drawer import drawer
 from livebragg_dashboards.asking.frames import FrameAnswer
+from livebragg_dashboards.explore.keeping import kept
 from livebragg_dashboards.feed.state import Snapshot
 from livebragg_dashboards.listening.hub import Hub
 from livebragg_dashboards.listening.hubs import other_hub, retire
 from livebragg_dashboards.page.spares import take
 from livebragg_dashboards.page.theme import Theme
+from livebragg_dashboards.server.inbox import Inbox
 from livebragg_dashboards.server.pacer import Pacer
 from livebragg_dashboards.sources.alerts import shown_alerts
 from livebragg_dashboards.viewing import details
@@ -56,6 +58,7 @@ class Session:
     ) -> None:
         self._hub, self._owner = hub, f"session {next(_numbers)}"
         self._viewer, self._composer, self._pacer = Viewer(), Composer(), Pacer()
+        self._inbox = Inbox()
         self._desk = Desk(hub, self._owner, name, self._viewer, looks_only, self._attach)
         self._exploration = Exploration(hub.inquiries, self._owner, self._viewer)
         self._page = take(theme)
@@ -83,6 +86,12 @@ class Session:
         retire(self._hub, self._owner)
 
     def tick(self) -> None:
+        """One turn: carry out what was left over, then `_look`."""
+        for text in self._inbox.next_turn():
+            self._carry_out(text)
+        self._look()
+
+    def _look(self) -> None:
         """Send an update if there is something new and the browser can take it."""
         now = time.monotonic()
         if not self._pacer.may_send(now):
@@ -138,6 +147,9 @@ class Session:
         texts["seq"] = self._pacer.sent(now, data_at)
         if snapshot.trend_samples != self._trend_samples or data_at is None:
             self._draw_trends(snapshot, now)
+        status = shown.status
+        view.texts["keep"] = kept(self._viewer.explorer, status and status.acquisition, shown.serial)
+        view.texts["restored"] = self._viewer.restored
         self._page.explore.draw(view, texts)
         self._page.draw(scene, texts)
         self._shown, self._sent_at, self._dirty = news, now, False
@@ -164,15 +176,20 @@ class Session:
             "p50": seconds(p50),
             "p95": seconds(p95),
             "skipped": count(self._skipped),
+            "dropped": count(self._inbox.dropped) if self._inbox.dropped else "",
         }
 
     # ----------------------------------------------------------------------------- from the browser
     def _acknowledged(self, attr: str, old: int, new: int) -> None:
         if self._pacer.acknowledge(new, time.monotonic()):
-            self.tick()
+            self._look()
 
     def _acted(self, attr: str, old: str, new: str) -> None:
-        action = read_action(new)
+        if self._inbox.take(new):
+            self._carry_out(new)
+
+    def _carry_out(self, text: str) -> None:
+        action = read_action(text)
         controls = self._desk.act(action, self._hub.snapshot(), self._axes, time.monotonic())
         self._dirty |= controls or self._viewer.act(action, self._axes)
 

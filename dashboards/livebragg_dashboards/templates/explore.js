@@ -249,8 +249,24 @@ window.explore = (() => {
       return item;
     });
   }
-  function update(u) {
+  // ------------------------------------------------ kept in the address, for when the page is loaded again
+  // What the address says is asked for once the scan is there; only then does it follow what is on the page.
+  const before = new URLSearchParams(location.hash.slice(1));
+  let waiting = before.get("boxes") || before.get("detector") ? "scan" : "";
+  function keep(now, restored, there) {
+    if (waiting === "answer" && restored) waiting = "";
+    if (waiting === "scan" && there) {
+      const same = before.get("scan") === now.scan, old = before.get("detector") ?? "";
+      livebragg.act("restore", { boxes: same ? before.get("boxes") ?? "" : "", detector: same || old.startsWith("ring") ? old : "" });
+      waiting = "answer";
+    }
+    if (waiting) return;
+    const text = now.boxes || now.detector ? `#${new URLSearchParams(now)}` : "";
+    if (text !== location.hash) history.replaceState(null, "", location.pathname + location.search + text);
+  }
+  function update(u, there) {
     showBoxes(u.boxes); showNote(u.note); showDetector(u.detector); showPosition(u.position);
+    keep(u.keep, u.restored, there);
   }
   function start(source, palette) {
     tiles = source; lut = palette;

@@ -204,10 +204,10 @@ window.livebragg = (() => {
     heard = performance.now();
     hide($("lost"), true);
     showStrip(u.strip, u.alerts); livebraggAlerts.show(u.alerts); showRibbon(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout); livebraggDrawer.show(u.drawer);
-    explore.update(u.explore);
+    explore.update(u.explore, !!u.extents.classes);
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
     const idle = u.strip.source === "file" || u.strip.phase === "Complete" || u.strip.phase === "Stopped";
-    put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}`);
+    put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}${u.pace.dropped ? ` · ${u.pace.dropped} actions left out` : ""}`);
     for (const name of Object.keys(plots)) {
       const canvas = canvases[name];
       if (canvas && !name.startsWith("trend_") && name !== "features") canvas.classList.toggle("empty", name === "profiles" ? !u.profiles : !u.extents[name]);
@@ -236,6 +236,7 @@ window.livebragg = (() => {
     const theme = new URLSearchParams(location.search);
     theme.set("theme", new URL($("theme").href).searchParams.get("theme"));
     $("theme").href = `?${theme}`;
+    $("theme").onclick = (event) => { event.currentTarget.hash = location.hash; };
     explore.start(boxes, lut);
     $("live").onclick = () => act("live");
     $("image").onchange = (event) => act("image", { name: event.target.value });

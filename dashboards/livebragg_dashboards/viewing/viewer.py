@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from livebragg_dashboards.drawing.orientation import Axes
 from livebragg_dashboards.drawing.pictures import SCALES
 from livebragg_dashboards.explore.explorer import Explorer
+from livebragg_dashboards.explore.keeping import restore
 from livebragg_dashboards.viewing.actions import Action
 
 REAL_SPACE = ("classes", "virtual")
@@ -46,13 +47,15 @@ class Viewer:
         self.selected: tuple[int, int] | None = None
         self.hover: Hover | None = None
         self.explorer = Explorer()
+        self.restored = False
+        """Whether the page has said what it kept from before it was loaded again."""
         self.refused = 0
 
     def act(self, action: Action, axes: Mapping[str, Axes]) -> bool:
         """Carry out an action of the browser; false when it makes no sense."""
         try:
             done = self._dispatch(action, axes)
-        except (ValueError, TypeError, KeyError, OverflowError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             done = False
         self.refused += not done
         return done
@@ -82,6 +85,9 @@ class Viewer:
             self.explorer.leave_detector()
         elif kind == "scale" and action["panel"] in self.scales and action["name"] in SCALES:
             self.scales[action["panel"]] = action["name"]
+        elif kind == "restore":
+            self.restored = True
+            restore(self.explorer, action["boxes"], action["detector"], axes["classes"].shape)
         else:
             return self.explorer.act(action, axes)
         return True
