@@ -9,6 +9,7 @@ from livebragg.wire.messages import (
     Accepted,
     ClassLockRequest,
     ClassRenameRequest,
+    MarkRequest,
     Refused,
     SettingsRequest,
 )
@@ -31,6 +32,13 @@ class FakeActs:
             "analysis.calibration.ellipse_ratio": 1.0, "analysis.calibration.ellipse_angle_deg": 0.0,
             "analysis.calibration.rotation_deg": 0.0, "analysis.calibration.flip": False,
         }  # fmt: skip
+        self.settings |= {
+            "analysis.families.separation": 6.0, "analysis.families.merge_cosine": 0.998,
+            "analysis.families.min_positions": 8, "analysis.families.min_share": 0.01,
+            "analysis.classify.max_classes": 100,
+        }  # fmt: skip
+        self.limits = {"analysis.families.separation": "above 0"}
+        self.marks: list[dict[str, float | str]] = []
         self.calibration = Calibration(
             ellipse=EllipseEstimate.from_axes(1.023, 35.0, "rings", 0.0011), q_pixel_size_inv_angstrom=0.0213,
             q_pixel_size_error=0.00006,
@@ -49,6 +57,8 @@ class FakeActs:
             self.class_names[request.class_id] = request.name
         if isinstance(request, ClassLockRequest):
             self.locked = [*self.locked, request.class_id] if request.locked else []
+        if isinstance(request, MarkRequest):
+            self.marks.append({"scan_index": float(request.scan_index), "at": 1.76e9, "note": request.note})
         return Accepted(note="as you wish")
 
     def _change(self, values: dict[str, Any]) -> Any:

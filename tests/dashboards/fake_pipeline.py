@@ -188,6 +188,7 @@ class FakePipeline:
             counters=(counters if self.serial else {}) | self.counters,
             workers=[{"name": "worker-0", "state": "busy"}, {"name": "worker-1", "state": "busy"}],
             calibration=self.acts.calibration if self.serial else None, settings=self.acts.settings,
+            limits=self.acts.limits, marks=self.acts.marks,
             notices=self.notices, results_path="/data/2026-11-23/oxide_particle_017.h5",
         )  # fmt: skip
 

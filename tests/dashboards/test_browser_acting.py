@@ -19,6 +19,7 @@ from livebragg.wire.messages import (
     ClassRenameRequest,
     ClassSplitRequest,
     MarkRequest,
+    RestartRequest,
     SaveRequest,
     SettingsRequest,
     StopRequest,
@@ -27,6 +28,7 @@ from livebragg_dashboards.words import number
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
+NOTES = "Bokeh.documents[0].get_model_by_name('notes').data"
 CALIBRATION = "analysis.calibration."
 
 
@@ -238,6 +240,45 @@ def test_a_moment_and_a_position_are_marked_and_arrow_keys_in_a_field_do_not_ste
     last = until(lambda: len(fake.acts.requests) == 2 and fake.acts.requests[-1])
     assert last == MarkRequest(serial=1, note="c", scan_index=3 * 27 + 4)
     acting.page.keyboard.press("Escape")
+    acting.wait(f"{NOTES}.n.length === 1")
+    assert acting.evaluate(f"[[...{NOTES}.x], [...{NOTES}.y], [...{NOTES}.n]].join(';')") == "4.5;3.5;2"
+    acting.wait_text("#marks-button", "Marks 2")
+    acting.page.click("#marks-button")
+    assert acting.page.inner_text("#marks li:first-child .note") == "c"
+    assert acting.evaluate("document.querySelector('#marks li:last-child button').disabled")
+    acting.page.click("#marks-on")
+    acting.wait(f"{NOTES}.n.length === 0")
+    acting.page.click("#marks-on")
+    acting.wait(f"{NOTES}.n.length === 1")
+    acting.page.click("#marks li:first-child button")
+    acting.wait_text("#where", "selected (3, 4)")
+    acting.page.click("#marks-close")
+    acting.page.keyboard.press("Escape")
+    assert acting.complaints == []
+
+
+def test_every_threshold_shows_its_value_and_limits_and_is_set(acting: Viewer, fake: FakePipeline) -> None:
+    value = "#d-threshold-value"
+    acting.wait(f"document.querySelector('{value}').value === '0.01'")
+    acting.page.select_option("#d-threshold", "separation")
+    acting.wait(f"document.querySelector('{value}').value === '6'")
+    assert "above 0" in str(acting.page.get_attribute(value, "title"))
+    acting.page.fill(value, "7.5")
+    acting.page.press(value, "Enter")
+    outcome(acting, "Threshold: applied")
+    assert fake.acts.requests[-1] == SettingsRequest(values={"analysis.families.separation": 7.5})
+    for name in ("vacuum_share", "merge_cosine", "min_positions", "min_share", "max_classes"):
+        acting.page.select_option("#d-threshold", name)
+        acting.wait(f"Number(document.querySelector('{value}').value) > 0")
+
+
+def test_clearing_takes_two_clicks(acting: Viewer, fake: FakePipeline) -> None:
+    acting.page.click("#d-clear")
+    acting.wait_text("#d-clear", "Find all anew?")
+    assert fake.acts.requests == []
+    acting.page.click("#d-clear")
+    outcome(acting, "Clear: as you wish")
+    assert fake.acts.requests == [RestartRequest(serial=1)]
 
 
 def test_stopping_takes_two_clicks_and_saving_one(acting: Viewer, fake: FakePipeline) -> None:

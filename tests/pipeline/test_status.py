@@ -41,6 +41,7 @@ def run(**changes: Any) -> Any:
         "analysis": SimpleNamespace(scan_shape=(5, 10)), "calibrator": SimpleNamespace(calibration=CALIBRATION),
         "probe": PROBE, "newest_sent_at": 99.0, "results_path": "/r.h5", "problem": "", "complete": False,
         "ended_as": "complete", "end_reason": "",
+        "log": SimpleNamespace(marks=[{"scan_index": 3.0, "at": 99.0, "note": "crack"}]),
     }  # fmt: skip
     made = SimpleNamespace(**{**fields, **changes})
     made.numbers = lambda now: {key: float(value) for key, value in made.counters.items()} | {"lag_s": 0.1}

@@ -8,7 +8,7 @@ from typing import Any
 from livebragg.model import Calibration
 from livebragg.wire.messages import ClassMaps, PipelineStatus
 from livebragg_dashboards.acting.desk import Desk, peaks_on
-from livebragg_dashboards.acting.orders import CALIBRATION, SENSITIVITY, VACUUM
+from livebragg_dashboards.acting.orders import CALIBRATION, SENSITIVITY, THRESHOLDS
 from livebragg_dashboards.drawing.calibration_ring import ENOUGH
 from livebragg_dashboards.feed.state import Snapshot
 from livebragg_dashboards.feed.units import q_pixel_size
@@ -16,7 +16,8 @@ from livebragg_dashboards.words import clean, number
 
 _WHAT = {
     "sensitivity": "False disks per frame",
-    "vacuum": "Vacuum",
+    "threshold": "Threshold",
+    "clear": "Clear",
     "pixel_size": "Pixel size",
     "ellipse": "Ellipse",
     "orientation": "Rotation",
@@ -46,6 +47,7 @@ def drawer(desk: Desk, snapshot: Snapshot, selected: tuple[int, int] | None, now
             for act in reversed(desk.shown)
         ],
         "values": _values(snapshot),
+        "thresholds": _thresholds(status),
         "origin": _origin(snapshot),
         "ellipse": _ellipse(calibration),
         "pixel": _pixel(status),
@@ -70,15 +72,22 @@ def _control(desk: Desk, now: float) -> dict[str, str]:
 def _values(snapshot: Snapshot) -> dict[str, str]:
     """What is set now, as it stands in the fields."""
     settings = snapshot.status.settings if snapshot.status is not None else {}
-    vacuum = settings.get(VACUUM)
     return {
         "sensitivity": _plain(settings.get(SENSITIVITY)),
-        "vacuum": _plain(100 * vacuum if isinstance(vacuum, float | int) else None),
         "ellipse": clean(str(settings.get(CALIBRATION + "ellipse", "")), 10),
         "ratio": _plain(settings.get(CALIBRATION + "ellipse_ratio")),
         "angle": _plain(settings.get(CALIBRATION + "ellipse_angle_deg")),
         "rotation": _plain(settings.get(CALIBRATION + "rotation_deg")),
         "flip": "1" if settings.get(CALIBRATION + "flip") is True else "",
+    }
+
+
+def _thresholds(status: PipelineStatus | None) -> dict[str, dict[str, str]]:
+    """Present value of each, its unit, and what it may be."""
+    settings, limits = ({}, {}) if status is None else (status.settings, status.limits)
+    return {
+        name: {"value": _plain(settings.get(key)), "unit": unit, "limits": clean(limits.get(key, ""), 60)}
+        for name, (key, unit) in THRESHOLDS.items()
     }
 
 

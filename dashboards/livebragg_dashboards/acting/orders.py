@@ -18,6 +18,7 @@ from livebragg.wire.messages import (
     ClassRenameRequest,
     ClassSplitRequest,
     MarkRequest,
+    RestartRequest,
     SaveRequest,
     SettingsRequest,
     StopRequest,
@@ -25,7 +26,17 @@ from livebragg.wire.messages import (
 from livebragg_dashboards.words import clean
 
 SENSITIVITY = "detection.false_disks_per_frame"
-VACUUM = "analysis.families.vacuum_share"
+_FAMILIES = "analysis.families."
+THRESHOLDS = {
+    "vacuum_share": (_FAMILIES + "vacuum_share", "part of the beam"),
+    "separation": (_FAMILIES + "separation", "standard deviations of their profiles"),
+    "merge_cosine": (_FAMILIES + "merge_cosine", "of two profiles"),
+    "min_positions": (_FAMILIES + "min_positions", "positions of a phase"),
+    "min_share": (_FAMILIES + "min_share", "part of the positions inside domains"),
+    "max_classes": ("analysis.classify.max_classes", "classes"),
+}
+"""Key of each threshold of the families and classes, and its unit."""
+_WHOLE = ("min_positions", "max_classes")
 CALIBRATION = "analysis.calibration."
 
 _LARGEST = 1 << 31
@@ -65,8 +76,14 @@ def _sensitivity(action: Action, serial: int, scan_index: int) -> object:
     return SettingsRequest(values={SENSITIVITY: _number(action, "value")})
 
 
-def _vacuum(action: Action, serial: int, scan_index: int) -> object:
-    return SettingsRequest(values={VACUUM: _number(action, "value") / 100})
+def _threshold(action: Action, serial: int, scan_index: int) -> object:
+    name = action.get("key")
+    if not isinstance(name, str) or name not in THRESHOLDS:
+        raise ConfigError(f"{clean(str(name), 30)!r} is no threshold that can be set here")
+    value = _number({name: action.get("value")}, name)
+    if name in _WHOLE and value == int(value):
+        value = int(value)
+    return SettingsRequest(values={THRESHOLDS[name][0]: value})
 
 
 def _pixel_size(action: Action, serial: int, scan_index: int) -> object:
@@ -123,6 +140,12 @@ def _save(action: Action, serial: int, scan_index: int) -> object:
     return SaveRequest(serial=serial)
 
 
+def _clear(action: Action, serial: int, scan_index: int) -> object:
+    if action.get("confirmed") is not True:
+        raise ConfigError("beginning the analysis anew must be confirmed")
+    return RestartRequest(serial=serial)
+
+
 def _stop(action: Action, serial: int, scan_index: int) -> object:
     if action.get("confirmed") is not True:
         raise ConfigError("stopping must be confirmed")
@@ -131,7 +154,7 @@ def _stop(action: Action, serial: int, scan_index: int) -> object:
 
 _ORDERS: dict[str, Callable[[Action, int, int], object]] = {
     "sensitivity": _sensitivity,
-    "vacuum": _vacuum,
+    "threshold": _threshold,
     "pixel_size": _pixel_size,
     "ellipse": _ellipse,
     "orientation": _orientation,
@@ -142,6 +165,7 @@ _ORDERS: dict[str, Callable[[Action, int, int], object]] = {
     "class_number": _class_number,
     "mark": _mark,
     "save": _save,
+    "clear": _clear,
     "stop": _stop,
 }
 

@@ -71,6 +71,7 @@ def _detector(text: str) -> Detector:
         return aperture(qx, qy, radius)
     if kind != "peak":
         raise ValueError(f"{kind!r} is no detector")
-    number, qx, qy = parts
-    place = aperture(float(qx), float(qy), 1.0)  # checks it
+    number, *at = parts
+    row, col = map(float, at)
+    place = aperture(row, col, 1.0)  # checks it
     return PeakLight(max(int(number), 0), place.qx, place.qy)

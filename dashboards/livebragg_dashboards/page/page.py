@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 import numpy as np
+from bokeh.core.properties import value
 from bokeh.document import Document
 from bokeh.events import MouseLeave, MouseMove, Tap
-from bokeh.models import Circle, ColumnDataSource, CrosshairTool, CustomJS, Line, MultiLine, Scatter
+from bokeh.models import Circle, ColumnDataSource, CrosshairTool, CustomJS, Line, MultiLine, Scatter, Text
 from bokeh.models.annotations import Span
 
 from livebragg_dashboards.drawing.colours import class_palette, picture_palette
@@ -17,7 +18,14 @@ from livebragg_dashboards.drawing.pictures import Picture
 from livebragg_dashboards.drawing.plate import NO_CURVES, NO_TILES, Curves, Tiles
 from livebragg_dashboards.feed.trends import KEYS
 from livebragg_dashboards.page.explore_page import ExplorePage
-from livebragg_dashboards.page.figures import add_glyph, add_picture, picture_figure, profile_figure, trend_figure
+from livebragg_dashboards.page.figures import (
+    FONT,
+    add_glyph,
+    add_picture,
+    picture_figure,
+    profile_figure,
+    trend_figure,
+)
 from livebragg_dashboards.page.link import Link
 from livebragg_dashboards.page.theme import Theme
 from livebragg_dashboards.viewing.compose import PICTURES, Scene
@@ -46,6 +54,7 @@ class Page:
         self.peaks = ColumnDataSource(name="peaks", data={"x": [], "y": []})
         self.ring = ColumnDataSource(name="ring", data={"x": [], "y": []})
         self.marks = ColumnDataSource(name="marks", data={"x": [], "y": [], "size": [], "colour": []})
+        self.notes = ColumnDataSource(name="notes", data={"x": [], "y": [], "n": []})
         self.tiles = ColumnDataSource(name="tiles", data=_tile_columns(NO_TILES))
         self.curves = ColumnDataSource(name="curves", data=_curve_columns(NO_CURVES))
         self.trends = ColumnDataSource(name="trends", data={key: [] for key in ("age", *KEYS)})
@@ -84,6 +93,13 @@ class Page:
                     x="x", y="y", size="size", marker="square", fill_color=None, line_color=colour,
                     line_width=2 + extra,
                 ))  # fmt: skip
+            add_glyph(plot, self.notes, Scatter(
+                x="x", y="y", size=17, marker="circle", fill_color="#10141a", line_color="#ffffff", line_width=1.6,
+            ))  # fmt: skip
+            add_glyph(plot, self.notes, Text(
+                x="x", y="y", text="n", text_color="#ffffff", text_font=value(FONT), text_font_size="11px",
+                text_font_style="bold", text_align="center", text_baseline="middle",
+            ))  # fmt: skip
         return plots
 
     def _diffraction(self) -> dict[str, Any]:
@@ -165,6 +181,7 @@ class Page:
         self._draw_points("peaks", self.peaks, scene.peaks)
         self._draw_points("ring", self.ring, scene.ring)
         self._draw_points("marks", self.marks, _mark_columns(scene.marks, self._theme))
+        self._draw_notes(texts["marks"])
         texts["profiles"] = len(scene.curves.x)
         texts["extents"] = {name: picture.axes.extent for name, picture in scene.pictures.items()}
         self.link.news = json.dumps(texts, allow_nan=False)
@@ -177,6 +194,13 @@ class Page:
         for name, plot in self.plots.items():
             if name.startswith("trend_"):
                 plot.x_range.start = start
+
+    def _draw_notes(self, marks: dict[str, Any]) -> None:
+        rows = marks["rows"] if marks["on"] else []
+        placed = [(row["x"], row["y"], str(row["n"])) for row in rows if row["x"] is not None]
+        if self._drawn.get("notes") != placed:
+            self._drawn["notes"] = placed
+            self.notes.data = {name: [row[k] for row in placed] for k, name in enumerate(("x", "y", "n"))}
 
     def _draw_pictures(self, pictures: dict[str, Picture]) -> None:
         changed = [name for name in PICTURES if self._changed(name, pictures.get(name))]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from livebragg_dashboards.viewing.actions import read_action
 
 MOST = 30
 """Actions carried out as they come in one turn; a hand makes a few."""
 MOST_KINDS = 30
 """Kinds of which the newest is kept for the next turn."""
-LONGEST = 4000
 
 
 class Inbox:
@@ -51,12 +50,7 @@ class Inbox:
 
 def _kind_of(text: str) -> str | None:
     """Kind of an action; of those that "do" something, with what; ``None`` where it is none."""
-    if len(text) > LONGEST:
-        return None
-    try:
-        action = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(action, dict) or not isinstance(action.get("kind"), str):
+    action = read_action(text)
+    if not isinstance(action.get("kind"), str):
         return None
     return f"{action['kind']} {action.get('what', '')}"[:60]

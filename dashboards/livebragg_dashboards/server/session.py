@@ -27,6 +27,7 @@ from livebragg_dashboards.viewing import details
 from livebragg_dashboards.viewing.actions import read_action
 from livebragg_dashboards.viewing.compose import Composer
 from livebragg_dashboards.viewing.exploration import Exploration
+from livebragg_dashboards.viewing.marks import mark_rows
 from livebragg_dashboards.viewing.summary import strip
 from livebragg_dashboards.viewing.viewer import Viewer
 from livebragg_dashboards.words import count, seconds
@@ -139,6 +140,7 @@ class Session:
             "readout": details.readout(shown, scene, self._viewer.hover, view),
             "drawer": drawer(self._desk, snapshot, self._viewer.selected, now),
             "trends": details.trend_values(snapshot),
+            "marks": {"on": self._viewer.marks, "rows": mark_rows(snapshot.status, scene.axes.get("classes"))},
             "alerts": shown_alerts(self._hub.feed),
             "rejected": snapshot.rejected_reason[:160],
         }
@@ -147,8 +149,8 @@ class Session:
         texts["seq"] = self._pacer.sent(now, data_at)
         if snapshot.trend_samples != self._trend_samples or data_at is None:
             self._draw_trends(snapshot, now)
-        status = shown.status
-        view.texts["keep"] = kept(self._viewer.explorer, status and status.acquisition, shown.serial)
+        acquisition = shown.status.acquisition if shown.status is not None else None
+        view.texts["keep"] = kept(self._viewer.explorer, acquisition, shown.serial)
         view.texts["restored"] = self._viewer.restored
         self._page.explore.draw(view, texts)
         self._page.draw(scene, texts)

@@ -1,7 +1,7 @@
 // The control drawer. What is asked goes to the server as an action, what became of it comes back in the texts.
 window.livebraggDrawer = (() => {
   "use strict";
-  let act = null, shown = {}, chosen = new Set(), picking = false, stopTimer = null;
+  let act = null, shown = {}, chosen = new Set(), picking = false;
   const { $, put, element, list, typing, isKey } = livebraggDom;
   const open = () => !$("drawer").hidden;
   const mine = () => shown.control?.state === "mine";
@@ -73,13 +73,24 @@ window.livebraggDrawer = (() => {
     link.download = `${$("name").textContent.replace(/[^\w.-]+/g, "_") || "livebragg"}_phases.png`;
     canvas.toBlob((blob) => { link.href = URL.createObjectURL(blob); link.click(); setTimeout(() => URL.revokeObjectURL(link.href), 5000); });
   }
-  function stop() {
-    const button = $("d-stop");
-    clearTimeout(stopTimer);
-    if (button.dataset.sure) { ask("stop", { confirmed: true }); reset(); return; }
-    button.dataset.sure = "1"; put(button, "Really stop the scan?");
-    stopTimer = setTimeout(reset, 5000);
-    function reset() { delete button.dataset.sure; put(button, "Stop …"); }
+  // What cannot be taken back asks again, for five seconds.
+  function twice(id, what, question) {
+    const button = $(id), usual = button.textContent;
+    let timer = null;
+    const reset = () => { clearTimeout(timer); delete button.dataset.sure; put(button, usual); };
+    button.onclick = () => {
+      if (button.dataset.sure) { ask(what, { confirmed: true }); reset(); return; }
+      button.dataset.sure = "1"; put(button, question);
+      timer = setTimeout(reset, 5000);
+    };
+  }
+  function threshold() {
+    const known = shown.thresholds?.[$("d-threshold").value], field = $("d-threshold-value");
+    if (!known) return;
+    const limits = known.limits ? `${known.unit}, ${known.limits}` : known.unit;
+    field.title = $("d-threshold").title = limits;
+    const key = `${$("d-threshold").value} ${known.value}`;
+    if (document.activeElement !== field && field.dataset.was !== key) { field.dataset.was = key; field.value = known.value; }
   }
 
   // ------------------------------------------------------------------ from the server
@@ -124,6 +135,7 @@ window.livebraggDrawer = (() => {
     if (d.ring.radius !== before.ring?.radius && document.activeElement !== $("d-radius")) $("d-radius").value = d.ring.radius;
     put($("d-mark"), d.selected ? `Mark ${d.selected}` : "Mark the moment");
     fill(d.values);
+    threshold();
     mark();
   }
   const SIGNS = { pending: "…", done: "✓", refused: "✗" };
@@ -166,7 +178,9 @@ window.livebraggDrawer = (() => {
     $("d-pick").onclick = () => pick(!picking);
     $("d-radius").oninput = (event) => act("ring", { radius: event.target.value });
     $("d-spacing").oninput = (event) => act("ring", { spacing: event.target.value });
-    $("d-stop").onclick = stop;
+    twice("d-stop", "stop", "Really stop the scan?");
+    twice("d-clear", "clear", "Find all anew?");
+    $("d-threshold").onchange = threshold;
     $("d-pause").onclick = () => act("pause", { on: !shown.paused });
     $("paused").onclick = () => act("pause", { on: false });
     $("d-picture").onclick = savePicture;

@@ -204,6 +204,7 @@ window.livebragg = (() => {
     heard = performance.now();
     hide($("lost"), true);
     showStrip(u.strip, u.alerts); livebraggAlerts.show(u.alerts); showRibbon(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout); livebraggDrawer.show(u.drawer);
+    livebraggMarks.show(u.marks);
     explore.update(u.explore, !!u.extents.classes);
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
     const idle = u.strip.source === "file" || u.strip.phase === "Complete" || u.strip.phase === "Stopped";
@@ -253,6 +254,7 @@ window.livebragg = (() => {
       if (step) { event.preventDefault(); act("step", { rows: step[0], cols: step[1] }); }
     });
     livebraggDrawer.start(act);
+    livebraggMarks.start();
     heard = performance.now();
     setInterval(watch, 1500);
     if (model.news) update(model);

@@ -47,6 +47,8 @@ class Viewer:
         self.selected: tuple[int, int] | None = None
         self.hover: Hover | None = None
         self.explorer = Explorer()
+        self.marks = True
+        """Whether marks lie on the maps."""
         self.restored = False
         """Whether the page has said what it kept from before it was loaded again."""
         self.refused = 0
@@ -85,6 +87,8 @@ class Viewer:
             self.explorer.leave_detector()
         elif kind == "scale" and action["panel"] in self.scales and action["name"] in SCALES:
             self.scales[action["panel"]] = action["name"]
+        elif kind == "marks":
+            self.marks = action["on"] is True
         elif kind == "restore":
             self.restored = True
             restore(self.explorer, action["boxes"], action["detector"], axes["classes"].shape)

@@ -176,6 +176,17 @@ _LEAST = {
 }
 
 
+FAMILY_LIMITS = {
+    "vacuum_share": "from 0 to below 1",
+    "separation": "above 0",
+    "merge_cosine": "above 0, at most 1",
+    "min_positions": "at least 3",
+    "min_share": "from 0 to below 0.5",
+    "granular_disks": "at least 1",
+}
+"""What `FamiliesConfig` takes, in words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamiliesConfig:
     """Classes without tracked Bragg peaks: amorphous phases, polycrystals, vacuum."""
@@ -194,12 +205,16 @@ class FamiliesConfig:
     """Bright disks on no tracked peak that make a position polycrystalline."""
 
     def __post_init__(self) -> None:
-        _require(0 <= self.vacuum_share < 1, "families.vacuum_share", self.vacuum_share, "from 0 to below 1")
-        _require(self.separation > 0, "families.separation", self.separation, "above 0")
-        _require(0 < self.merge_cosine <= 1, "families.merge_cosine", self.merge_cosine, "above 0, at most 1")
-        _require(self.min_positions >= 3, "families.min_positions", self.min_positions, "at least 3")
-        _require(0 <= self.min_share < 0.5, "families.min_share", self.min_share, "from 0 to below 0.5")
-        _require(self.granular_disks >= 1, "families.granular_disks", self.granular_disks, "at least 1")
+        possible = {
+            "vacuum_share": 0 <= self.vacuum_share < 1,
+            "separation": self.separation > 0,
+            "merge_cosine": 0 < self.merge_cosine <= 1,
+            "min_positions": self.min_positions >= 3,
+            "min_share": 0 <= self.min_share < 0.5,
+            "granular_disks": self.granular_disks >= 1,
+        }
+        for name, ok in possible.items():
+            _require(ok, f"families.{name}", getattr(self, name), FAMILY_LIMITS[name])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

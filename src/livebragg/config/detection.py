@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from livebragg.errors import ConfigError
 
+SENSITIVITY_LIMITS = "between 0 (balanced) and 1000"
+"""What ``false_disks_per_frame`` takes, in words."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConfig:
@@ -89,7 +92,7 @@ class DetectionConfig:
             0 <= self.false_disks_per_frame <= 1000,
             "detection.false_disks_per_frame",
             self.false_disks_per_frame,
-            "between 0 (balanced) and 1000",
+            SENSITIVITY_LIMITS,
         )
         for name in ("min_spacing", "beam_search_radius"):
             value = getattr(self, name)

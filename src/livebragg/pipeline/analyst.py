@@ -299,8 +299,9 @@ class Analyst:
         """Map everything anew, if there is a reason."""
         if change is None:
             return
-        sockets.send(self._receiver, change)
         serial = change.serial
+        if change.geometry != self._runs[serial].opened.geometry:
+            sockets.send(self._receiver, change)
         lookup = self._lookups[serial] = self._lookups[serial].moved(change.geometry)
         run = self._runs[serial] = self._runs[serial].moved(change.geometry, lookup)
         self._opened[serial] = run.opened

@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from livebragg.config.analysis import CalibrationConfig
+from livebragg.config.analysis import FAMILY_LIMITS, CalibrationConfig
+from livebragg.config.detection import SENSITIVITY_LIMITS
 from livebragg.config.loader import from_table
 from livebragg.config.schema import Config
 from livebragg.errors import ConfigError
@@ -35,6 +36,13 @@ LIVE = (
     *_RING,
 )
 """Keys that can be changed. All others are built into running parts of the pipeline."""
+
+LIMITS = {
+    SENSITIVITY: SENSITIVITY_LIMITS,
+    MOST_CLASSES: "at least 1",
+    **{FAMILIES + name: FAMILY_LIMITS[name] for name in _FAMILIES},
+}
+"""What they may be, in words, where it is more than a choice of a few."""
 
 
 class LiveSettings:

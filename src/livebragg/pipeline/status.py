@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from livebragg.pipeline.scan.run import ScanRun
-from livebragg.pipeline.settings import Value
+from livebragg.pipeline.settings import LIMITS, Value
 from livebragg.wire.messages import AcquisitionOpened, PipelineStatus, ReceiverReport
 
 RECEIVER_SILENT_S = 3.0
@@ -53,6 +53,8 @@ def make_status(standing: Standing, now: float) -> PipelineStatus:
         results_path=run.results_path if run else "",
         calibration=run.calibrator.calibration if run else None,
         settings=standing.settings,
+        limits=LIMITS,
+        marks=run.log.marks if run else [],
     )
 
 

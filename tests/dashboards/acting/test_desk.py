@@ -205,8 +205,11 @@ def test_a_hostile_calibration_is_no_status(e1: float) -> None:
 def test_hostile_settings_are_shown_short_or_not_at_all() -> None:
     strange = {"detection.false_disks_per_frame": float("nan"), "analysis.calibration.ellipse": "<b>" * 999,
                "analysis.families.vacuum_share": 1e300, "analysis.calibration.flip": 7}  # fmt: skip
-    values = texts(desk(), status(settings=strange, revision=6))["values"]
-    assert values["sensitivity"] == values["vacuum"] == values["flip"] == "" and len(values["ellipse"]) <= 10
+    limits = {"analysis.families.vacuum_share": "<b>" * 999}
+    shown = texts(desk(), status(settings=strange, limits=limits, revision=6))
+    values, vacuum = shown["values"], shown["thresholds"]["vacuum_share"]
+    assert values["sensitivity"] == vacuum["value"] == values["flip"] == "" and len(values["ellipse"]) <= 10
+    assert len(vacuum["limits"]) <= 60
 
 
 def test_only_endpoints_of_the_network_can_be_attached_to_and_not_too_many() -> None:

@@ -16,6 +16,7 @@ from livebragg.wire.messages import (
     ClassRenameRequest,
     ClassSplitRequest,
     MarkRequest,
+    RestartRequest,
     SaveRequest,
     SettingsRequest,
     StopRequest,
@@ -29,7 +30,11 @@ SENSITIVITY, CALIBRATION = "detection.false_disks_per_frame", "analysis.calibrat
     ("action", "request_"),
     [
         ({"what": "sensitivity", "value": " 0,05 "}, SettingsRequest(values={SENSITIVITY: 0.05})),
-        ({"what": "vacuum", "value": "2"}, SettingsRequest(values={"analysis.families.vacuum_share": 0.02})),
+        ({"what": "threshold", "key": "vacuum_share", "value": "0,02"},
+         SettingsRequest(values={"analysis.families.vacuum_share": 0.02})),
+        ({"what": "threshold", "key": "min_positions", "value": "12"},
+         SettingsRequest(values={"analysis.families.min_positions": 12})),
+        ({"what": "clear", "confirmed": True}, RestartRequest(serial=7)),
         ({"what": "ellipse", "mode": "measure"}, SettingsRequest(values={CALIBRATION + "ellipse": "measure"})),
         ({"what": "rename", "id": "3", "name": " gold "}, ClassRenameRequest(serial=7, class_id=3, name="gold")),
         ({"what": "merge", "ids": ["3", "5"]}, ClassMergeRequest(serial=7, class_ids=[3, 5])),
@@ -71,6 +76,10 @@ def test_a_ring_with_peaks_is_measured_and_one_without_is_taken_as_drawn() -> No
         ({"what": "rename", "id": "1.5", "name": "a"}, "no whole number"),
         ({"what": "merge", "ids": [1] * 101}, "choose 2 to 100"), ({"what": "merge", "ids": "12"}, "choose"),
         ({"what": "mark", "note": "x" * 501}, "1 to 500"), ({"what": "mark", "note": {"a": 1}}, "1 to 500"),
+        ({"what": "threshold", "key": "file", "value": "1"}, "no threshold"),
+        ({"what": "threshold", "key": ["a"], "value": "1"}, "no threshold"),
+        ({"what": "threshold", "key": "separation", "value": "x"}, "no number"),
+        ({"what": "clear"}, "confirmed"),
         ({"what": "stop"}, "confirmed"), ({"what": "stop", "confirmed": "yes"}, "confirmed"),
     ],
 )  # fmt: skip
@@ -85,7 +94,7 @@ _JSON = st.recursive(
     max_leaves=5,
 )
 _KEYS = st.sampled_from(["value", "radius", "spacing", "mode", "ratio", "angle", "rotation", "flip", "id", "ids",
-                         "name", "locked", "note", "confirmed", "peaks"])  # fmt: skip
+                         "name", "locked", "key", "note", "confirmed", "peaks"])  # fmt: skip
 
 
 @settings(deadline=None, max_examples=400)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +18,7 @@ AXES = {"classes": Axes(shape=(10, 20))}
 
 
 def asked(viewer: Viewer, **more: Any) -> bool:
-    return viewer.act(json.dumps({"kind": "restore"} | more), AXES)
+    return viewer.act({"kind": "restore"} | more, AXES)
 
 
 @pytest.mark.parametrize(

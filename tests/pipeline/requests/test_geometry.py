@@ -28,6 +28,7 @@ from livebragg.wire.messages import (
     Accepted,
     AcquisitionOpened,
     GeometryChanged,
+    MarkRequest,
     MissedTriggersRequest,
     Refused,
     ScanShapeRequest,
@@ -265,4 +266,16 @@ def test_a_calibration_file_that_is_gone_since_the_start_is_not_missed(tmp_path:
     run = run.moved(TRUE, LOOKUP)
     run.publish(1, 0.0)
     assert run.calibration.q_pixel_size_inv_angstrom == 0.025
+    run.close()
+
+
+def test_marks_stay_with_their_frames_when_everything_is_mapped_anew(tmp_path: Path) -> None:
+    run = a_run(tmp_path, replace(TRUE, scan_shape=(6, 7)))
+    feed(run, 0, 20)
+    run.publish(1, 0.0)
+    for index in (9, -1, 41):
+        ask(MarkRequest(serial=0, note="crack", scan_index=index), run)
+    run = run.moved(replace(TRUE, missed_triggers=(3, 3)), LOOKUP)
+    assert [(mark["scan_index"], mark["note"]) for mark in run.log.marks[:2]] == [(11.0, "crack"), (-1.0, "crack")]
+    assert run.log.marks[2]["scan_index"] == -1 and "outside" in str(run.log.marks[2]["note"])
     run.close()

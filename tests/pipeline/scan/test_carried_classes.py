@@ -17,6 +17,7 @@ from livebragg.pipeline.health import Notices
 from livebragg.pipeline.payloads import moved
 from livebragg.pipeline.requests.router import answer
 from livebragg.pipeline.scan.run import ScanRun
+from livebragg.pipeline.settings import LiveSettings
 from livebragg.storage.recordings import open_recording
 from livebragg.wire.codec import encode
 from livebragg.wire.messages import (
@@ -25,6 +26,9 @@ from livebragg.wire.messages import (
     ClassLockRequest,
     ClassMergeRequest,
     ClassRenameRequest,
+    GeometryChanged,
+    Refused,
+    RestartRequest,
 )
 from small_scan import CONFIG, SCAN, SIZE, record
 
@@ -66,6 +70,11 @@ class Story:
     def ask(self, message: Any) -> None:
         reply, _ = answer([bytes(p) for p in encode(message)], self.run, lambda: None)  # type: ignore[arg-type,return-value]
         assert isinstance(reply, Accepted), reply
+
+    def asked(self, message: Any) -> tuple[Any, Any]:
+        """Reply, and the order that follows."""
+        parts = [bytes(p) for p in encode(message)]
+        return answer(parts, self.run, lambda: None, LiveSettings(CONFIG))  # type: ignore[arg-type,return-value]
 
     def class_at(self, frame: int) -> int:
         """Class of a frame as the user sees it."""
@@ -144,3 +153,20 @@ def test_what_is_not_found_again_is_told_and_at_the_end_given_up(story: Story) -
     story.run.finish(3, "complete", "test", {})
     assert any("lost: class" in text and "'Gold'" in text for text in story.run._notices.snapshot())
     assert story.run.user_classes.names == {}
+
+
+def test_begun_anew_the_analysis_has_all_positions_and_nothing_the_user_did(story: Story) -> None:
+    story.ask(ClassRenameRequest(serial=1, class_id=story.class_at(LEFT), name="Gold"))
+    story.ask(ClassLockRequest(serial=1, class_id=story.class_at(LOWER), locked=True))
+    seen = story.run.analysis.n_seen
+    reply, order = story.asked(RestartRequest(serial=0))
+    assert isinstance(reply, Accepted) and f"{seen} positions" in reply.note
+    assert order == GeometryChanged(serial=1, geometry=SAID)
+    story.move(SAID)
+    assert story.run.analysis.n_seen == seen
+    assert story.run.user_classes.names == {} and story.run.user_classes.locked == set()
+    assert {story.class_at(LEFT), story.class_at(UPPER), story.class_at(LOWER)} != {-1}
+    kinds = [event.kind for event in story.run.shown.events]
+    assert "analysis_begun_anew" in kinds and "class_renamed_by_user" in kinds
+    story.run.finish(3, "complete", "test", {})
+    assert isinstance(story.asked(RestartRequest(serial=0))[0], Refused)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from livebragg.errors import CalibrationError, ConfigError
 from livebragg.pipeline.scan.run import ScanRun
-from livebragg.pipeline.scan.user_log import MOST
+from livebragg.pipeline.scan.user_log import MARK, MOST
 from livebragg.pipeline.settings import CALIBRATION, FAMILIES, MOST_CLASSES, SENSITIVITY, LiveSettings, Value
 from livebragg.wire.messages import (
     Accepted,
@@ -84,7 +84,7 @@ def _mark(request: MarkRequest, run: ScanRun) -> Accepted | Refused:
         return Refused(reason="the scan is finished and its results are written; mark while it runs")
     if run.log.full:
         return Refused(reason=_FULL)
-    run.log.add("mark", note, run.analysis.n_seen, subject=request.scan_index)
+    run.log.add(MARK, note, run.analysis.n_seen, subject=request.scan_index)
     where = "({}, {})".format(*divmod(request.scan_index, cols)) if request.scan_index >= 0 else "the moment"
     run.say(f"mark at {where}: {note}")
     return Accepted(note=f"{where} is marked")

@@ -15,10 +15,11 @@ from livebragg.wire.messages import (
     GeometryChanged,
     MissedTriggersRequest,
     Refused,
+    RestartRequest,
     ScanShapeRequest,
 )
 
-GeometryRequest = ScanShapeRequest | MissedTriggersRequest
+GeometryRequest = ScanShapeRequest | MissedTriggersRequest | RestartRequest
 
 MOST_MISSED = 1 << 16
 """Missed triggers of one scan: each job carries them."""
@@ -29,6 +30,8 @@ def change_geometry(request: GeometryRequest, run: ScanRun) -> tuple[Accepted | 
     if run.complete:
         return Refused(reason="the scan is finished and its results are written; ask while it runs"), None
     old = run.opened.geometry
+    if isinstance(request, RestartRequest):
+        return _restart(run), GeometryChanged(serial=run.opened.serial, geometry=old)
     try:
         geometry = _with_shape(old, request) if isinstance(request, ScanShapeRequest) else _shifted(old, request)
         check_move(run, geometry, shape=isinstance(request, ScanShapeRequest))
@@ -38,6 +41,16 @@ def change_geometry(request: GeometryRequest, run: ScanRun) -> tuple[Accepted | 
     if old.flyback_frames:
         note += "; frames that were taken for the fly-back until now are holes"
     return Accepted(note=note), GeometryChanged(serial=run.opened.serial, geometry=geometry)
+
+
+def _restart(run: ScanRun) -> Accepted:
+    """All that came is added again, in the order in which it came, to an analysis that knows nothing."""
+    run.forget_user()
+    run.log.add("analysis_begun_anew", "classes as the user left them are forgotten", run.analysis.n_seen)
+    run.say("the analysis begins anew with everything that came; joins, names and locks of classes are forgotten")
+    return Accepted(
+        note=f"{run.analysis.n_seen} positions are analysed anew; joins, names and locks are forgotten"
+    )
 
 
 def guess_lines(run: ScanRun) -> GeometryChanged | None:

@@ -26,15 +26,19 @@ class ClassChanges:
         self.classes = UserClasses(clock=time.time)
         self._analysis, self._geometry = analysis, geometry
         self._carried: CarriedClasses | None = None
+        self.forgets = False
+        """Whether the analysis that takes the place of this one begins without the changes."""
 
     def take_over(self, old: ClassChanges) -> None:
         """Changes of another analysis: at once where a pattern is known, else when the class is found again."""
+        self.classes.begin_again(old.classes)
+        if old.forgets:
+            return
         before = old._analysis
         self._analysis.ask_for_classes(before.n_classes_asked)
         patterns = before.locked_patterns
         for number, pattern in patterns.items():
             self._analysis.know_class(number, pattern)
-        self.classes.begin_again(old.classes)
         self.classes.locked = set(patterns)
         snapshot = before.snapshot()
         first_frames = old._first_frames(snapshot.labels.size)

@@ -228,6 +228,10 @@ class ScanRun:
         """The user did something to the classes: publish, even if no results come."""
         self._user_news = True
 
+    def forget_user(self) -> None:
+        """When everything is mapped anew, do nothing to the classes that the user did."""
+        self._class_changes.forgets = True
+
     def change(self, config: Config) -> None:
         """Use other settings of the analysis, for everything that was seen.
 
@@ -264,6 +268,8 @@ class ScanRun:
         for name in ("_mark", "_tally", "_jobs_seen", "log", "triggers"):
             setattr(self, name, getattr(old, name))
         was, now = old.opened.geometry, self.opened.geometry
+        if now != was:
+            self.log.move(lambda index: int(now.scan_index(was.first_frames(np.array([index])))[0]))
         only_shifted = now != was and replace(now, missed_triggers=was.missed_triggers) == was
         self.lines = old.lines if only_shifted else None  # else somebody has said how long they are
         self._tally.begin_again()

@@ -20,6 +20,7 @@ from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.requests.reading import outside
 from livebragg.pipeline.scan import feed_messages as feed
 from livebragg.pipeline.scan.class_patterns import MeanPatterns
+from livebragg.pipeline.scan.user_log import marks_of
 from livebragg.pipeline.stored.analysis import StoredAnalysis
 from livebragg.pipeline.stored.checks import check_shapes, usable_pixels
 from livebragg.pipeline.stored.disk_drawing import draw_disks
@@ -181,6 +182,7 @@ class StoredScan:
             workers=[],
             notices=list(final.notices) if final else [],
             results_path=str(results.path),
+            marks=marks_of(final.snapshot.events) if final else [],
         )
 
     def frame(self, scan_index: int) -> FrameReply | Refused:

@@ -3,6 +3,7 @@
 from livebragg.wire.messages.acts import (
     MarkRequest,
     MissedTriggersRequest,
+    RestartRequest,
     SaveRequest,
     ScanShapeRequest,
     SettingsRequest,
@@ -123,6 +124,7 @@ __all__ = [
     "RegionPatternRequest",
     "RegionProfileReply",
     "RegionProfileRequest",
+    "RestartRequest",
     "ResultAccepted",
     "SaveRequest",
     "ScanHistory",

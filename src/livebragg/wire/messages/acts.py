@@ -41,6 +41,15 @@ class MissedTriggersRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestartRequest:
+    """Begin the analysis anew from everything that came: classes are found again, and what the user did to them is
+    forgotten. No position is lost, nothing is recorded again. Answered with `Accepted`."""
+
+    serial: int
+    """Acquisition; 0 for the one under way. Only while it is not finished."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarkRequest:
     """Keep a note with its time in the events of the results file; answered with `Accepted`."""
 

@@ -51,6 +51,11 @@ class PipelineStatus:
     settings: dict[str, bool | int | float | str] = field(default_factory=dict)
     """Settings that can be changed while frames come (`SettingsRequest`): key and present value. What has no
     value is left out."""
+    limits: dict[str, str] = field(default_factory=dict)
+    """What some of these may be, in words, by key."""
+    marks: list[dict[str, float | str]] = field(default_factory=list)
+    """The newest marks of this scan (`MarkRequest`), oldest first: ``scan_index`` (-1: the moment), ``at``
+    (seconds since 1970) and the beginning of the ``note``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
