@@ -392,6 +392,7 @@ def test_a_page_that_sends_without_end_holds_up_no_other(
 ) -> None:
     other = Viewer(chromium.new_page(viewport={"width": 1920, "height": 1080})).open(steady_url)
     other.wait(READY)
+    open_page.wait(READY)  # under load it may have lost its server meanwhile, and be loaded again
     open_page.evaluate(f"""() => {{
         const link = {MODEL}('link');
         const image = (n, name) => {{ link.action = JSON.stringify({{ n, kind: 'image', name }}); }};
