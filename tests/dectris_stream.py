@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.detectors import Decoded, DectrisDecoder, KeptFrames, decode_kept
@@ -35,6 +36,13 @@ class Stream:
     @property
     def acquisition(self) -> Acquisition:
         return self.of(AcquisitionStart)[-1].acquisition
+
+    def times(self) -> NDArray[np.float64]:
+        """Start of each frame of the only payload."""
+        (kept,) = self.of(KeptFrames)
+        times = np.zeros(kept.n_frames)
+        decode_kept(b"".join(kept.parts), piece_of(kept), self.acquisition, times)
+        return times
 
     def frames(self) -> tuple[dict[int, NDArray[Any]], dict[int, str]]:
         """Decoded frames and problems, by frame number."""

@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 import dectris_messages as made
-from dectris_stream import Stream, piece_of
-from livebragg.detectors import KeptFrames, series, start_times
+from dectris_stream import Stream
+from livebragg.detectors import KeptFrames, series
 from livebragg.errors import MalformedMessageError, SequenceError
 from livebragg.model import ScanOrder, unpack_mask
 from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, EndReason
@@ -212,8 +212,7 @@ def test_the_start_of_each_image_is_told_where_it_says_one() -> None:
     frame = made.frames(1)[0]
     starts = [[7, 2], [1, 0], None, "now", [12, 8]]
     stream = Stream().take(*(made.image(k, frame, start_time=s) for k, s in enumerate(starts))).flush()
-    (kept,) = stream.of(KeptFrames)
-    told = start_times(b"".join(kept.parts), piece_of(kept))
+    told = stream.times()
     assert np.array_equal(told, [3.5, np.nan, np.nan, np.nan, 1.5], equal_nan=True)
 
 
@@ -255,6 +254,13 @@ def test_an_early_end_is_told_and_what_comes_after_it_refused() -> None:
     with pytest.raises(SequenceError, match="after its end"):
         stream.take(made.image(1, frame))
     assert stream.decoder.decode([made.end()]) == []  # said twice is no harm
+
+
+@pytest.mark.parametrize(("came", "sent", "reason"), [(4, 5, EndReason.FINISHED), (3, 3, EndReason.STOPPED)])
+def test_a_last_image_that_was_lost_is_counted_as_sent(came: int, sent: int, reason: EndReason) -> None:
+    images = [made.image(k, made.frames(1)[0]) for k in range(came)]
+    (end,) = Stream().take(made.start(24, 31, 5), *images, made.end()).of(AcquisitionEnd)
+    assert (end.frames_sent, end.reason) == (sent, reason)
 
 
 def test_a_series_without_images_is_no_acquisition() -> None:

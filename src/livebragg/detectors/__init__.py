@@ -2,7 +2,7 @@
 
 from livebragg.detectors.base import Decoded, Notice, StreamDecoder
 from livebragg.detectors.dectris import DectrisDecoder
-from livebragg.detectors.frames import decode_kept, start_times
+from livebragg.detectors.frames import decode_kept
 from livebragg.detectors.kept import KeptFrames
 from livebragg.detectors.merlin import MerlinDecoder
 from livebragg.detectors.native import NativeDecoder
@@ -16,5 +16,4 @@ __all__ = [
     "Notice",
     "StreamDecoder",
     "decode_kept",
-    "start_times",
 ]

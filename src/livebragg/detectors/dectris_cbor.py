@@ -97,13 +97,13 @@ def parse(message: Any, channel: str) -> Message:
     raise MalformedMessageError(f"a STREAM V2 message is a start, an image or an end, not {shown(kind)}")
 
 
-def fill_frame(message: Any, number: int, channel: str, out_frame: NDArray[Any]) -> None:
+def fill_frame(fields: Mapping[str, Any], number: int, channel: str, out_frame: NDArray[Any]) -> None:
     """Decode the pixels of one image.
 
     Parameters
     ----------
-    message : bytes-like
-        The whole message.
+    fields : mapping
+        The whole message, as `load` made it.
     number : int
         Which image it must be.
     channel : str
@@ -116,21 +116,14 @@ def fill_frame(message: Any, number: int, channel: str, out_frame: NDArray[Any])
     MalformedMessageError
         It is another image, or its pixels are not such a frame.
     """
-    fields = load(message)
     if fields.get("image_id") != number:
         raise MalformedMessageError(f"image {shown(fields.get('image_id'))} came in the place of image {number}")
     compression.fill_frame(out_frame, _packed(_channel(fields, channel)[1]))
 
 
-def start_time(message: Any) -> float:
-    """When an image began, in seconds since its series did; NaN where it does not say.
-
-    Raises
-    ------
-    MalformedMessageError
-        It is no message at all.
-    """
-    match load(message).get("start_time"):
+def start_time(fields: Mapping[str, Any]) -> float:
+    """When an image began, in seconds since its series did; NaN where it does not say."""
+    match fields.get("start_time"):
         case [int(ticks), int(per_second)] if 0 <= ticks < 1 << 63 and 0 < per_second < 1 << 63:
             return ticks / per_second
     return math.nan

@@ -15,8 +15,17 @@ from livebragg.model import Acquisition
 from livebragg.wire.messages import Piece, PieceEncoding
 
 
-def decode_kept(payload: Any, piece: Piece, acquisition: Acquisition) -> tuple[NDArray[Any], dict[int, str]]:
+def decode_kept(
+    payload: Any, piece: Piece, acquisition: Acquisition, out_times: NDArray[np.float64] | None = None
+) -> tuple[NDArray[Any], dict[int, str]]:
     """Frames of a payload, and what was wrong with those that could not be decoded.
+
+    Parameters
+    ----------
+    payload : bytes-like
+        What `livebragg.detectors.kept.keep` made.
+    out_times : NDArray[np.float64], shape (n_frames,), optional
+        Filled with when each frame began, in seconds from somewhere; NaN where that is not known.
 
     Returns
     -------
@@ -34,38 +43,45 @@ def decode_kept(payload: Any, piece: Piece, acquisition: Acquisition) -> tuple[N
     failed: dict[int, str] = {}
     first = acquisition.first_image + piece.first_frame
     for at, parts in enumerate(kept_parts(payload, piece.n_frames, _PARTS[piece.encoding])):
+        if out_times is not None:
+            out_times[at] = np.nan
         if at in piece.skip:
             continue
+        time = None if out_times is None else out_times[at : at + 1]
         try:
             if piece.encoding is PieceEncoding.DECTRIS_V1:
-                dectris_json.fill_frame(parts, frames[at])
+                _decode_v1(parts, frames[at], time)
             elif piece.encoding is PieceEncoding.MERLIN:
-                merlin.fill_frame(parts[0], first + at, frames[at])
+                _decode_merlin(parts[0], first + at, frames[at], time)
             else:
-                dectris_cbor.fill_frame(parts[0], first + at, acquisition.channel, frames[at])
+                _decode_v2(parts[0], first + at, acquisition.channel, frames[at], time)
         except WireError as error:
             failed[at] = str(error)
     return frames, failed
 
 
-def start_times(payload: Any, piece: Piece) -> NDArray[np.float64]:
-    """When each frame of a payload began, in seconds from somewhere, shape (n_frames,); NaN where it is not known.
+Time = NDArray[np.float64] | None
+"""Where the start of one frame goes."""
 
-    Raises
-    ------
-    livebragg.errors.WireError
-        The payload is no payload of a detector at all.
-    """
-    times = np.full(piece.n_frames, np.nan)
-    for at, parts in enumerate(kept_parts(payload, piece.n_frames, _PARTS[piece.encoding])):
-        with contextlib.suppress(WireError):
-            if piece.encoding is PieceEncoding.DECTRIS_V1:
-                times[at] = dectris_json.start_time(parts)
-            elif piece.encoding is PieceEncoding.MERLIN:
-                times[at] = merlin.start_time(parts[0])
-            else:
-                times[at] = dectris_cbor.start_time(parts[0])
-    return times
+
+def _decode_v1(parts: list[memoryview], out_frame: NDArray[Any], out_time: Time) -> None:
+    if out_time is not None:
+        with contextlib.suppress(WireError):  # the times are a part by themselves
+            out_time[0] = dectris_json.start_time(parts)
+    dectris_json.fill_frame(parts, out_frame)
+
+
+def _decode_v2(message: memoryview, number: int, channel: str, out_frame: NDArray[Any], out_time: Time) -> None:
+    fields = dectris_cbor.load(message)  # once for pixels and time: most of it is pixels
+    if out_time is not None:
+        out_time[0] = dectris_cbor.start_time(fields)
+    dectris_cbor.fill_frame(fields, number, channel, out_frame)
+
+
+def _decode_merlin(unit: memoryview, number: int, out_frame: NDArray[Any], out_time: Time) -> None:
+    if out_time is not None:
+        out_time[0] = merlin.start_time(unit)
+    merlin.fill_frame(unit, number, out_frame)
 
 
 _PARTS = {PieceEncoding.DECTRIS_V1: 3, PieceEncoding.DECTRIS_V2: 1, PieceEncoding.MERLIN: 1}

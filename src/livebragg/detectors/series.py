@@ -23,6 +23,10 @@ from livebragg.wire.messages.stream import MAX_FRAMES
 MAX_BATCH_BYTES = 1 << 26
 """Of frames that are filed together: unpacked, and as messages (which may hold more than is unpacked)."""
 
+LOST_AT_END = 0.01
+"""Part of a series' images (one at least) that may lack at its end: they were sent, and lost. The end of a series
+does not tell how many were; one that lacks more was stopped."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesStart:
@@ -154,8 +158,13 @@ class SeriesTracker:
             self.notice(f"series {end.series} ended without an image")
             return out
         n_images = min(self._newest + 1, start.n_images or MAX_FRAMES)  # one number may have been damaged
-        complete = start.n_images is None or n_images >= start.n_images
-        reason = EndReason.FINISHED if complete else EndReason.STOPPED
+        lacking = 0 if start.n_images is None else start.n_images - n_images
+        if start.n_images is not None and lacking <= max(1, int(LOST_AT_END * start.n_images)):
+            n_images, lacking = (
+                start.n_images,
+                0,
+            )  # the last ones were lost on their way: they are counted as missing
+        reason = EndReason.STOPPED if lacking else EndReason.FINISHED
         return [*out, AcquisitionEnd(acquisition_id=self._name(), frames_sent=n_images, reason=reason)]
 
     def flush(self) -> list[Decoded]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.detectors import decode_kept, start_times
+from livebragg.detectors import decode_kept
 from livebragg.model import VIRTUAL_IMAGES, Acquisition, BraggPeaks, DetectedBatch, RadialBatch, ScanGeometry
 from livebragg.storage.frame_log import FrameLogReader
 from livebragg.wire.messages import DetectResult, Encoding, Piece, PieceEncoding
@@ -16,8 +16,15 @@ from livebragg.wire.packing import unpack, verify_checksum
 _NATIVE = (PieceEncoding.RAW, PieceEncoding.BSLZ4)
 
 
-def read_piece(log: FrameLogReader, piece: Piece, acquisition: Acquisition) -> tuple[NDArray[Any], dict[int, str]]:
+def read_piece(
+    log: FrameLogReader, piece: Piece, acquisition: Acquisition, out_times: NDArray[np.float64] | None = None
+) -> tuple[NDArray[Any], dict[int, str]]:
     """Frames of one payload in the frame log, checksum verified.
+
+    Parameters
+    ----------
+    out_times : NDArray[np.float64], shape (n_frames,), optional
+        As for `livebragg.detectors.decode_kept`; left alone where the frames are not a detector's own messages.
 
     Returns
     -------
@@ -34,23 +41,10 @@ def read_piece(log: FrameLogReader, piece: Piece, acquisition: Acquisition) -> t
     """
     payload = log.read(piece.segment, piece.offset, piece.nbytes)
     if piece.encoding not in _NATIVE:
-        return decode_kept(payload, piece, acquisition)
+        return decode_kept(payload, piece, acquisition, out_times)
     verify_checksum(payload, piece.checksum_kind, piece.checksum)
     shape = (piece.n_frames, *acquisition.frame_shape)
     return unpack(payload, Encoding(piece.encoding), shape, acquisition.dtype), {}
-
-
-def frame_times(log: FrameLogReader, piece: Piece) -> NDArray[np.float64]:
-    """When each frame of a payload began, by a detector's clock in seconds, shape (n_frames,); NaN when unknown.
-
-    Raises
-    ------
-    WireError, LookupError
-        As in `read_piece`.
-    """
-    if piece.encoding in _NATIVE:
-        return np.full(piece.n_frames, np.nan)
-    return start_times(log.read(piece.segment, piece.offset, piece.nbytes), piece)
 
 
 def stack_frames(blocks: list[NDArray[Any]]) -> NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,7 +15,6 @@ from livebragg.errors import FrameError, LiveBraggError, ProbeError, WireError
 from livebragg.model import DetectedBatch, ProbeShape
 from livebragg.pipeline.payloads import (
     empty_batch,
-    frame_times,
     frames_to_positions,
     no_profiles,
     read_piece,
@@ -40,6 +38,9 @@ class _Loaded:
     numbers: list[NDArray[np.int64]] = field(default_factory=list)
     failed: int = 0
     problems: list[str] = field(default_factory=list)
+    timed: list[NDArray[np.int64]] = field(default_factory=list)
+    times: list[NDArray[np.float64]] = field(default_factory=list)
+    """Frames whose start the detector told, and when it was, in seconds from somewhere."""
 
 
 class WorkerStage:
@@ -79,10 +80,11 @@ class WorkerStage:
         return self._detect(job, loaded)
 
     def _load(self, job: DetectJob | MeasureJob) -> _Loaded:
-        loaded, pixels = _Loaded(), self._pixels_of(job)
+        loaded, pixels, timed = _Loaded(), self._pixels_of(job), self._looks_at_times(job)
         for piece in job.pieces:
+            times = np.full(piece.n_frames, np.nan) if timed else None
             try:
-                frames, failed = read_piece(self._log, piece, job.acquisition)
+                frames, failed = read_piece(self._log, piece, job.acquisition, times)
             except (WireError, LookupError) as error:
                 loaded.failed += piece.n_frames - len(piece.skip)
                 loaded.problems.append(f"frames {piece.first_frame} and on: {error}")
@@ -90,6 +92,9 @@ class WorkerStage:
             loaded.failed += len(failed)
             loaded.problems += [f"frame {piece.first_frame + at}: {problem}" for at, problem in failed.items()]
             numbers = np.arange(piece.first_frame, piece.first_frame + piece.n_frames, dtype=np.int64)
+            if times is not None:
+                loaded.timed.append(numbers[np.isfinite(times)])
+                loaded.times.append(times[np.isfinite(times)])
             if piece.skip or failed:
                 keep = np.setdiff1d(np.arange(piece.n_frames), (*piece.skip, *failed))
                 frames, numbers = frames[keep], numbers[keep]
@@ -122,7 +127,6 @@ class WorkerStage:
     def _detect(self, job: DetectJob, loaded: _Loaded) -> DetectResult:
         started = time.process_time()
         shape = job.acquisition.frame_shape
-        timed, start_times = self._times(job)
         analyzed_frames = unmapped = 0
         odd = dict.fromkeys(_ODD_PIXELS, 0)
         batch = empty_batch(shape)
@@ -151,23 +155,17 @@ class WorkerStage:
             frames_failed=loaded.failed,
             **odd,
             problems=loaded.problems[:MAX_PROBLEMS],
-            timed_frames=timed,
-            start_times=start_times,
+            timed_frames=np.concatenate([np.zeros(0, np.int64), *loaded.timed]),
+            start_times=np.concatenate([np.zeros(0), *loaded.times]),
             busy_s=time.process_time() - started,
         )
 
-    def _times(self, job: DetectJob) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Frames whose start is known, and when it was; none when nobody looks for lines in them."""
-        numbers, times = [np.zeros(0, np.int64)], [np.zeros(0)]
+    def _looks_at_times(self, job: DetectJob | MeasureJob) -> bool:
+        """Whether anybody looks for lines or missed triggers in the times of the frames."""
         scan = self._config.scan
-        if scan.find_missed_triggers or (scan.guess and job.geometry.open_ended):
-            for piece in job.pieces:
-                with contextlib.suppress(WireError, LookupError):
-                    times.append(frame_times(self._log, piece))
-                    numbers.append(np.arange(piece.first_frame, piece.first_frame + piece.n_frames))
-        number, start = np.concatenate(numbers), np.concatenate(times)
-        known = np.isfinite(start)
-        return number[known], start[known]
+        return isinstance(job, DetectJob) and (
+            scan.find_missed_triggers or (scan.guess and job.geometry.open_ended)
+        )
 
     def _analyzer_for(self, job: DetectJob) -> FrameAnalyzer:
         pixels, shape = self._pixels_of(job), job.acquisition.frame_shape

@@ -17,8 +17,9 @@ from typing import Any
 from livebragg.detectors import Decoded, KeptFrames
 from livebragg.errors import FrameLogFullError, WireError
 from livebragg.pipeline.health import Notices, RateMeter
+from livebragg.pipeline.receiving.account import Account
 from livebragg.pipeline.receiving.dispatcher import ANALYST, Dispatcher, Outgoing
-from livebragg.pipeline.receiving.intake import Intake
+from livebragg.pipeline.receiving.intake import Ended, Intake, IntakeEvent
 from livebragg.pipeline.receiving.report import make_report
 from livebragg.pipeline.receiving.scan_path import RepeatedScans
 from livebragg.pipeline.receiving.source import make_decoder, open_source
@@ -84,7 +85,7 @@ class Receiver:
         self._pidfds: dict[int, tuple[str, int]] = {}
         self._held: deque[Decoded] = deque()
         self._counters: Counter[str] = Counter()
-        self._marks: dict[int, int] = {}
+        self._account = Account([self._counters, self._tee.counters], self._notices)
         self._rate = RateMeter()
         self._started_at = self._last_message_at = time.time()
         self._next_report = 0.0
@@ -162,7 +163,7 @@ class Receiver:
         if not self._listens:
             self._last_message_at = now
         silent_s = now - self._last_message_at
-        self._send(self._dispatcher.on_stream(self._intake.silent(silent_s, self._config.stream.end_after_s), now))
+        self._take_events(self._intake.silent(silent_s, self._config.stream.end_after_s), now)
 
     # ------------------------------------------------------------------------------------------- the stream
     def _take_stream(self, now: float) -> None:
@@ -202,8 +203,14 @@ class Receiver:
             return True
         if isinstance(message, FrameBatch | KeptFrames):
             self._rate.add(now, message.n_frames)
-        self._send(self._dispatcher.on_stream(events, now))
+        self._take_events(events, now)
         return True
+
+    def _take_events(self, events: list[IntakeEvent], now: float) -> None:
+        for event in events:
+            if isinstance(event, Ended):
+                self._account.ended(event.stream.serial)
+        self._send(self._dispatcher.on_stream(events, now))
 
     def _refuse(self, error: WireError) -> None:
         self._counters["messages_malformed"] += 1
@@ -289,26 +296,24 @@ class Receiver:
     def _end_stopped(self, now: float) -> None:
         """Once stopped, end the acquisition under way as soon as everything that was taken in is filed."""
         if self._stopping and not self._held:
-            self._send(self._dispatcher.on_stream(self._intake.stop("stopped by the operator"), now))
+            self._take_events(self._intake.stop("stopped by the operator"), now)
 
     # ----------------------------------------------------------------------------------------------- output
     def _send(self, out: Outgoing) -> None:
         for destination, message in out:
             if destination == ANALYST:
-                sockets.send(self._analyst, self._with_notices(message))
+                sockets.send(self._analyst, self._with_account(message))
             else:
                 sockets.send(self._jobs, message, prefix=(destination.encode(),))
 
-    def _with_notices(self, message: object) -> object:
-        """Counters and notices belong to the acquisition during which they arose."""
+    def _with_account(self, message: object) -> object:
+        """Counters and notices belong to the acquisition during which, or before which, they arose."""
         if isinstance(message, AcquisitionOpened):
-            self._counters.clear()
-            self._tee.counters.clear()
-            self._marks[message.serial] = self._notices.mark()
+            self._account.opened(message.serial)
         elif isinstance(message, AcquisitionDrained):
             self._report(time.time())  # so that the results are written with the last counters
-            mark = self._marks.pop(message.serial, 0)
-            return dataclasses.replace(message, notices=self._notices.since(mark))
+            counters, notices = self._account.settled(message.serial)
+            return dataclasses.replace(message, counters=counters | message.counters, notices=notices)
         return message
 
     def _report(self, now: float) -> None:
