@@ -6,7 +6,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from threading import get_native_id, local
 from typing import Any, Protocol
@@ -122,20 +122,36 @@ class FramePhotometer:
     def measure(
         self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
     ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
-        """See `livebragg.pipeline.scan.backfill.Photometer`."""
-        waiting: deque[Measuring] = deque()
-        for part in self.begin(scan_index, places, origins):
+        """See `livebragg.pipeline.scan.backfill.Photometer`. Who waits helps: the threads give way to others."""
+        waiting: deque[tuple[NDArray[np.int64], Future[ForcedIntensities], NDArray[Any]]] = deque()
+        for part in self._begin(scan_index, places, origins):
             waiting.append(part)
             if len(waiting) > 2 * self._threads:
-                index, task = waiting.popleft()
-                yield index, task.result()
-        for index, task in waiting:
-            yield index, task.result()
+                yield self._done(*waiting.popleft(), places, origins)
+        while waiting:
+            yield self._done(*waiting.popleft(), places, origins)
+
+    def _done(
+        self,
+        index: NDArray[np.int64],
+        task: Future[ForcedIntensities],
+        frames: NDArray[Any],
+        places: NDArray[np.float32],
+        origins: NDArray[np.float32],
+    ) -> tuple[NDArray[np.int64], ForcedIntensities]:
+        """A part's light; measured here when no thread has begun with it."""
+        return index, self._measure(frames, places, origins[index]) if task.cancel() else task.result()
 
     def begin(
         self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
     ) -> Iterator[Measuring]:
         """See `livebragg.pipeline.scan.backfill.Photometer`."""
+        for index, task, _ in self._begin(scan_index, places, origins):
+            yield index, task
+
+    def _begin(
+        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.int64], Future[ForcedIntensities], NDArray[Any]]]:
         if len(places) == 0:
             return
         held: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
@@ -154,13 +170,13 @@ class FramePhotometer:
         blocks: list[tuple[NDArray[np.int64], NDArray[Any]]],
         places: NDArray[np.float32],
         origins: NDArray[np.float32],
-    ) -> Iterator[Measuring]:
+    ) -> Iterator[tuple[NDArray[np.int64], Future[ForcedIntensities], NDArray[Any]]]:
         # Payloads may hold single frames, and each task takes the GIL from the thread that publishes.
         index, frames = np.concatenate([i for i, _ in blocks]), stack_frames([f for _, f in blocks])
         for first in range(0, index.size, _PART):
             part = slice(first, first + _PART)
             task = self._pool.submit(self._measure, frames[part], places, origins[index[part]])
-            yield index[part], task
+            yield index[part], task, frames[part]
 
     def close(self) -> None:
         """End the threads."""
