@@ -4,11 +4,11 @@
 
     python benchmarks/attaching.py [--times 100] [--rate 200]
 
-The sender is a detector, in a process of its own: it keeps its own time, sends scan after scan of small frames, and
-waits for nobody; what is not taken is gone. Each time a pipeline (receiver, analyst, one worker) starts, analyses a
-scan, and is stopped in the middle of a later one, after five seconds for good. Prints how long that takes, and how
-late the sender ever was; exits with 1 when a pipeline hangs, the sender suffers, or an acquisition has neither results
-nor a reason.
+The sender is a detector, in a process of its own: it keeps its own time, sends scan after scan of small frames,
+and waits for nobody; what is not taken is gone. Each time a pipeline (receiver, analyst, one worker) starts,
+analyses a scan, and is stopped in the middle of a later one, after five seconds for good. Prints how long that
+takes, and how late the sender ever was; exits with 1 when a pipeline hangs, the sender suffers, or an acquisition
+has neither results nor a reason.
 """
 
 from __future__ import annotations
@@ -240,8 +240,8 @@ def main() -> int:
     print(
         f"the sender sent {sender.sent} frames, {sender.rate_hz:.1f}/s of {args.rate:.0f}/s, at most "
         f"{sender.latest_s:.2f} s late, with {sender.cpu_s / max(sender.seconds, 1e-9):.0%} of a core; "
-        f"{sender.untaken} of them were taken by nobody; errors: {sender.error or 'none'}; acquisitions without results or reason: "
-        f"{silent}"
+        f"{sender.untaken} of them were taken by nobody; errors: {sender.error or 'none'}; acquisitions "
+        f"without results or reason: {silent}"
     )
     return 1 if silent or sender.error or sender.rate_hz < 0.99 * args.rate else 0
 

@@ -173,6 +173,19 @@ def parse_header(unit: Any) -> FrameHeader:
     )
 
 
+def unit_sizes(head: bytes) -> set[int]:
+    """Bytes that a frame's unit may have by the first bytes of its header; none where that is no header."""
+    try:
+        header = parse_header(head)
+    except MalformedMessageError:
+        return set()
+    code, n_pixels = _PIXEL_TYPES.get(header.pixel_type), header.rows * header.cols
+    bits = (
+        _RAW_BITS_TO_TYPE if header.pixel_type == "R64" else [] if code is None else [8 * np.dtype(code).itemsize]
+    )
+    return {header.offset + n_pixels * b // 8 for b in bits}
+
+
 def frame_layout(header: FrameHeader, unit_bytes: int) -> tuple[tuple[int, int], str]:
     """Shape and pixel type of a decoded frame.
 

@@ -104,3 +104,30 @@ def test_a_detector_that_is_not_there_is_waited_for() -> None:
         time.sleep(0.01)
     assert source.descriptor is None
     source.close()
+
+
+def frame(number: int, side: int = 32) -> bytes:
+    head = b"MQ1,%06d,00384,01,%04d,%04d,U16,   1x1,01,2026-11-24 10:00:00,0.1," % (number, side, side)
+    return head.ljust(384) + bytes([number]) * (2 * side * side)
+
+
+@pytest.mark.parametrize("digits", [b"0009999999", b"0000000099", b"0000002437"])
+def test_a_damaged_digit_of_a_length_costs_no_frame(server: Server, digits: bytes) -> None:
+    damaged = unit(frame(2)).replace(b"0000002433", digits)
+    assert damaged != unit(frame(2))
+    server.accept().sendall(unit(frame(1)) + damaged + unit(frame(3)))
+    assert server.received(3) == [frame(1), frame(2), frame(3)]
+
+
+def test_frames_of_another_size_are_taken_when_their_header_bears_them_out(server: Server) -> None:
+    units = [frame(1), b"HDR,next", frame(1, side=48), frame(2, side=16)]
+    server.accept().sendall(b"".join(map(unit, units)))
+    assert server.received(4) == units
+
+
+def test_a_length_that_nothing_bears_out_costs_that_unit_alone(server: Server) -> None:
+    damaged = unit(b"MQ1,no header" + bytes(2419)).replace(b"0000002433", b"0059999999")
+    server.accept().sendall(unit(frame(1)) + damaged + unit(frame(2)) + unit(frame(3)))
+    got = server.received(4)
+    assert [got[0], *got[2:]] == [frame(1), frame(2), frame(3)]
+    assert got[1].startswith(b"bytes that begin no Merlin unit")
