@@ -30,12 +30,13 @@ def test_what_is_refused_between_two_acquisitions_belongs_to_the_second() -> Non
     assert account.settled(2) == ({"messages_malformed": 4.0, "messages_SequenceError": 4.0}, ["in the second"])
 
 
-def test_an_acquisition_is_settled_before_the_next_begins() -> None:
-    counts: Counter[str] = Counter(worker_restarts=1)
+def test_a_worker_s_end_belongs_to_the_newest_acquisition_also_after_the_last_frame() -> None:
+    counts: Counter[str] = Counter(messages_received=3)
     account = Account([counts], Notices())
     account.opened(1)
     account.ended(1)
     counts["worker_restarts"] += 1
-    assert account.settled(1)[0] == {"worker_restarts": 1.0}
+    assert account.settled(1)[0] == {"messages_received": 3.0}
+    assert counts["worker_restarts"] == 1  # until the next begins
     account.opened(2)
-    assert counts["worker_restarts"] == 1
+    assert counts["worker_restarts"] == 0

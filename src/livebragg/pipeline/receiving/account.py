@@ -1,7 +1,7 @@
 """What is counted and said of the stream, divided among its acquisitions.
 
-What is refused or left out after the end of an acquisition belongs to the next one: most of it is what was lost of
-that one's beginning.
+Messages that are refused or left out after the end of an acquisition belong to the next one: most of them are what
+was lost of that one's beginning. Everything else, say a worker's end, belongs to the newest acquisition.
 """
 
 from __future__ import annotations
@@ -35,17 +35,25 @@ class Account:
     def opened(self, serial: int) -> None:
         """An acquisition begins."""
         for counter, at_end in zip(self._counters, self._at_end, strict=True):
-            counter.subtract(at_end)
+            counter.subtract({k: at_end[k] if _is_of_messages(k) else n for k, n in counter.items()})
             at_end.clear()
         self._marks[serial] = self._mark
 
     def ended(self, serial: int) -> None:
-        """No more frames of an acquisition will come: what is counted from now on is not its own."""
+        """No more frames of an acquisition will come: messages that are counted from now on are not its own."""
         self._at_end = [Counter(counter) for counter in self._counters]
         self._mark = self._notices.mark()
-        self._closed[serial] = {k: float(n) for counter in self._counters for k, n in counter.items()}
+        self._closed[serial] = self._of_messages()
 
     def settled(self, serial: int) -> tuple[dict[str, float], list[str]]:
-        """Everything is known of an acquisition: its counters, 0 where only others have some, and its warnings."""
-        later = {key: 0.0 for counter in self._counters for key in counter}
-        return later | self._closed.pop(serial, {}), self._notices.since(self._marks.pop(serial, 0))
+        """What was counted of an acquisition's messages, 0 where only others have some, and its warnings."""
+        return dict.fromkeys(self._of_messages(), 0.0) | self._closed.pop(serial, {}), self._notices.since(
+            self._marks.pop(serial, 0)
+        )
+
+    def _of_messages(self) -> dict[str, float]:
+        return {k: float(n) for counter in self._counters for k, n in counter.items() if _is_of_messages(k)}
+
+
+def _is_of_messages(key: str) -> bool:
+    return key.startswith("messages_")
