@@ -88,3 +88,20 @@ def test_a_scan_that_grows_line_by_line_is_seldom_copied(store):
         copies += store.root is not before
         before = store.root
     assert copies < 15 and len(store.root) < 15_000
+
+
+def test_light_that_is_lacking_is_counted_by_the_class_a_position_shows(store):
+    store.put(np.arange(4), measured(np.ones((4, 2))), store.catalogue)
+    store.track(tracked([(9, 0), (0, 12), (20, 20)], [3, 5, 6]))
+    patterns = np.zeros((2, 7), np.float32)
+    patterns[0, [3, 5]], patterns[1, [5, 6]] = [0.6, 0.8], [0.6, 0.8]
+    lacks = store.lacking_light(np.arange(3), np.array([0, 1, -1]), patterns)
+    np.testing.assert_allclose(lacks, [0, 0.64, 1 / 3], atol=1e-6)
+
+
+def test_light_at_peaks_younger_than_the_patterns_is_not_lacking_to_a_class(store):
+    store.put(np.arange(4), measured(np.ones((4, 2))), store.catalogue)
+    store.track(tracked([(9, 0), (0, 12), (20, 20)], [3, 5, 6]))
+    patterns = np.zeros((1, 6), np.float32)
+    patterns[0, 3] = 1.0
+    assert store.lacking_light(np.arange(4), np.zeros(4, np.int64), patterns).tolist() == [0, 0, 0, 0]

@@ -34,7 +34,7 @@ def test_reflections_that_fade_together_are_found_and_measure_the_order():
     fading = find_fading(intensity, place, COLUMNS)
     assert sorted(fading.fading) == sorted(COLUMNS[fades])
     assert sorted(fading.staying) == sorted(COLUMNS[~fades])
-    measured = fading.order(intensity, COLUMNS)
+    measured = fading.order(intensity[:, fading.columns - COLUMNS[0]])
     assert np.abs(measured - order).mean() < 0.06
     steps = measured.reshape(-1, 50).mean(axis=1)
     assert (np.diff(steps) > -0.02).all()
@@ -60,14 +60,35 @@ def test_a_few_disordered_positions_do_not_make_a_variant():
     assert find_fading(frames(rng, order, strength, fades), place, COLUMNS) is None
 
 
-def test_what_is_unknown_counts_as_no_light():
+def test_what_is_unknown_has_not_faded():
     rng = np.random.default_rng(4)
     place, fades, strength = lattice(rng)
     order = np.linspace(0, 1, 600)
     intensity = frames(rng, order, strength, fades)
+    intensity[::2, np.flatnonzero(fades)[:4]] = np.nan
     fading = find_fading(intensity, place, COLUMNS)
-    intensity[:, np.flatnonzero(fades)[0]] = np.nan
-    assert np.isfinite(fading.order(intensity, COLUMNS)).all()
+    assert sorted(fading.fading) == sorted(COLUMNS[fades])
+    measured = fading.order(intensity[:, fading.columns - COLUMNS[0]])
+    assert abs(measured[::2].mean() - measured[1::2].mean()) < 0.03
+
+
+def test_reflections_known_at_some_positions_only_do_not_fade_by_that():
+    rng = np.random.default_rng(6)
+    place, fades, strength = lattice(rng)
+    intensity = frames(rng, np.ones(600), strength, fades)
+    intensity[:400, fades] = np.nan
+    assert find_fading(intensity, place, COLUMNS) is None
+
+
+def test_order_is_not_told_where_most_of_the_light_is_unknown():
+    rng = np.random.default_rng(8)
+    place, fades, strength = lattice(rng)
+    intensity = frames(rng, np.linspace(0, 1, 600), strength, fades)
+    fading = find_fading(intensity, place, COLUMNS)
+    light = intensity[:, fading.columns - COLUMNS[0]]
+    light[:10, : fading.fading.size] = np.nan
+    order = fading.order(light)
+    assert np.isnan(order[:10]).all() and np.isfinite(order[10:]).all()
 
 
 def test_pairs_are_mutual_and_near_the_inverse():

@@ -65,3 +65,24 @@ def test_a_component_that_is_kept_whole_does_not_fade_and_the_cost_of_that_is_kn
     assert finder.costs(factors(N, strength), {0}) == {0: np.inf}
     order = finder.update(table, factors(N, strength), peaks, np.arange(N), True, None, (), {0})
     assert not finder.fadings and np.isnan(order).all()
+
+
+def test_a_component_is_looked_at_again_when_enough_of_its_light_is_news():
+    table, peaks, strength = scene()
+    finder = VariantFinder()
+    finder.update(table, factors(N, strength), peaks, np.arange(N))
+    known = finder.fadings[0]
+    finder.update(table, factors(N, strength), peaks, np.arange(100))
+    assert finder.fadings[0] is known
+    finder.update(table, factors(N, strength), peaks, np.arange(100))
+    assert finder.fadings[0] is not known
+
+
+def test_order_of_a_position_stays_when_its_light_is_no_longer_known():
+    table, peaks, strength = scene()
+    finder = VariantFinder()
+    before = finder.update(table, factors(N, strength), peaks, np.arange(N))
+    roots = table.forced.roots
+    table.forced.roots = lambda rows, columns: np.full_like(roots(rows, columns), np.nan)
+    after = finder.update(table, factors(N, strength), peaks, np.arange(5))
+    np.testing.assert_array_equal(after, before)

@@ -129,6 +129,30 @@ class ForcedStore:
         known = np.searchsorted(versions, self.stamp[positions], side="right")
         return (1 - known / max(versions.size, 1)).astype(np.float32)
 
+    def lacking_light(
+        self, positions: NDArray[np.int64], leader: NDArray[np.int64], patterns: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Part of the light of its own class that is not known at each of the positions, or is not current.
+
+        Parameters
+        ----------
+        leader : NDArray[np.int64], shape (n,)
+            Row of `patterns` that each position shows, -1 for none: there all peaks count alike.
+        patterns : NDArray[np.float32], shape (n_classes, n_columns)
+            Feature values of each class.
+        """
+        lacks = self.lacking(positions)
+        columns = self.column_of[self._order]
+        versions = self.version[self._order]
+        order = np.argsort(versions, kind="stable")
+        order = order[columns[order] < patterns.shape[1]]
+        for kind in np.unique(leader[leader >= 0]):
+            light = np.append(0.0, np.cumsum(patterns[kind, columns[order]] ** 2))
+            where = leader == kind
+            known = light[np.searchsorted(versions[order], self.stamp[positions[where]], side="right")]
+            lacks[where] = 1 - known / max(light[-1], 1e-9)
+        return lacks
+
     def put(self, positions: NDArray[np.int64], measured: ForcedIntensities, catalogue: Catalogue) -> None:
         """Take what was measured for some positions at the peaks of a catalogue, which may be an earlier one:
         where the peaks have changed since, that is not current."""

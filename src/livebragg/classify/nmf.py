@@ -80,6 +80,15 @@ class GrowingNMF(AskedComponents):
         trusted = [index for index, number in enumerate(self._ids) if int(number) not in self._doubtful]
         return state.dictionary.T[trusted]
 
+    def shown(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Component that leads in each of some rows, -1 for none, and the patterns of all components."""
+        state, known = self._state, rows < self._state.coded.size
+        leader = np.full(rows.size, -1)
+        known[known] = state.coded[rows[known]]
+        if self.n_components:
+            leader[known] = state.leaders(rows[known])
+        return leader, state.dictionary.T
+
     @property
     def residual(self) -> float:
         """Mean unexplained part of the squared features over the coded rows."""

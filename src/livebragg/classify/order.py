@@ -34,6 +34,11 @@ _FAINT = 0.5
 """Positions with less light than this part of the typical are boundaries, or hardly crystal."""
 _VARIATIONS = 4
 """Strongest variations that are followed: a crystal may bend more than it fades."""
+_KNOWN = 0.25
+"""Part of the fading, and of the other light, that must be known to tell the order."""
+_LEAST_LIGHT = 1e-3
+_LEAST_AT_ENDS = 3
+"""Positions at either end of which something must be known to say that a reflection vanishes."""
 _ENDS = (0.05, 0.95)
 _ROUNDS = 6
 
@@ -46,30 +51,37 @@ class Fading:
     ----------
     fading, staying : NDArray[np.int64], shape (n,)
         Feature columns of the reflections that vanish, and of those that stay.
+    typical : NDArray[np.float32], shape (k,)
+        Mean light at `columns`: what to expect of those that are not known at a position.
     full, none : float
         Light of the fading over that of the staying ones where the order is complete, and where there is none.
     """
 
     fading: NDArray[np.int64]
     staying: NDArray[np.int64]
+    typical: NDArray[np.float32]
     full: float
     none: float
 
-    def order(self, intensity: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """The fading ones, then those that stay."""
+        return np.concatenate([self.fading, self.staying])
+
+    def order(self, intensity: NDArray[np.float32]) -> NDArray[np.float32]:
         """Order parameter of some positions, 0 to 1, shape (n,): the part of the full light that is left.
+
+        NaN where less than a quarter of either light is known: what nobody measured has not faded.
 
         Parameters
         ----------
         intensity : NDArray[np.float32], shape (n, k)
-            Measured intensities; NaN where unknown.
-        columns : NDArray[np.int64], shape (k,)
-            Their feature columns.
+            Measured intensities at `columns`; NaN where unknown.
         """
-        light = np.nan_to_num(intensity)
-        fading = light[:, np.isin(columns, self.fading)].sum(axis=1)
-        staying = light[:, np.isin(columns, self.staying)].sum(axis=1)
-        ratio = np.where(staying > 0, fading / np.maximum(staying, 1e-6), 0.0)
-        return np.clip((ratio - self.none) / (self.full - self.none), 0.0, 1.0).astype(np.float32)
+        fades = np.arange(self.typical.size) < self.fading.size
+        ratio = _ratio(intensity, self.typical, fades)
+        order = (ratio - self.none) / (self.full - self.none)
+        return np.asarray(np.clip(order, 0.0, 1.0), np.float32)
 
 
 def friedel_pairs(place: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -108,37 +120,83 @@ def find_fading(
         ``None`` where nothing vanishes.
     """
     pairs = friedel_pairs(place)
-    if len(intensity) < _FEWEST_MEMBERS or len(pairs) < 2 * _FEWEST_PAIRS:
+    paired = intensity[:, pairs[:, 0]] + intensity[:, pairs[:, 1]]
+    enough = np.isfinite(paired).sum(axis=0) >= _FEWEST_MEMBERS // 2
+    pairs, paired = pairs[enough], paired[:, enough]
+    if len(paired) < _FEWEST_MEMBERS or len(pairs) < 2 * _FEWEST_PAIRS:
         return None
-    light = np.nan_to_num(intensity)
-    paired = light[:, pairs[:, 0]] + light[:, pairs[:, 1]]
-    whole = paired.sum(axis=1)
-    bright = whole > max(_FAINT * float(np.median(whole)), 0.0)  # light that is only noise is often negative
+    typical = _typical(paired)
+    whole, known = _whole(paired, typical)
+    whole = np.where(known >= _KNOWN, whole, np.nan)
+    middle = float(np.median(whole[known >= _KNOWN])) if (known >= _KNOWN).any() else 0.0
+    bright = whole > max(_FAINT * middle, 0.0)
     if np.count_nonzero(bright) < _FEWEST_MEMBERS:
-        return None
-    paired = paired[bright]
+        return None  # light that is only noise is often negative
+    paired, whole = paired[bright], whole[bright]
     best, best_score = None, 0.0
-    for fades in _candidates(paired / paired.sum(axis=1, keepdims=True)):
-        ratio = paired[:, fades].sum(axis=1) / np.maximum(paired[:, ~fades].sum(axis=1), 1e-6)
-        full = float(np.quantile(ratio, _ENDS[1]))
+    for fades in _candidates(paired / whole[:, None], typical):
+        ratio = _ratio(paired, typical, fades)
+        ratio = ratio[np.isfinite(ratio)]
+        if ratio.size < _FEWEST_MEMBERS:
+            continue
+        none, full = (float(end) for end in np.quantile(ratio, _ENDS))
         faded = float((ratio < full / 2).mean())
-        none = float(np.quantile(ratio, _ENDS[0]))
         if none > _GONE * full or not _LEAST_SHARE < full < _LARGEST_SHARE or not _PART < faded < 1 - _PART:
             continue
-        if 2 * fades.sum() * unseen > _GONE * np.quantile(paired[:, fades].sum(axis=1), _ENDS[1]):
+        if 2 * fades.sum() * unseen > _GONE * np.nanquantile(
+            _whole(paired[:, fades], typical[fades])[0], _ENDS[1]
+        ):
             continue
         if fades.sum() * full > best_score:
             best_score = fades.sum() * full
-            fading, staying = columns[pairs[fades].ravel()], columns[pairs[~fades].ravel()]
-            best = Fading(fading=fading, staying=staying, full=full, none=none)
+            fading, staying = pairs[fades].ravel(), pairs[~fades].ravel()
+            best = Fading(
+                fading=columns[fading],
+                staying=columns[staying],
+                typical=_typical(intensity[:, np.concatenate([fading, staying])]),
+                full=full,
+                none=none,
+            )
     return best
 
 
-def _candidates(share: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+def _typical(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of what is known of each column."""
+    return np.maximum(_mean(intensity), _LEAST_LIGHT)
+
+
+def _mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    known = np.isfinite(values)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    return np.asarray(total / np.maximum(known.sum(axis=0), 1), np.float32)
+
+
+def _whole(
+    intensity: NDArray[np.float32], typical: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Summed light of each row, what is unknown made up for, and the part of it that is known."""
+    known = np.isfinite(intensity) @ (typical / typical.sum()) if typical.size else np.zeros(len(intensity))
+    light = np.nan_to_num(intensity).sum(axis=1) / np.maximum(known, 1e-6)
+    return light.astype(np.float32), known.astype(np.float32)
+
+
+def _ratio(
+    light: NDArray[np.float32], typical: NDArray[np.float32], fades: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Light of the fading columns over that of the others in each row; NaN where less than a quarter of either is
+    known: a reflection of which nothing is known has not faded."""
+    fading, fading_known = _whole(light[:, fades], typical[fades])
+    staying, staying_known = _whole(light[:, ~fades], typical[~fades])
+    ratio = np.where(staying > 0, fading / np.maximum(staying, 1e-6), 0.0)
+    enough = np.minimum(fading_known, staying_known) >= _KNOWN
+    return np.asarray(np.where(enough, ratio, np.nan), np.float32)
+
+
+def _candidates(share: NDArray[np.float32], typical: NDArray[np.float32]) -> list[NDArray[np.bool_]]:
     """Sets of pairs that vanish together: whichever follow one of the strongest variations, until the set
     follows its own light."""
     root = np.sqrt(np.maximum(share, 0.0))
-    centred = root - root.mean(axis=0)
+    centred = np.nan_to_num(root - _mean(root))
     _, _, axes = np.linalg.svd(centred[:: max(1, len(centred) // 2000)], full_matrices=False)
     found: list[NDArray[np.bool_]] = []
     for axis in axes[:_VARIATIONS]:
@@ -147,38 +205,41 @@ def _candidates(share: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
             for _ in range(_ROUNDS):
                 if not _FEWEST_PAIRS <= fades.sum() < fades.size:
                     break
-                again = _vanishing(share, share[:, fades].sum(axis=1) / _rest(share, fades))
+                again = _vanishing(share, _ratio(share, typical, fades))
                 if np.array_equal(again, fades):
-                    found += [fades] if _vanish_together(share, fades) else []
+                    found += [fades] if _vanish_together(share, typical, fades) else []
                     break
                 fades = again
     return found
 
 
-def _vanish_together(share: NDArray[np.float64], fades: NDArray[np.bool_]) -> bool:
+def _vanish_together(share: NDArray[np.float32], typical: NDArray[np.float32], fades: NDArray[np.bool_]) -> bool:
     """Whether either half of the pairs is gone where the other half says so."""
-    number, rest = np.flatnonzero(fades), _rest(share, fades)
-    halves = [share[:, number[first::2]].sum(axis=1) for first in (0, 1)]
+    rest = ~fades
+    number = np.flatnonzero(fades)
+    halves = []
+    for first in (0, 1):
+        half = np.isin(np.arange(fades.size), number[first::2])
+        use = half | rest
+        halves.append(_ratio(share[:, use], typical[use], half[use]))
     for own, other in (halves, halves[::-1]):
-        low, high = _ends(own / rest)
-        if other[low].mean() > _GONE_ELSEWHERE * other[high].mean():
+        low, high = (_mean(other[end][:, None])[0] for end in _ends(own))
+        if low > _GONE_ELSEWHERE * high:
             return False
     return True
 
 
-def _rest(share: NDArray[np.float64], fades: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Light of the pairs that stay, which may be none where two grains are in one class."""
-    return np.asarray(np.maximum(share[:, ~fades].sum(axis=1), 1e-6), np.float64)
-
-
-def _ends(score: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _ends(score: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Positions at the low and at the high end of a score."""
-    low, high = np.quantile(score, _ENDS[0] * 2), np.quantile(score, 1 - _ENDS[0] * 2)
+    known = score[np.isfinite(score)]
+    if known.size == 0:
+        return np.zeros(score.size, np.bool_), np.zeros(score.size, np.bool_)
+    low, high = np.quantile(known, [_ENDS[0] * 2, 1 - _ENDS[0] * 2])
     return score <= low, score >= high
 
 
-def _vanishing(share: NDArray[np.float64], score: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _vanishing(share: NDArray[np.float32], score: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Pairs that have nearly nothing left at the low end of a score."""
-    low, high = _ends(score)
-    bottom, top = share[low].mean(axis=0), share[high].mean(axis=0)
-    return np.asarray(bottom < _GONE * top)
+    bottom, top = (share[end] for end in _ends(score))
+    seen = np.minimum(np.isfinite(bottom).sum(axis=0), np.isfinite(top).sum(axis=0)) >= _LEAST_AT_ENDS
+    return np.asarray(seen & (_mean(bottom) < _GONE * _mean(top)))

@@ -17,18 +17,19 @@ _LEAST_FEATURE = 0.02
 """Reflections of a class have at least this part of its unit pattern."""
 _PURE = 0.3
 """Positions whose second component, or whose unexplained part, is larger are left out where fading is learned."""
-_CURRENT = 0.95
-"""Part of the reflections that must have been measured at a position to learn from it."""
 _SAMPLE = 3000
-_LEARN_AGAIN = 1.3
+_NEWS = 0.2
+"""Part of a component's positions that must be news before it is looked at again."""
+_FEWEST = 40
+"""Positions from which a component is looked at."""
 _BLOCK = 8192
 
 
 class VariantFinder:
     """Fading of the components of a factorisation, and the order parameter of every position.
 
-    A component is looked at again when it leads at a third more positions. What was found once stays, with its
-    ends adjusted, so that labels do not flicker.
+    A component is looked at again when the light of a fifth of its positions is news. What was found once stays,
+    with its ends adjusted, so that labels do not flicker.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,8 @@ class VariantFinder:
         """Forget everything."""
         self.fadings: dict[int, Fading] = {}
         """By permanent id of the component."""
-        self._learned_on: dict[int, int] = {}
+        self._news: dict[int, int] = {}
+        """Positions of each component that are new, or were measured again, since it was last looked at."""
         self._order = np.zeros(0, np.float32)
         self._leader = np.zeros(0, np.int32)
         self._known: list[int] = []
@@ -92,16 +94,16 @@ class VariantFinder:
         self._leader[positions] = _leaders(weights[positions], factors.component_ids)
         led = np.bincount(self._leader + 1, minlength=max(ids, default=0) + 2)[1:]
         self.fadings = {n: fading for n, fading in self.fadings.items() if n in ids and n not in whole}
+        news = np.bincount(self._leader[changed] + 1, minlength=led.size + 1)[1:]
         learned = False
         for index, number in enumerate(ids):
             if number in locked or number in whole:
                 continue
-            if final or led[number] >= _LEARN_AGAIN * self._learned_on.get(number, 40):
+            if self._is_due(number, int(led[number]), int(news[number])) or final:
                 members = np.flatnonzero(self._leader == number)
-                self._learned_on[number] = members.size
                 learned |= self._learn(number, index, members, table, factors, peaks, final)
         again = np.arange(len(weights)) if learned or final else changed
-        self._order[again] = np.nan
+        self._order[again[~np.isin(self._leader[again], list(self.fadings))]] = np.nan
         for number, fading in self.fadings.items():
             self._judge(fading, again[self._leader[again] == number], table)
         return self._order.copy()
@@ -119,6 +121,15 @@ class VariantFinder:
                 costs[number] = np.inf if number in locked else float(cost)
         return costs
 
+    def _is_due(self, number: int, led: int, news: int) -> bool:
+        """Whether to look at a component: enough of its positions are new, or were measured again. Light that was
+        measured beside other peaks is not quite the same."""
+        self._news[number] = self._news.get(number, 0) + news
+        if led < _FEWEST or self._news[number] < _NEWS * led:
+            return False
+        self._news[number] = 0
+        return True
+
     def _learn(
         self,
         number: int,
@@ -131,20 +142,17 @@ class VariantFinder:
     ) -> bool:
         """Look at one component; returns whether anything is new."""
         pattern = factors.patterns[index]
-        known = peaks.peak_id < pattern.size
-        columns = peaks.peak_id[known].astype(np.int64)
-        place = np.stack([peaks.qx, peaks.qy], axis=1)[known]
+        older = peaks.peak_id < pattern.size
+        columns = peaks.peak_id[older].astype(np.int64)
+        place = np.stack([peaks.qx, peaks.qy], axis=1)[older]
         use = pattern[columns] > _LEAST_FEATURE
         weights = factors.weights[members].copy()
         largest = weights[:, index].copy()
         weights[:, index] = 0
         pure = members[(weights.max(axis=1) < _PURE * largest) & (factors.novelty[members] < _PURE)]
         sample = pure[:: max(1, pure.size // _SAMPLE)]
-        measured = bool(table.forced.stamp.any())
-        if use.any() and measured:  # a peak that was not measured yet has not faded
-            sample = sample[table.forced.current(sample, columns[use]).mean(axis=1) > _CURRENT]
         light = _light(table, sample, columns[use])
-        unseen = 0.0 if measured else float(light[light > 0].min(initial=np.inf))
+        unseen = 0.0 if table.forced.stamp.any() else float(light[light > 0].min(initial=np.inf))
         found = find_fading(light, place[use], columns[use], unseen)
         before = self.fadings.get(number)
         if found is not None:
@@ -154,10 +162,11 @@ class VariantFinder:
         return found is not None or (final and before is not None)
 
     def _judge(self, fading: Fading, positions: NDArray[np.int64], table: FeatureTable) -> None:
-        columns = np.concatenate([fading.fading, fading.staying])
+        """Order of some positions; where too little is known it stays what it was."""
         for first in range(0, positions.size, _BLOCK):
             part = positions[first : first + _BLOCK]
-            self._order[part] = fading.order(_light(table, part, columns), columns)
+            order = fading.order(_light(table, part, fading.columns))
+            self._order[part] = np.where(np.isfinite(order), order, self._order[part])
 
 
 def _leaders(weights: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -168,12 +177,13 @@ def _leaders(weights: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np
 
 
 def _light(table: FeatureTable, positions: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Intensities of some positions and peaks: measured ones where there are, else those of disks."""
+    """Intensities of some positions and peaks, NaN where unknown: what was measured, or where nothing was measured
+    what the disks have."""
     roots = table.forced.roots(positions, columns)
-    unknown = np.isnan(roots).any(axis=1)
     intensity = np.sign(roots) * roots**2
-    if unknown.any():
-        rows = positions[unknown]
-        found = (table.view.dense(rows)[:, columns] * table.view.norm[rows, None]) ** (1 / max(table.power, 0.5))
-        intensity[unknown] = np.where(np.isnan(intensity[unknown]), found, intensity[unknown])
+    never = table.forced.stamp[positions] == 0
+    if never.any():
+        rows = positions[never]
+        found = table.view.dense(rows)[:, columns] * table.view.norm[rows, None]
+        intensity[never] = found ** (1 / max(table.power, 0.5))
     return np.asarray(intensity, np.float32)

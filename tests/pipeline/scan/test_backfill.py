@@ -155,3 +155,15 @@ def test_a_measurement_that_failed_is_told_once_and_does_not_keep_the_scan_from_
     with pytest.raises(MemoryError):
         refreshed(backfill, vectors, most=0)
     assert backfill.finish(vectors, np.arange(N), ORIGINS, 100).tolist() == [0, 2, 3, 4, 5, 6, 7]
+
+
+def test_positions_that_lack_light_of_their_own_class_come_before_those_that_lack_more_of_others(
+    features, vectors
+):
+    patterns = np.array([[0.8, 0.6, 0.0], [0.0, 0.6, 0.8]], np.float32)
+    leader = np.where(np.arange(N) < 4, 1, 0)
+    backfill = Backfill(Light(), features, lambda positions: None, shows=lambda rows: (leader[rows], patterns))
+    refreshed(backfill, vectors)
+    features.track(peaks_at((10, 0), (0, 12), (20, 20)))  # a reflection of the second class
+    assert refreshed(backfill, vectors, most=3) == [0, 2, 3]
+    assert refreshed(backfill, vectors, most=9) == [4, 5, 6, 7]

@@ -80,7 +80,9 @@ class ScanAnalysis(AskedClasses):
     def reset(self) -> None:
         """Forget the scan."""
         super().reset()
-        self._backfill = Backfill(self._photometer, self._features, self._about_to_change, self._background)
+        self._backfill = Backfill(
+            self._photometer, self._features, self._about_to_change, self._background, self._nmf.shown
+        )
         self._judged_to = 0
         self._tracked_at = 0
         self._whole_at = 0

@@ -20,6 +20,11 @@ _WORTH_WHILE = 0.1
 """Part of the peaks that must be new before a position is measured again while the scan runs: a grain brings many
 at once, and one or two more can wait for the end."""
 _NOBODY = np.zeros(0, np.int64)
+Shows = Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.float32]]]
+
+
+def _nothing_known(positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    return np.full(positions.size, -1), np.zeros((0, 0), np.float32)
 
 
 class Photometer(Protocol):
@@ -58,6 +63,8 @@ class Backfill:
         Called with positions just before their features change.
     background : bool
         Measure between the refreshes, one round after the other, and never wait for it.
+    shows : callable
+        Tells the class that each of some positions shows, -1 for none, and the patterns of all classes.
     """
 
     def __init__(
@@ -66,11 +73,13 @@ class Backfill:
         features: FeatureTable,
         changing: Callable[[NDArray[np.int64]], None],
         background: bool = False,
+        shows: Shows = _nothing_known,
     ) -> None:
         self._photometer = photometer
         self._features = features
         self._changing = changing
         self._background = background
+        self._shows = shows
         self._asked: list[Measuring] = []
         self._catalogue = features.forced.catalogue
 
@@ -80,9 +89,14 @@ class Backfill:
         return bool(self._asked) and all(task.done() for _, task in self._asked)
 
     def refresh(
-        self, vectors: Vectors, arrived: NDArray[np.int64], origins: NDArray[np.float32], most: int
+        self,
+        vectors: Vectors,
+        arrived: NDArray[np.int64],
+        origins: NDArray[np.float32],
+        most: int,
     ) -> NDArray[np.int64]:
-        """Measure at most `most` of the positions that are due: those that lack most first, of them the newest.
+        """Measure at most `most` of the positions that are due: those that lack most of the light of the class
+        they show first, then those that lack most peaks, of them the newest.
 
         Returns the positions with new light; `arrived` are all that have been seen, the newest last.
         """
@@ -119,10 +133,12 @@ class Backfill:
 
     def _due(self, arrived: NDArray[np.int64]) -> NDArray[np.int64]:
         """What lacks so much that measuring it again is worth while, the most urgent last."""
-        stale = self._features.forced.stale(arrived)
-        lacks = self._features.forced.lacking(stale)
-        order = np.argsort(lacks, kind="stable")
-        return stale[order[lacks[order] >= _WORTH_WHILE]]
+        forced = self._features.forced
+        stale = forced.stale(arrived)
+        lacks, own = forced.lacking(stale), forced.lacking_light(stale, *self._shows(stale))
+        own[own < _WORTH_WHILE] = 0.0
+        order = np.lexsort((lacks, own))
+        return stale[order[np.maximum(lacks, own)[order] >= _WORTH_WHILE]]
 
     def _ask(self, chosen: NDArray[np.int64], origins: NDArray[np.float32]) -> None:
         assert self._photometer is not None
