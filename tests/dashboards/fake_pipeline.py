@@ -87,6 +87,8 @@ class FakePipeline:
         """Positions before this one have no frame any more."""
         self.answering = True
         self.stalled = False
+        self.phase = ""
+        """What the status says it does; by itself when empty."""
         self._newest_at = time.time()
         self._revision = 0
         self._extra: list[list[bytes]] = []
@@ -193,8 +195,8 @@ class FakePipeline:
         )  # fmt: skip
 
     def _phase(self, done: bool) -> str:
-        if self.stalled:
-            return "stalled"
+        if self.phase or self.stalled:
+            return self.phase or "stalled"
         return "waiting" if not self.serial else ("complete" if done else "running")
 
     def _maps(self) -> list[Any]:

@@ -241,6 +241,45 @@ def test_a_detector_that_stalls_is_said_with_its_age_and_so_is_its_coming_back(
     assert viewer.complaints == []
 
 
+def test_a_scan_that_is_stopped_while_it_stalls_is_not_said_to_be_live_again(
+    viewer: Viewer, url: str, pipeline: FakePipeline
+) -> None:
+    viewer.open(url)
+    viewer.wait("livebragg.plots().classes.y_range.start >= 18")
+    pipeline.stalled = True
+    viewer.wait("document.querySelector('#ribbon').checkVisibility()")
+    pipeline.phase = "stopped"
+    viewer.wait_text("#phase", "Stopped")
+    viewer.wait("!document.querySelector('#ribbon').checkVisibility()")
+    acks = viewer.evaluate("Bokeh.documents[0].get_model_by_name('link').ack")
+    viewer.wait("Bokeh.documents[0].get_model_by_name('link').ack > arg + 2", acks)
+    assert not viewer.page.is_visible("#ribbon")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+def test_what_is_said_about_a_stall_or_a_pause_covers_nothing_that_can_be_pressed(
+    viewer: Viewer, url: str, pipeline: FakePipeline, width: int, height: int
+) -> None:
+    viewer.page.set_viewport_size({"width": width, "height": height})
+    viewer.open(url)
+    viewer.wait("livebragg.plots().classes.y_range.start >= 18")
+    pipeline.stalled = True
+    viewer.wait("document.querySelector('#ribbon').checkVisibility()")
+    viewer.page.click("#controls", timeout=5000)
+    viewer.page.click("#d-pause", timeout=5000)
+    viewer.page.wait_for_selector("#paused")
+    covered = """[...document.querySelectorAll('button, select, a, .canvas')].filter((node) => {
+        if (!node.checkVisibility() || node.closest('#drawer, .trend, #notices, #boxes-panel')) return false;
+        const { left, right, top, bottom } = node.getBoundingClientRect();
+        return ['#ribbon', '#paused'].some((name) => {
+            const over = document.querySelector(name), b = over.getBoundingClientRect();
+            return over !== node && left < b.right && right > b.left && top < b.bottom && bottom > b.top;
+        });
+    }).map((node) => node.id || node.className)"""
+    assert viewer.evaluate(covered) == []
+    assert viewer.evaluate("(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(ribbon)") <= 0
+
+
 def test_a_new_acquisition_clears_the_page(viewer: Viewer, url: str, pipeline: FakePipeline) -> None:
     viewer.open(url)
     viewer.wait("livebragg.plots().classes.y_range.start >= 18")

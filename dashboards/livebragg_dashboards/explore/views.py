@@ -41,6 +41,8 @@ class OwnImage:
     """What is wrong, or that it was asked for; empty when `image` is its image."""
     image: NDArray[np.float32] | None
     picture: Picture | None
+    pending: bool = False
+    """Whether `picture` is still that of the detector before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class ExploreComposer:
                 tiles[str(box.number)] = tile
             cards.append(_card(box, answer))
         found, position = self._position(snapshot, answers, selected)
-        own = self._own(explorer, answers, q_pixel_size)
+        own = self._own(snapshot, explorer, answers, q_pixel_size)
         return View(
             own=own,
             tiles=tiles,
@@ -139,17 +141,21 @@ class ExploreComposer:
         )
         return made
 
-    def _own(self, explorer: Explorer, answers: Mapping[str, Answer], size: float | None) -> OwnImage | None:
+    def _own(
+        self, snapshot: Snapshot, explorer: Explorer, answers: Mapping[str, Answer], size: float | None
+    ) -> OwnImage | None:
         if explorer.detector is None:
             return None
         title, answer = explorer.detector.title(size), answers.get(SLOT)
-        if answer is None:
-            return OwnImage(title=title, note="asking the pipeline …", image=None, picture=None)
-        if answer.reply is None:
-            return OwnImage(title=title, note=clean(answer.reason, 160), image=None, picture=None)
-        image = answer.reply.image
-        picture: Picture = self._keep(SLOT, (answer,), lambda: virtual_picture(image))
-        return OwnImage(title=title, note="", image=image, picture=picture)
+        pending = _about(answer, explorer.detector.question(snapshot.serial).key) is None
+        image = None if answer is None or answer.reply is None else answer.reply.image
+        picture: Picture | None = None
+        if image is not None:
+            picture = self._keep(SLOT, (answer,), lambda: virtual_picture(image))
+        if pending:
+            return OwnImage(title=title, note="measuring …", image=None, picture=picture, pending=True)
+        note = "" if answer is None else clean(answer.reason, 160)
+        return OwnImage(title=title, note=note, image=image, picture=picture)
 
     def _position(
         self, snapshot: Snapshot, answers: Mapping[str, Answer], selected: int | None
@@ -217,7 +223,7 @@ def _detector(
     detector, unit = explorer.detector, size or 1.0
     if detector is None or own is None:
         return None
-    words = {"title": own.title, "note": own.note}
+    words = {"title": own.title, "note": own.note, "pending": own.pending}
     if isinstance(detector, Ring):
         return words | {"kind": "ring", "inner": detector.inner * unit, "outer": detector.outer * unit}
     if isinstance(detector, PeakLight):

@@ -225,6 +225,7 @@ window.explore = (() => {
   function showDetector(found) {
     detector = found;
     $("virtual-panel").classList.toggle("own", !!found);
+    $("virtual-panel").classList.toggle("pending", !!found?.pending);
     hide($("detector-off"), !found); hide($("virtual-hint"), !!found);
     put($("own-note"), found?.note ?? "");
     $("ring").setAttribute("aria-pressed", String(found?.kind === "ring"));

@@ -13,7 +13,7 @@ window.livebragg = (() => {
   const SILENT_MS = 5000, RECOVERED_MS = 8000;
   let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now();
   let actions = 0, canvases = {}, drawn = 0;
-  let tiles = null, tilesDrawn = null, lut = null, kept = {}, over = "", recovered = null;
+  let tiles = null, tilesDrawn = null, lut = null, kept = {}, trouble = null, recovered = null;
   const { $, put, hide, element, list, abgr, paint, typing } = livebraggDom;
 
   // ------------------------------------------------------------------ to the server
@@ -100,11 +100,12 @@ window.livebragg = (() => {
   // Trouble is said while it lasts, and for a while that it is over.
   function showRibbon(s) {
     const lost = Number(sessionStorage.getItem("lostAt"));
-    if (s.trouble) over = s.trouble.over;
-    else if (s.state === "live" && (over || lost)) {
-      const away = Math.round((Date.now() - lost) / 1000);
-      recovered = { text: over || `Connected again after ${away} s without the dashboard server`, until: Date.now() + RECOVERED_MS };
-      over = ""; sessionStorage.removeItem("lostAt");
+    if (s.trouble) trouble = { ...s.trouble, newest: trouble?.newest ?? s.newest };
+    else if (s.state === "live" && (trouble || lost)) {
+      const away = Math.round((Date.now() - lost) / 1000), came = trouble && (trouble.kind === "stale" || s.newest > trouble.newest);
+      const text = trouble ? (came ? trouble.over : "") : `Connected again after ${away} s without the dashboard server`;
+      recovered = { text, until: Date.now() + RECOVERED_MS };
+      trouble = null; sessionStorage.removeItem("lostAt");
     }
     const shown = s.trouble ? s.trouble : recovered && Date.now() < recovered.until ? { kind: "recovered", text: recovered.text } : null;
     hide($("ribbon"), !shown?.text);

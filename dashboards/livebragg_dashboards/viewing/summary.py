@@ -70,6 +70,7 @@ def strip(snapshot: Snapshot, now: float, feed: str, problem: str = "") -> dict[
         "numbers": _numbers(snapshot, now),
         "banner": _banner(state, snapshot, now, feed),
         "trouble": _trouble(state, snapshot, now),
+        "newest": _newest(snapshot),
         "start": _start(state, feed, problem, starting=status is not None and not status.workers),
         "notices": [clean(n, 160) for n in status.notices[-MAX_NOTICES:]][::-1] if status else [],
         "results": clean(status.results_path, 300) if status else "",
@@ -183,6 +184,12 @@ def _trouble(state: str, snapshot: Snapshot, now: float) -> dict[str, str] | Non
             "over": f"Live again after{since.removeprefix(' for') or ' a while'} without frames",
         }
     return None
+
+
+def _newest(snapshot: Snapshot) -> float:
+    """When the newest frame that was analysed was sent: by it the page knows whether frames came again."""
+    at = snapshot.status.newest_sent_at if snapshot.status is not None else 0.0
+    return at if math.isfinite(at) else 0.0
 
 
 def _start(state: str, feed: str, problem: str, *, starting: bool) -> dict[str, str] | None:

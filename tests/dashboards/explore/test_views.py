@@ -116,17 +116,32 @@ def test_the_own_image_waits_then_shows_then_says_why_not() -> None:
     explorer.look(snapshot(), 0.1)
     explorer.act({"kind": "aperture", "panel": "frame", "x": 0.5, "y": 0.0, "radius": 0.2}, AXES)
     waiting = view(composer, explorer)
-    assert waiting.own is not None and "asking" in waiting.own.note and waiting.own.picture is None
+    assert waiting.own is not None and waiting.own.note == "measuring …" and waiting.own.picture is None
     question = explorer.questions(1, None)[0]
     image = np.arange(15, dtype=np.float32).reshape(3, 5)
     shown = view(composer, explorer, Answer(question, DarkFieldReply(serial=1, image=image)))
     assert shown.own is not None and shown.own.picture is not None and shown.own.note == ""
     assert shown.own.title == "Dark field · d 2 Å · radius 0.2 1/Å"
     assert shown.texts["detector"] | {"title": "", "note": ""} == {
-        "title": "", "note": "", "kind": "aperture", "x": 0.5, "y": 0.0, "radius": 0.2
+        "title": "", "note": "", "pending": False, "kind": "aperture", "x": 0.5, "y": 0.0, "radius": 0.2
     }  # fmt: skip
     refused = view(composer, explorer, Answer(question, None, "not now"))
     assert refused.own is not None and refused.own.note == "not now" and refused.own.image is None
+
+
+def test_the_picture_of_another_detector_is_marked_until_that_of_this_one_has_come() -> None:
+    composer, explorer = ExploreComposer(), Explorer()
+    explorer.look(snapshot(), 0.1)
+    explorer.act({"kind": "aperture", "panel": "frame", "x": 0.5, "y": 0.0, "radius": 0.2}, AXES)
+    before = explorer.questions(1, None)[0]
+    image = np.arange(15, dtype=np.float32).reshape(3, 5)
+    explorer.act({"kind": "aperture", "panel": "frame", "x": 0.7, "y": 0.0, "radius": 0.2}, AXES)
+    for answer in (Answer(before, DarkFieldReply(serial=1, image=image)), Answer(before, None, "not now")):
+        own = view(composer, explorer, answer).own
+        assert own is not None and own.pending and own.note == "measuring …" and own.image is None
+    now = Answer(explorer.questions(1, None)[0], DarkFieldReply(serial=1, image=image))
+    own = view(composer, explorer, now).own
+    assert own is not None and not own.pending and own.image is image
 
 
 def position(**changes: Any) -> PositionReply:
