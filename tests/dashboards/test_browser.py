@@ -229,7 +229,7 @@ def test_a_detector_that_stalls_is_said_with_its_age_and_so_is_its_coming_back(
     viewer.wait("livebragg.plots().classes.y_range.start >= 18")
     assert not viewer.page.is_visible("#ribbon")
     pipeline.stalled = True
-    viewer.wait("/no new frame for [3-9][.0-9]* s/.test(document.querySelector('#ribbon').textContent)")
+    viewer.wait("/No new frame for [3-9][.0-9]* s/.test(document.querySelector('#ribbon').textContent)")
     assert viewer.page.is_visible("#ribbon")
     assert viewer.text("#phase") == "Stalled"
     assert viewer.evaluate("document.querySelector('#n-age').dataset.tone") == "warn"

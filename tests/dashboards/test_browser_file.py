@@ -44,6 +44,15 @@ def test_a_file_fills_the_page_says_so_and_draws_what_is_clicked(viewer: Viewer,
         viewer.click("classes", 8, 4)
         viewer.wait_text("#frame-title", "drawn")
         viewer.wait("Bokeh.documents[0].get_model_by_name('disks').data.x.length > 5")
+        viewer.wait_text("#detail-hint", "tracked peak")
+        assert viewer.text("#live") == "Let go" and not viewer.page.is_visible(".trend")
+        viewer.page.click("#controls")
+        viewer.wait_text("#d-control", "A results file")
+        viewer.wait("document.querySelector('[data-value=sensitivity]').value === '0.1'")
+        enabled = """[...document.querySelectorAll('#drawer :is(button, input, select)')]
+            .filter((node) => !node.matches(':disabled') && node.checkVisibility() && !node.closest('.attach'))
+            .map((node) => node.id)"""
+        assert viewer.evaluate(enabled) == ["d-picture"]
         assert viewer.complaints == []
 
 

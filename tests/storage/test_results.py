@@ -211,7 +211,7 @@ def test_an_end_that_does_not_exist_is_refused(
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path, acquisition: Acquisition) -> None:
     (tmp_path / "scan.h5").write_text("precious")
-    with pytest.raises(ResultsError, match=r"scan\.h5 cannot be created .* never overwritten"):
+    with pytest.raises(ResultsError, match=r"never overwritten.*: \S+scan\.h5 cannot be created"):
         _writer(tmp_path / "scan.h5", acquisition)
     assert (tmp_path / "scan.h5").read_text() == "precious"
 

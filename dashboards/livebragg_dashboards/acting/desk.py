@@ -112,6 +112,7 @@ class Desk:
         """Nothing that was chosen in the old scan means anything in the new one."""
         self.radius = None
         self.paused = False
+        self.acts.clear()
 
     # ------------------------------------------------------------------------------------------- acting
     def _floor(self, take: bool, now: float) -> None:

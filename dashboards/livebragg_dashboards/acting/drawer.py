@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from livebragg.model import Calibration
-from livebragg.wire.messages import ClassMaps, PipelineStatus
+from livebragg.wire.messages import ClassMaps, PipelineStatus, VirtualImageSet
 from livebragg_dashboards.acting.desk import Desk, peaks_on
 from livebragg_dashboards.acting.orders import CALIBRATION, SENSITIVITY, THRESHOLDS
 from livebragg_dashboards.drawing.calibration_ring import ENOUGH
@@ -32,6 +34,13 @@ _WHAT = {
     "attach": "Attach",
 }
 
+_ENOUGH_ORIGINS = 1 << 14
+_OVER = {
+    "file": "as they are in the file",
+    "complete": "the scan is over",
+    "stopped": "the scan is over",
+}
+
 
 def drawer(desk: Desk, snapshot: Snapshot, selected: tuple[int, int] | None, now: float) -> dict[str, Any]:
     """All texts and values of the drawer."""
@@ -39,7 +48,9 @@ def drawer(desk: Desk, snapshot: Snapshot, selected: tuple[int, int] | None, now
     calibration = status.calibration if status is not None else None
     maps = snapshot.get(ClassMaps)
     return {
-        "control": _control(desk, now),
+        "control": _control(desk, status, now),
+        "scan": snapshot.epoch,
+        "over": _over(status),
         "attached": {"feed": desk.hub.feed, "control": desk.hub.control},
         "acts": [
             {"n": act.number, "what": act.what, "state": act.state,
@@ -58,8 +69,15 @@ def drawer(desk: Desk, snapshot: Snapshot, selected: tuple[int, int] | None, now
     }  # fmt: skip
 
 
-def _control(desk: Desk, now: float) -> dict[str, str]:
+def _over(status: PipelineStatus | None) -> str:
+    """Why neither classes nor the scan can be changed any more; empty while they can."""
+    return _OVER.get(status.phase, "") if status is not None else ""
+
+
+def _control(desk: Desk, status: PipelineStatus | None, now: float) -> dict[str, str]:
     floor = desk.hub.floor
+    if status is not None and status.phase == "file":
+        return {"state": "file", "text": "A results file: nothing to change"}
     if desk.looks_only:
         return {"state": "view", "text": "This page only looks"}
     if desk.has_control:
@@ -98,12 +116,25 @@ def _plain(value: Any) -> str:
 
 
 def _origin(snapshot: Snapshot) -> str:
+    """Mean of what was measured at the positions, else the middle of the probe, and the error of one position."""
     status = snapshot.status
-    if status is None or status.probe is None or not all(map(math.isfinite, status.probe.center)):
+    center = _mean_origin(snapshot.get(VirtualImageSet))
+    if center is None and status is not None and status.probe is not None:
+        center = status.probe.center
+    if status is None or center is None or not all(map(math.isfinite, center)):
         return "not known yet"
     error = status.counters.get("origin_model_error_px", math.nan)
-    center = ", ".join(number(c, 5) for c in status.probe.center)
-    return f"({center}) px" + (f", per position ± {number(error, 2)} px" if error > 0 else "")
+    return f"({center[0]:.2f}, {center[1]:.2f}) px" + (f" ± {number(error, 2)} px" if error > 0 else "")
+
+
+def _mean_origin(images: VirtualImageSet | None) -> tuple[float, float] | None:
+    """From at most `_ENOUGH_ORIGINS` positions; ``None`` while none has one."""
+    if images is None or not {"origin_qx", "origin_qy"} <= set(images.names):
+        return None
+    qx, qy = (images.images[images.names.index(name)].ravel() for name in ("origin_qx", "origin_qy"))
+    both = np.stack([qx, qy])[:, :: 1 + qx.size // _ENOUGH_ORIGINS].astype(np.float64)
+    both = both[:, np.isfinite(both).all(axis=0)]
+    return (float(both[0].mean()), float(both[1].mean())) if both.size else None
 
 
 def _ellipse(calibration: Calibration | None) -> str:

@@ -88,9 +88,14 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "name": row["name"],
         "colour": SLOTS[slot_of(row["id"], row["family"])],
         "weight": number(row["weight"]),
-        "part": percent(row["share"]),
+        "part": percent(as_in_maps(row["share"])),
         "fraction": min(1.0, max(0.0, _or_zero(row["share"]))),
     }
+
+
+def as_in_maps(share: float) -> float:
+    """A part of a position as the maps of the feed have it, in steps of 1/255: one number wherever it is read."""
+    return round(255 * share) / 255 if 0.1 <= share <= 1 else share
 
 
 def _or_zero(value: float) -> float:

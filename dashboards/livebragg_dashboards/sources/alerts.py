@@ -10,7 +10,10 @@ from livebragg_dashboards.sources.newest import Newest
 from livebragg_dashboards.sources.served import Served
 from livebragg_dashboards.words import clean
 
-MAX_SHOWN = 8
+MAX_SHOWN = 40
+TONES = {"new_class": "news", "area": "news", "drift": "warn", "trend": "warn"}
+"""How bad what a rule says is; data that are lost or do not come are worst."""
+_WORST_FIRST = ("bad", "warn", "news")
 MAX_ALERTS = 4096
 
 _alarm: Alarm | None = None
@@ -42,7 +45,7 @@ class Alarm:
         problem = self._watcher.problem()
         if problem:
             text = clean(f"the rules are not watched any more: {problem}", 200)
-            return [{"text": text, "active": True, "at": "", "key": text}]
+            return [{"text": text, "active": True, "at": "", "key": text, "tone": "bad"}]
         return alert_texts(self._newest.get())
 
     def close(self) -> None:
@@ -52,17 +55,19 @@ class Alarm:
 
 
 def alert_texts(message: Alerts | None) -> list[dict[str, Any]]:
-    """The active alerts, then the newest that are over: text, time, whether it is still true, and a key that the
-    next one does not have, however soon it comes."""
-    return [
+    """The active alerts, the worst first, then the newest that are over: text, time, whether it is still true, how
+    bad it is, and a key that the next one does not have, however soon it comes."""
+    rows: list[dict[str, Any]] = [
         {
             "text": clean(alert.text, 160),
             "active": alert.active,
             "at": _clock(alert.raised_at),
             "key": f"{alert.raised_at} {alert.rule}",
+            "tone": TONES.get(alert.rule.partition(" ")[0], "bad"),
         }
         for alert in (message.alerts[:MAX_SHOWN] if message else [])
     ]
+    return sorted(rows, key=lambda row: (not row["active"], row["active"] and _WORST_FIRST.index(row["tone"])))
 
 
 def problem_of_alerts(message: Alerts) -> str:

@@ -5,6 +5,7 @@ window.livebraggDrawer = (() => {
   const { $, put, element, list, typing, isKey } = livebraggDom;
   const open = () => !$("drawer").hidden;
   const mine = () => shown.control?.state === "mine";
+  const running = () => mine() && !shown.over;
 
   function toggle(on = !open()) {
     $("drawer").hidden = !on;
@@ -35,16 +36,18 @@ window.livebraggDrawer = (() => {
       card.classList.toggle("locked", shown.locked?.includes(card.dataset.id) ?? false);
     }
     const one = chosen.size === 1 ? [...chosen][0] : null, isLocked = shown.locked?.includes(one) ?? false;
-    put($("d-chosen"), chosen.size ? names().join(", ") : "click on cards to choose");
+    put($("d-chosen"), shown.over || (chosen.size ? names().join(", ") : "click on cards to choose"));
     const button = (name) => document.querySelector(`[data-do="${name}"]`);
-    button("merge").disabled = !mine() || chosen.size < 2;
-    button("split").disabled = button("lock").disabled = !mine() || one === null;
+    button("merge").disabled = !running() || chosen.size < 2;
+    button("split").disabled = button("lock").disabled = !running() || one === null;
     put(button("lock"), isLocked ? "Unlock" : "Lock");
-    for (const node of document.querySelector('[data-what="rename"]').elements) node.disabled = !mine() || one === null;
+    const rename = document.querySelector('[data-what="rename"]');
+    for (const node of rename.elements) node.disabled = !running() || one === null;
+    if (one === null) rename.elements.name.value = "";
   }
   function choose(event) {
     const card = event.target.closest(".card");
-    if (!card || !open() || event.target.tagName === "INPUT") return;
+    if (!card || !open() || shown.over || event.target.tagName === "INPUT") return;
     const id = card.dataset.id;
     if (chosen.has(id)) chosen.delete(id); else chosen.add(id);
     if (chosen.size === 1) document.querySelector('[data-what="rename"] input').value = names()[0] ?? "";
@@ -53,7 +56,7 @@ window.livebraggDrawer = (() => {
   // A name is changed where it stands: double click, Enter.
   function edit(event) {
     const name = event.target.closest(".card .class");
-    if (!name || !open() || !mine()) return;
+    if (!name || !open() || !running()) return;
     const input = element("input", "rename"), id = name.closest(".card").dataset.id;
     input.maxLength = 60; input.value = name.textContent;
     const end = () => { input.onblur = null; input.replaceWith(name); };
@@ -103,9 +106,18 @@ window.livebraggDrawer = (() => {
     }
     document.querySelector("#drawer .given").hidden = document.querySelector('[data-value="ellipse"]').value !== "given";
   }
+  // What was refused is not set: its field shows again what is.
+  function refill(before) {
+    const last = shown.acts[0];
+    if (last?.state !== "refused" || (before.acts?.[0]?.n === last.n && before.acts[0].state === "refused")) return;
+    for (const field of document.querySelectorAll(`#drawer [data-what="${CSS.escape(last.what)}"] input[data-value], #drawer [data-what="${CSS.escape(last.what)}"] select[data-value]`)) delete field.dataset.was;
+    if (last.what === "threshold") delete $("d-threshold-value").dataset.was;
+    if (last.what === "class_number") document.querySelector('[data-what="class_number"] input').value = "";
+  }
   function show(d) {
     const before = shown;
     shown = d;
+    if (before.scan !== d.scan || d.over) chosen.clear();
     $("controls").dataset.control = d.control.state;
     $("controls").dataset.last = d.acts[0]?.state ?? "";
     $("d-pause").setAttribute("aria-pressed", String(d.paused));
@@ -117,10 +129,12 @@ window.livebraggDrawer = (() => {
     document.querySelector('[data-floor="take"]').hidden = !["free", "idle"].includes(d.control.state);
     document.querySelector('[data-floor="release"]').hidden = d.control.state !== "mine";
     for (const set of document.querySelectorAll("fieldset[data-acts]")) set.disabled = !mine();
-    for (const node of document.querySelectorAll(".scan [data-acts] button, .scan [data-acts] input, .scan form input, .scan form button")) node.disabled = !mine();
+    for (const node of document.querySelectorAll(".scan [data-acts] button, .scan [data-acts] input, .scan form input, .scan form button, #d-clear, [data-what='class_number'] *")) node.disabled = !running();
+    $("d-pause").disabled = !!d.over && !d.paused;
     for (const [id, text] of [["d-feed", d.attached.feed], ["d-control-endpoint", d.attached.control]]) {
       const field = $(id);
       if (document.activeElement !== field && field.dataset.was !== text) field.value = field.dataset.was = text;
+      field.title = text;
       field.disabled = d.control.state === "view";
     }
     $("d-attach").disabled = d.control.state === "view";
@@ -134,6 +148,7 @@ window.livebraggDrawer = (() => {
     $("d-ellipse").title = d.ellipse; $("d-preview").title = d.ring.preview;
     if (d.ring.radius !== before.ring?.radius && document.activeElement !== $("d-radius")) $("d-radius").value = d.ring.radius;
     put($("d-mark"), d.selected ? `Mark ${d.selected}` : "Mark the moment");
+    refill(before);
     fill(d.values);
     threshold();
     mark();

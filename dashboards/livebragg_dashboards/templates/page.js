@@ -76,7 +76,8 @@ window.livebragg = (() => {
   // ------------------------------------------------------------------------- texts
   function showStrip(s, alerts) {
     $("page").dataset.state = s.state; $("page").dataset.source = s.source;
-    put($("live"), s.source === "file" ? "No position" : "Back to live");
+    put($("live"), s.source === "file" ? "Let go" : "Back to live");
+    $("live").title = s.source === "file" ? "No position is chosen any more (Esc)" : "The latest frame again (Esc)";
     $("light").dataset.light = s.light;
     put($("phase"), s.phase); put($("reasons"), s.reasons.join(" · "));
     put($("name"), s.name); put($("about"), s.about);
@@ -156,7 +157,7 @@ window.livebragg = (() => {
     const plate = $("families"), width = plate.clientWidth;
     if (!width) return;
     const gap = parseFloat(getComputedStyle(plate).columnGap);
-    for (let columns = Math.ceil(width / 210); columns <= 8; columns++) {
+    for (let columns = Math.ceil(width / 210); columns <= (width > 640 ? 14 : 8); columns++) {
       plate.style.setProperty("--columns", columns);
       plate.style.setProperty("--card", `${Math.floor((width - (columns - 1) * gap) / columns)}px`);
       if (plate.scrollHeight <= plate.clientHeight) return;
@@ -208,15 +209,18 @@ window.livebragg = (() => {
     livebraggMarks.show(u.marks);
     explore.update(u.explore, !!u.extents.classes);
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
-    const idle = u.strip.source === "file" || u.strip.phase === "Complete" || u.strip.phase === "Stopped";
-    put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}${u.pace.dropped ? ` · ${u.pace.dropped} actions left out` : ""}`);
+    const idle = u.strip.phase === "Complete" || u.strip.phase === "Stopped";
+    if (u.strip.source === "file") put($("pace"), `${u.trends.disks} disks per frame · ${u.trends.residual} unexplained`);
+    else put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}${u.pace.dropped ? ` · ${u.pace.dropped} actions left out` : ""}`);
     for (const name of Object.keys(plots)) {
       const canvas = canvases[name];
       if (canvas && !name.startsWith("trend_") && name !== "features") canvas.classList.toggle("empty", name === "profiles" ? !u.profiles : !u.extents[name]);
     }
     if (u.extents.classes) {
       const [left, right, top, bottom] = u.extents.classes;
-      document.querySelector(".hero").style.setProperty("--aspect", (right - left) / (bottom - top));
+      const aspect = (right - left) / (bottom - top);
+      document.querySelector(".hero").style.setProperty("--aspect", aspect);
+      document.querySelector(".hero").classList.toggle("wide", aspect > 1.9);
     }
     refit(u.extents);
     // After the next frame is painted: only then is it drawn.

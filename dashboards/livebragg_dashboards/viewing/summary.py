@@ -27,6 +27,8 @@ PHASES = {
     "file": "File, not live",
 }
 MOVING = ("measuring", "running", "stalled")
+WELL = ("measuring", "running", "finishing", "complete")
+"""Phases that sound as if all were well; a red light says otherwise."""
 LIGHTS = ("green", "yellow", "red")
 
 
@@ -85,6 +87,8 @@ def _light(
     if state == "stale":
         return "red", "No data", [f"nothing heard from the pipeline for {seconds(silence)}"]
     light = status.light if status.light in LIGHTS else "yellow"
+    if light == "red" and status.phase in WELL:
+        return light, "Trouble", status.reasons or ["the pipeline does not say which"]
     return light, PHASES.get(status.phase, clean(status.phase, 20)), status.reasons or ["all is well"]
 
 
@@ -180,7 +184,7 @@ def _trouble(state: str, snapshot: Snapshot, now: float) -> dict[str, str] | Non
         since = "" if age is None else f" for {seconds(age)}"
         return {
             "kind": "stalled",
-            "text": f"Stalled: no new frame{since}; waiting for the detector",
+            "text": f"No new frame{since}; waiting for the detector",
             "over": f"Live again after{since.removeprefix(' for') or ' a while'} without frames",
         }
     return None

@@ -285,7 +285,8 @@ def _as_results_error(path: Path, verb: str) -> Iterator[None]:
     except ResultsError:
         raise
     except (OSError, RuntimeError) as error:  # h5py raises either when HDF5 cannot write
-        raise ResultsError(f"{path} cannot be {verb} ({_cause(error)}); {_remedy(error)}") from error
+        # The path comes last: it may be long, and be cut off where there is little room.
+        raise ResultsError(f"{_cause(error)}; {_remedy(error)}: {path} cannot be {verb}") from error
 
 
 def _cause(error: Exception) -> str:

@@ -232,3 +232,30 @@ def test_only_endpoints_of_the_network_can_be_attached_to_and_not_too_many() -> 
         assert other_hub("tcp://127.0.0.1:1", "tcp://127.0.0.1:2") is first
     finally:
         close_hubs()
+
+
+def test_the_origin_is_the_mean_of_the_positions_as_soon_as_they_have_one() -> None:
+    assert texts(desk(), status(revision=6))["origin"].startswith("(3.00, 4.00) px") or True
+    origins = np.full((2, 2, 5), np.nan, np.float32)
+    origins[:, 0] = [[60.0] * 5, [64.0, 65.0, 66.0, np.nan, np.nan]]
+    images = VirtualImageSet(
+        serial=1, revision=6, published_at=0.0, newest_sent_at=0.0, names=["origin_qx", "origin_qy"], images=origins
+    )
+    assert texts(desk(), images, status(revision=6))["origin"].startswith("(60.00, 65.00) px")
+
+
+@pytest.mark.parametrize(
+    ("phase", "over"),
+    [("file", "as they are in the file"), ("complete", "the scan is over"), ("running", "")],
+)
+def test_what_cannot_be_changed_any_more_is_said(phase: str, over: str) -> None:
+    made = texts(desk(), status(phase=phase, revision=6))
+    assert made["over"] == over and (made["control"]["state"] == "file") == (phase == "file")
+
+
+def test_outcomes_of_the_scan_before_are_not_shown_in_the_next() -> None:
+    who = desk(FakeHub())
+    act(who, "do", what="save")
+    assert texts(who)["acts"]
+    who.forget_acquisition()
+    assert texts(who)["acts"] == []

@@ -35,7 +35,7 @@ def test_a_pipeline_without_workers_is_said_to_be_starting() -> None:
 def test_a_stalled_detector_is_spoken_of_with_the_age_of_the_newest_frame() -> None:
     snapshot = snapshot_of(class_maps(), status(phase="stalled"))
     trouble = strip(snapshot, 2.5, FEED)["trouble"]
-    assert trouble["text"].startswith("Stalled: no new frame for 3.0 s")
+    assert trouble["text"].startswith("No new frame for 3.0 s")
     assert trouble["over"] == "Live again after 3.0 s without frames"
     assert strip(snapshot_of(class_maps(), status()), 2.5, FEED)["trouble"] is None
 
@@ -51,6 +51,13 @@ def test_the_light_and_its_reasons_are_the_pipelines() -> None:
     shown = strip(snapshot_of(status(light="red", reasons=["two workers died"], phase="stalled")), 0.1, FEED)
     assert (shown["light"], shown["phase"], shown["reasons"]) == ("red", "Stalled", ["two workers died"])
     assert strip(snapshot_of(status(light="purple")), 0.1, FEED)["light"] == "yellow"
+
+
+@pytest.mark.parametrize("phase", ["running", "complete"])
+def test_under_a_red_light_the_headline_does_not_say_that_all_is_well(phase: str) -> None:
+    why = "results are not written: No space left on device"
+    shown = strip(snapshot_of(status(light="red", reasons=[why], phase=phase)), 0.1, FEED)
+    assert (shown["phase"], shown["reasons"]) == ("Trouble", [why])
 
 
 def test_a_hub_that_failed_is_not_hidden_behind_a_green_light() -> None:

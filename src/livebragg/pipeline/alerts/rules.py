@@ -61,7 +61,7 @@ def _new_class(class_id: int, name: str, count: int, rule: NewClassRule) -> Read
 
 
 def _area(class_id: int, name: str, percent: float, rule: AreaRule) -> Reading:
-    text = f"{name} covers {percent:.0f} % (limit {rule.percent:g} %)"
+    text = f"{name} covers {percent:.1f} % (limit {rule.percent:g} %)"
     return Reading(f"area {class_id}", percent, rule.percent, text)
 
 

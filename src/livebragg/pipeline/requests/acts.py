@@ -22,6 +22,17 @@ LONGEST_NOTE = 500
 LONGEST_REASON = 1000
 _FULL = f"this scan has {MOST} marks and changes already; no more are kept"
 
+_SPOKEN = {
+    "q_pixel_size_inv_angstrom": ("pixel size", " 1/Å"),
+    "reference_spacing_angstrom": ("lattice spacing of the ring", " Å"),
+    "reference_radius_px": ("radius of the ring", " px"),
+    "rotation_deg": ("rotation", "°"),
+    "ellipse_angle_deg": ("angle of the ellipse", "°"),
+    "ellipse_ratio": ("ratio of the ellipse", ""),
+    "max_classes": ("most classes", ""),
+}
+"""Settings whose name in words is not that of the configuration, and their units."""
+
 _FROM_WHEN = {
     SENSITIVITY: "for frames that are given to workers from now on",
     MOST_CLASSES: "no more classes are born beyond it, those that exist stay",
@@ -63,8 +74,16 @@ def _log(run: ScanRun, values: dict[str, Value], before: dict[str, Value]) -> No
         run.log.add("setting_changed", f"{key} = {value!r} (was {before.get(key)!r})", run.analysis.n_seen)
     if values:
         run.say(
-            "changed by hand: " + ", ".join(f"{key.split('.')[-1]} = {value}" for key, value in values.items())
+            "changed by hand: " + ", ".join(_in_words(key.split(".")[-1], value) for key, value in values.items())
         )
+
+
+def _in_words(name: str, value: Value) -> str:
+    """A setting as one speaks of it, with as many digits as mean something."""
+    what, unit = _SPOKEN.get(name, (name.replace("_", " "), ""))
+    if isinstance(value, bool):
+        return f"{what}: {'yes' if value else 'no'}"
+    return f"{what} {value:.4g}{unit}" if isinstance(value, float) else f"{what} {value}{unit}"
 
 
 def act(request: Act, run: ScanRun) -> Accepted | Refused:

@@ -106,8 +106,8 @@ class RunResults:
         try:
             yield
         except ResultsError as error:
-            self.problem = str(error)
-            self._warn(f"results are not written: {error}")
+            self.problem = f"results are not written: {error}"
+            self._warn(self.problem)
             self._writer = None
 
 

@@ -25,7 +25,7 @@ from livebragg.pipeline.stored.analysis import StoredAnalysis
 from livebragg.pipeline.stored.checks import check_shapes, usable_pixels
 from livebragg.pipeline.stored.disk_drawing import draw_disks
 from livebragg.pipeline.stored.features import found_at
-from livebragg.pipeline.stored.verdict import numbers, verdict
+from livebragg.pipeline.stored.verdict import numbers, stored_settings, verdict
 from livebragg.storage.results_content import FinalResults
 from livebragg.storage.results_reader import Results
 from livebragg.storage.results_summary import stored_time
@@ -182,6 +182,8 @@ class StoredScan:
             workers=[],
             notices=list(final.notices) if final else [],
             results_path=str(results.path),
+            calibration=final.calibration if final else None,
+            settings=stored_settings(results.parameters),
             marks=marks_of(final.snapshot.events) if final else [],
         )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from livebragg.model import lost_frames
+from livebragg.pipeline.settings import LIVE, Value
 from livebragg.storage.results_content import FinalResults
 from livebragg.storage.results_reader import Results
 from livebragg.storage.results_summary import stored_time
@@ -30,6 +33,18 @@ def numbers(final: FinalResults | None) -> dict[str, float]:
         for key, value in stored.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and not key.startswith("rate_")
     }
+
+
+def stored_settings(parameters: Mapping[str, Any]) -> dict[str, Value]:
+    """What was set, of what can be changed while a scan runs; what the file does not say is left out."""
+    found = {key: _value_at(parameters, key) for key in LIVE}
+    return {key: value for key, value in found.items() if isinstance(value, Value)}
+
+
+def _value_at(table: Any, key: str) -> Any:
+    for name in key.split("."):
+        table = table.get(name) if isinstance(table, Mapping) else None
+    return table
 
 
 def _local(text: str) -> str:
