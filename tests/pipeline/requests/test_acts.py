@@ -17,6 +17,7 @@ from livebragg.detect import FrameAnalyzer
 from livebragg.model import Acquisition, ProbeShape, ScanGeometry
 from livebragg.pipeline.frame_lookup import RecordingLookup
 from livebragg.pipeline.health import Notices
+from livebragg.pipeline.requests.acts import _in_words
 from livebragg.pipeline.requests.router import answer
 from livebragg.pipeline.scan.run import ScanRun
 from livebragg.pipeline.scan.user_log import MOST
@@ -244,3 +245,17 @@ def test_the_maps_do_not_wait_for_the_patterns_of_their_classes(bench: Bench) ->
     assert [type(m).__name__ for m in behind] == ["ClassPatterns", "ClassProfiles"]
     assert maps[0].class_ids == behind[0].class_ids
     assert bench.run.publish_details(8, 7.1) == []  # too soon for others
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("q_pixel_size_inv_angstrom", 0.013086429058991527, "pixel size 0.01309 1/Å"),
+        ("false_disks_per_frame", 0.05, "false disks per frame 0.05"),
+        ("flip", True, "flip: yes"),
+        ("ellipse", "given", "ellipse given"),
+        ("min_positions", 12, "min positions 12"),
+    ],
+)
+def test_a_change_is_told_in_words_with_digits_that_mean_something(name: str, value: Any, words: str) -> None:
+    assert _in_words(name, value) == words

@@ -14,6 +14,7 @@ from livebragg.pipeline.reclassify import batch_of
 from livebragg.pipeline.stored.disk_drawing import draw_disks
 from livebragg.pipeline.stored.scan import StoredScan
 from livebragg.pipeline.stored.server import ServedScan, answer_parts
+from livebragg.pipeline.stored.verdict import stored_settings
 from livebragg.storage.recordings import open_recording
 from livebragg.storage.results import ResultsWriter
 from livebragg.storage.results_reader import Results, read_results
@@ -244,3 +245,18 @@ def test_disks_at_the_edge_and_without_a_place_are_drawn_as_far_as_they_go(resul
     )  # fmt: skip
     image = draw_disks(odd, (8, 8), 3.0)
     assert image[0, 0] > 0 and image[4:].sum() == 0 and np.isfinite(image).all()
+
+
+def test_the_status_holds_the_calibration_and_the_settings_of_the_file(
+    served: ServedScan, results: Results
+) -> None:
+    status = served.answer(StatusRequest())
+    assert isinstance(status, PipelineStatus) and results.final is not None
+    assert status.calibration == results.final.calibration
+    assert status.settings["detection.false_disks_per_frame"] == 0.1
+    assert status.settings["analysis.calibration.flip"] is False
+
+
+def test_parameters_of_any_kind_are_no_settings() -> None:
+    odd = {"detection": 7, "analysis": {"calibration": {"ellipse": ["a"], "flip": None, "rotation_deg": 2.0}}}
+    assert stored_settings(odd) == {"analysis.calibration.rotation_deg": 2.0}
