@@ -111,7 +111,7 @@ def test_a_new_sensitivity_goes_to_the_receiver_and_into_the_events_with_its_tim
     [event] = bench.events("setting_changed")
     assert event.detail == f"{SENSITIVITY} = 0.02 (was 0.1)" and event.positions_seen == 72
     assert event.at is not None and before <= event.at <= time.time()
-    assert any("false_disks_per_frame = 0.02" in text for text in bench.notices.snapshot())
+    assert any("false disks per frame 0.02" in text for text in bench.notices.snapshot())
 
 
 def test_a_ring_that_is_there_calibrates_what_was_seen_before_the_next_frame_comes(bench: Bench) -> None:
