@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from livebragg.cli.demo import free_ports
 from livebragg.cli.status import ask_status
 from livebragg.errors import PipelineError
 
@@ -25,11 +25,7 @@ STARTUP_S = 150.0
 
 def free_endpoints(count: int) -> list[str]:
     """TCP endpoints of this machine that nobody uses."""
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [f"tcp://127.0.0.1:{listener.getsockname()[1]}" for listener in listeners]
+    return [f"tcp://127.0.0.1:{port}" for port in free_ports(count)]
 
 
 class LivePipeline:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -181,9 +180,7 @@ with sockets.context() as ctx:
 @pytest.mark.processes
 def test_a_sender_that_stalls_for_a_while_loses_no_frame():
     """With the patience of other sockets the connection was given up, with eight frames on their way."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    endpoint = f"tcp://127.0.0.1:{free_ports(1)[0]}"
     sender = subprocess.Popen([sys.executable, "-c", SENDER, endpoint])
     try:
         with sockets.context() as ctx:

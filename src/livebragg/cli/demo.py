@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import random
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from livebragg.errors import PipelineError
 from livebragg.wire.messages import PipelineStatus
 
 _PR_SET_PDEATHSIG = 1
+_PORTS = range(15_000, 32_000)
 
 
 def add_parser(commands: Any) -> None:
@@ -124,9 +126,16 @@ def _end_with_parent() -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [int(listener.getsockname()[1]) for listener in listeners]
+    """Ports of this machine that nobody listens on.
+
+    They lie below those from which the system chooses one for every connection: such a port can be taken between
+    now and when it is used.
+    """
+    found: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
