@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hostile_messages import HOSTILE, Hostile
+from livebragg.cli.demo import free_ports
 from livebragg.errors import ConfigError, PipelineError
 from livebragg.wire import sockets
 from livebragg.wire.codec import topic_of
