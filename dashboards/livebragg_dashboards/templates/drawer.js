@@ -124,7 +124,7 @@ window.livebraggDrawer = (() => {
     put($("d-pause"), d.paused ? "Go on" : "Pause");
     $("paused").hidden = !d.paused;
     if (!open()) return;
-    put($("d-control"), d.control.text);
+    put($("d-control"), d.control.text); $("d-control").title = d.control.text;
     $("d-control").dataset.control = d.control.state;
     document.querySelector('[data-floor="take"]').hidden = !["free", "idle"].includes(d.control.state);
     document.querySelector('[data-floor="release"]').hidden = d.control.state !== "mine";
