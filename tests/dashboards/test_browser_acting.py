@@ -403,3 +403,31 @@ def test_a_page_behind_a_token_opens_with_it_and_acts(chromium: Any, fake: FakeP
         page.keyboard.press("c")
         viewer.wait_text("#d-control", "as Ada")
         page.close()
+
+
+def test_what_cannot_be_done_after_the_end_is_disabled_and_the_next_scan_begins_with_clean_controls(
+    open_page: Callable[[str], Viewer], scene: Scene
+) -> None:
+    with (
+        FakePipeline(scene, rate_hz=5.0, interval_s=0.1, start=200) as own,
+        dashboard(own.feed, own.control) as at,
+    ):
+        viewer = open_page(at)
+        viewer.page.click("#controls")
+        viewer.wait_text("#d-control", "You have control")
+        viewer.page.fill("[data-value=sensitivity]", "5000")
+        viewer.page.press("[data-value=sensitivity]", "Enter")
+        outcome(viewer, "between 0 (balanced) and 1000")
+        viewer.wait("document.querySelector('[data-value=sensitivity]').value === '0.1'")
+        viewer.page.click(".card canvas")
+        viewer.wait("document.querySelector('[data-what=rename] input').value !== ''")
+        own.phase = "complete"
+        viewer.wait_text("#d-chosen", "the scan is over")
+        for selector in ("#d-stop", "#d-mark", "#d-pause", "#d-clear", "[data-do=save]", "[data-do=merge]"):
+            viewer.wait("document.querySelector(arg).disabled", selector)
+        assert viewer.page.is_enabled("[data-what=sensitivity] button")
+        assert viewer.page.input_value("[data-what=rename] input") == ""
+        own.phase = ""
+        own.new_acquisition("the next scan")
+        viewer.wait("document.querySelectorAll('#d-acts li').length === 0")
+        viewer.wait("!document.querySelector('#d-stop').disabled")

@@ -20,6 +20,7 @@ from livebragg.wire.messages import (
 from livebragg_dashboards.asking.frames import FrameAnswer
 from livebragg_dashboards.asking.inquiries import Answer
 from livebragg_dashboards.drawing.orientation import Axes
+from livebragg_dashboards.explore.composition import as_in_maps
 from livebragg_dashboards.explore.explorer import Explorer, position_question
 from livebragg_dashboards.explore.tiles import TILE_SIDE
 from livebragg_dashboards.explore.views import ExploreComposer, View
@@ -196,3 +197,8 @@ def test_a_frame_that_is_gone_leaves_its_disks_on_an_empty_picture() -> None:
     other = FrameAnswer(7, None, "gone")
     assert composer.without_picture(other, known, snapshot()) is other
     assert FrameRequest(serial=1, scan_index=6).scan_index == gone.scan_index
+
+
+@pytest.mark.parametrize("share", [0.3249, 0.6749, 0.6751, 0.995, 1.0])
+def test_a_part_of_a_position_is_rounded_as_the_pointer_reads_it_from_the_maps(share: float) -> None:
+    assert as_in_maps(share) == float(np.rint(255 * share).astype(np.uint8)) / 255
