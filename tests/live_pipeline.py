@@ -31,8 +31,9 @@ def free_endpoints(count: int) -> list[str]:
 class LivePipeline:
     """``livebragg attach`` in a process of its own."""
 
-    def __init__(self, folder: Path, *flags: str, workers: int = 1, once: bool = True) -> None:
+    def __init__(self, folder: Path, *flags: str, workers: int = 1, once: bool = True, stream: str = "") -> None:
         self.stream, self.feed, self.control = free_endpoints(3)
+        self.stream = stream or self.stream
         self.folder = folder
         self.runtime = Path(tempfile.mkdtemp(prefix="lb-"))  # sockets are in it, whose paths must be short
         self.log = folder / "attach.log"
@@ -110,9 +111,11 @@ class LivePipeline:
 
 
 @contextlib.contextmanager
-def live_pipeline(folder: Path, *flags: str, workers: int = 1, once: bool = True) -> Iterator[LivePipeline]:
+def live_pipeline(
+    folder: Path, *flags: str, workers: int = 1, once: bool = True, stream: str = ""
+) -> Iterator[LivePipeline]:
     """A running pipeline."""
-    pipeline = LivePipeline(folder, *flags, workers=workers, once=once)
+    pipeline = LivePipeline(folder, *flags, workers=workers, once=once, stream=stream)
     try:
         yield pipeline
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -48,21 +49,37 @@ def test_a_results_folder_that_is_a_file_is_refused(
     flags = ["attach", "--results", str(tmp_path / folder)]
     assert main(flags) == 1
     words = _words(capsys)
-    assert f"{tmp_path / 'file'} is a file" in words
+    assert f"results cannot be written to {tmp_path / folder}" in words
     assert "--results" in words
     assert main([*flags, "--set", "results.write=false"]) == 0
 
 
-def test_a_results_folder_without_permission_is_refused(
+def test_a_results_folder_that_cannot_be_made_is_refused_with_the_systems_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["attach", "--results", "/proc/livebragg/scans"]) == 1
+    words = _words(capsys)
+    assert (
+        "results cannot be written to /proc/livebragg/scans: No such file or directory (/proc/livebragg)" in words
+    )
+    assert "--results" in words
+
+
+def test_a_results_folder_in_which_nothing_can_be_written_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != tmp_path)  # root may write everywhere
-    assert main(["attach", "--results", str(tmp_path / "new" / "folder")]) == 1
-    assert f"{tmp_path} is not writable" in _words(capsys)
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(attach.tempfile, "TemporaryFile", full)
+    assert main(["attach", "--results", str(tmp_path)]) == 1
+    assert f"results cannot be written to {tmp_path}: No space left on device" in _words(capsys)
 
 
-def test_a_results_folder_that_is_yet_to_be_made_is_fine(tmp_path: Path) -> None:
-    assert main(["attach", "--results", str(tmp_path / "new" / "folder")]) == 0
+def test_a_results_folder_that_is_yet_to_be_made_is_made_and_left_empty(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    assert main(["attach", "--results", str(folder)]) == 0
+    assert list(folder.iterdir()) == []
 
 
 def test_configuration_files_named_in_the_help_exist(capsys: pytest.CaptureFixture[str]) -> None:

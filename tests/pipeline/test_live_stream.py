@@ -139,7 +139,28 @@ def test_a_port_in_use_is_one_clear_sentence_and_a_failure(tmp_path: Path) -> No
         with live_pipeline(tmp_path, "--set", f'publish.feed="{feed}"') as pipeline:
             assert pipeline.end(60) == 1
             assert left_behind(pipeline) == []
-    assert f"the analyst failed: cannot bind {feed}" in " ".join(pipeline.text().split())
+    words = " ".join(pipeline.text().split())
+    assert f"already runs at {feed}: stop it, or give another endpoint with --feed" in words
+
+
+def test_a_second_pipeline_at_the_same_ports_is_refused_and_takes_no_frame(
+    tmp_path: Path, recording: Path
+) -> None:
+    with live_pipeline(tmp_path) as first:
+        first.wait_ready()
+        with simulator(first.stream, "replay", str(recording), "--rate", "120"):
+            first.wait_for(lambda status: status["positions_seen"] > 40)
+            (tmp_path / "second").mkdir()
+            flags = ("--feed", first.feed, "--control", first.control)
+            with live_pipeline(tmp_path / "second", *flags, stream=first.stream) as second:
+                assert second.end(60) == 1
+            words = " ".join(second.text().split())
+            assert f"already runs at {first.feed}" in words
+            assert "--forward" in words
+            assert "running:" not in words, "the state of the first pipeline is not that of the second"
+            assert first.end() == 0, first.text()
+    (path,) = first.results()
+    assert health(path)["frames_analysed"] == SCAN[0] * SCAN[1]
 
 
 def test_when_the_receiver_dies_the_program_fails_and_what_was_found_is_saved(

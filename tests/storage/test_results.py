@@ -340,6 +340,31 @@ def _scene(path: Path) -> Any:
     return module
 
 
+def test_without_room_nothing_is_written_and_nothing_is_lost(
+    tmp_path: Path, acquisition: Acquisition, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    first, *others = batches()
+    writer = _writer(tmp_path / "scan.h5", acquisition)
+    writer.append(first)
+    writer.flush()
+    with monkeypatch.context() as disk:
+        disk.setattr("livebragg.storage.results.check_room_beside", full)
+        for batch in others:
+            writer.append(batch)
+            with pytest.raises(ResultsError, match=r"No space left .* free space"):
+                writer.flush()
+        assert writer.is_open
+        assert len(read_results(tmp_path / "scan.h5").vectors) == len(first)
+    writer.close("enough")
+    results = read_results(tmp_path / "scan.h5")
+    assert (results.status, results.reason) == ("aborted", "enough")
+    _assert_same_vectors(results.vectors, StoredVectors.concatenate([first, *others]))
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.h5"]
+
+
 _FULL_DISK = (
     """
 import os, sys

@@ -83,6 +83,30 @@ def test_a_port_that_is_taken_is_said(open_: Callable[..., Any]) -> None:
         open_(sockets.PULL, bind=taken)
 
 
+@pytest.mark.parametrize("kind", ["tcp", "ipc", "abstract"])
+def test_an_endpoint_is_free_until_somebody_binds_it_and_again_afterwards(
+    kind: str, open_: Callable[..., Any]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="lb-") as folder:
+        ipc = f"ipc://{folder}/feed" if kind == "ipc" else f"ipc://@{folder}"
+        wanted = "tcp://127.0.0.1:*" if kind == "tcp" else ipc
+        taken = open_(sockets.XPUB, bind=wanted)
+        endpoint = sockets.bound_endpoint(taken) if kind == "tcp" else ipc
+        assert not sockets.is_free(endpoint)
+        assert not sockets.is_free(endpoint), "asking takes nothing away"
+        taken.close(0)
+        deadline = time.monotonic() + 5
+        while not sockets.is_free(endpoint):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert sockets.is_free(endpoint), "asking leaves nothing behind"
+
+
+def test_an_address_of_another_machine_cannot_be_bound() -> None:
+    with pytest.raises(PipelineError, match=r"cannot bind tcp://192\.0\.2\.1:7551"):
+        sockets.is_free("tcp://192.0.2.1:7551")
+
+
 def test_a_message_travels_with_its_prefix(open_: Callable[..., Any], endpoint: str) -> None:
     pull = open_(sockets.PULL, bind=endpoint)
     push = open_(sockets.PUSH, connect=endpoint)

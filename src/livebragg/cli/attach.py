@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +29,8 @@ The sender (detector, simulator, or your own script) binds a ZeroMQ PUSH socket 
 native protocol; sender and livebragg may be started in any order. Each acquisition gets a results file.
 Ctrl-C stops receiving, analyses what was received, and writes the results; a second Ctrl-C skips what was not
 analysed yet.
+
+Two programs on one stream take frames from each other: let the first one pass the stream on with --forward.
 
 examples:
   livebragg attach tcp://127.0.0.1:7550
@@ -127,20 +129,21 @@ def _check_vacuum_file(config: Config) -> None:
 
 
 def _check_folder(folder: Path) -> None:
-    """A scan must not be lost because of a folder that could have been checked before."""
-    there = folder.absolute()
-    while not there.exists() and there != there.parent:  # what is missing is made with the first results file
-        there = there.parent
-    if not there.is_dir():
-        problem = f"{there} is a file"
-    elif not os.access(there, os.W_OK | os.X_OK):
-        problem = f"{there} is not writable"
-    else:
-        return
-    raise ResultsError(
-        f"results cannot be written to {folder}: {problem}; choose another folder with --results or "
-        "results.directory, or write none with --set results.write=false"
-    )
+    """A scan must not be lost because of a folder that could have been tried before."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+            file.flush()
+    except OSError as error:
+        raise ResultsError(
+            f"results cannot be written to {folder}: {error.strerror}{_where(error)}; choose another folder with "
+            "--results or results.directory, or write none with --set results.write=false"
+        ) from None
+
+
+def _where(error: OSError) -> str:
+    return f" ({error.filename})" if isinstance(error.filename, str) else ""
 
 
 def _run(args: argparse.Namespace, console: Console) -> int:
@@ -174,11 +177,13 @@ def watch(
     flag, passed_on = StopFlag(), 0
     last: PipelineStatus | None = None
     with Supervisor(config, once=once) as supervisor, sockets.context() as ctx, StatusDisplay(console) as display:
-        feed = sockets.open_socket(ctx, sockets.SUB, connect=config.publish.feed)
-        sockets.subscribe(feed, PipelineStatus)
+        feed = None
         while supervisor.poll():
             time.sleep(POLL_S)
-            while (status := sockets.receive(feed, prefix=1)) is not None:
+            if feed is None and supervisor.publishes:
+                feed = sockets.open_socket(ctx, sockets.SUB, connect=config.publish.feed)
+                sockets.subscribe(feed, PipelineStatus)
+            while feed is not None and (status := sockets.receive(feed, prefix=1)) is not None:
                 last = status
             if last is not None:
                 display.show(last)

@@ -338,6 +338,7 @@ def run_analyst(runtime: Runtime) -> None:
     sys.setswitchinterval(SWITCH_S)
     with sockets.context() as ctx:
         analyst = Analyst(runtime, ctx)
+        runtime.bound_file.touch()
         try:
             analyst.run()
         finally:

@@ -76,6 +76,11 @@ class Runtime:
             pass
 
     @property
+    def bound_file(self) -> Path:
+        """Exists once the analyst has its feed and its control socket; nobody takes frames before."""
+        return self.directory / "bound"
+
+    @property
     def compiled_file(self) -> Path:
         """Exists once a worker has compiled the kernels (or loaded them from the cache)."""
         return self.directory / "compiled"

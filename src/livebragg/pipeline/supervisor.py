@@ -13,6 +13,7 @@ from collections import deque
 from livebragg.config.schema import Config
 from livebragg.errors import PipelineError
 from livebragg.pipeline.runtime import Runtime, create_runtime
+from livebragg.wire import sockets
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Supervisor:
         self._stopped = False
 
     def __enter__(self) -> Supervisor:
+        _require_free(self._config)
         self._runtime = create_runtime(self._config, once=self._once)
         try:
             for name in ("analyst", "receiver", "w0"):
@@ -60,6 +62,11 @@ class Supervisor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def publishes(self) -> bool:
+        """Whether the feed is this pipeline's; before, what comes from its endpoint is somebody else's."""
+        return self._runtime is not None and self._runtime.bound_file.exists()
 
     @property
     def pids(self) -> dict[str, int]:
@@ -155,6 +162,27 @@ class Supervisor:
         if forget:
             path.unlink()
         return text
+
+
+def _require_free(config: Config) -> None:
+    """Refuse what another pipeline uses, before anything that could take frames from it is started.
+
+    Raises
+    ------
+    PipelineError
+        An endpoint is in use; the text names it and the remedies.
+    """
+    for flag, endpoint in (
+        ("--feed", config.publish.feed),
+        ("--control", config.publish.control),
+        ("--forward", config.stream.forward),
+    ):
+        if endpoint and not sockets.is_free(endpoint):
+            raise PipelineError(
+                f"a pipeline, or another program, already runs at {endpoint}: stop it, or give another endpoint "
+                f"with {flag} (a second pipeline needs a --feed and a --control of its own). Two programs on one "
+                "stream take frames from each other: let the first one pass the stream on with --forward"
+            )
 
 
 def _how(code: int) -> str:

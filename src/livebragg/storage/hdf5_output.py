@@ -24,6 +24,15 @@ def check_room(path: Path, n_bytes: int) -> None:
         os.close(descriptor)
 
 
+def check_room_beside(path: Path, n_bytes: int) -> None:
+    """The same for a file that is there and grows by `n_bytes`: it is not touched."""
+    scratch = path.with_name(f".{path.name}.room")
+    try:
+        check_room(scratch, n_bytes)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
 @contextmanager
 def new_file(path: Path, mode: str, **options: Any) -> Iterator[h5py.File]:
     """New HDF5 file, completely written when the block ends; discarded when the block fails."""

@@ -11,7 +11,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 
 from livebragg.errors import ResultsError
 from livebragg.model import Acquisition, AnalysisSnapshot, Calibration, DetectedBatch, ProbeShape
-from livebragg.storage.hdf5_output import check_room, discard, new_file
+from livebragg.storage.hdf5_output import check_room, check_room_beside, discard, new_file
 from livebragg.storage.results_content import (
     FORMAT,
     FORMAT_VERSION,
     FinalResults,
     SparseRows,
+    array_bytes,
     finished_bytes,
     plain,
     write_acquisition,
@@ -43,6 +44,10 @@ FinalStatus = Literal["complete", "stopped", "aborted"]
 """Every position was analysed; the scan was ended early on purpose; something failed."""
 
 FINAL_STATUSES = ("complete", "stopped", "aborted")
+
+SPARE_BYTES = 3 << 20
+"""Room beside the vectors without which none are written: for begun chunks, and to close and mark the file."""
+MARK_BYTES = 1 << 16
 
 MAX_BUFFERED_DISKS = 1_000_000
 """Disks kept in memory between two flushes at most."""
@@ -97,12 +102,17 @@ class ResultsWriter:
         self._parameters = dict(parameters)
         self._profile_radii = profile_radii
         self._created_at = _now()
-        self._buffer: list[DetectedBatch] = []
+        self._buffer: list[DetectedBatch | StoredVectors] = []
         self._buffered_disks = 0
         self._file: h5py.File | None = None
         with _as_results_error(self.path, "created"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file, self._log = self._create()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more can be written; after an error too, when only room was missing."""
+        return self._file is not None
 
     def append(self, batch: DetectedBatch) -> None:
         """Take the vectors of some positions; they are on disk after the next `flush`.
@@ -124,15 +134,20 @@ class ResultsWriter:
         Raises
         ------
         ResultsError
-            If the file is closed, or cannot be written.
+            If the file is closed, or cannot be written. When only room is missing the file stays open and keeps
+            what was appended for the next time; else it is given up as it is on disk.
         """
         self._require_open()
         if not self._buffer:
             return
-        buffer, self._buffer, self._buffered_disks = self._buffer, [], 0
+        vectors = StoredVectors.concatenate(self._buffer)
+        self._buffer, self._buffered_disks = [vectors], 0
+        with _as_results_error(self.path, "written"):
+            check_room_beside(self.path, array_bytes(vectors) + SPARE_BYTES)
+        self._buffer = []
         try:
             with _as_results_error(self.path, "written"):
-                self._log.append(StoredVectors.concatenate(buffer))
+                self._log.append(vectors)
         except ResultsError:
             self._discard_file()
             raise
@@ -202,13 +217,10 @@ class ResultsWriter:
         """
         if self._file is None:
             return
-        with _as_results_error(self.path, "closed"):
-            try:
-                self.flush()
-            finally:
-                self._close_file()
-            with h5py.File(self.path, "r+") as file:
-                file["livebragg"].attrs.update(status="aborted", reason=plain(reason), finished_at=_now())
+        with _as_results_error(self.path, "closed"), ExitStack() as ending:
+            ending.callback(self._mark_aborted, reason)
+            ending.callback(self._close_file)
+            self.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -226,6 +238,7 @@ class ResultsWriter:
             file.swmr_mode = True
         except BaseException:
             discard(file)
+            self.path.unlink(missing_ok=True)  # nothing is in it, and its name would be taken
             raise
         return file, log
 
@@ -262,6 +275,11 @@ class ResultsWriter:
             unfinished.replace(self.path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+    def _mark_aborted(self, reason: str) -> None:
+        check_room_beside(self.path, MARK_BYTES)
+        with h5py.File(self.path, "r+") as file:
+            file["livebragg"].attrs.update(status="aborted", reason=plain(reason), finished_at=_now())
 
     def _close_file(self) -> None:
         if self._file is not None:

@@ -81,17 +81,17 @@ def finished_bytes(vectors: StoredVectors, results: FinalResults) -> int:
     per_disk, per_position = 20 + 24, 64 + 12 * bins
     lists = len(vectors.peaks) * per_disk + results.snapshot.seen.size * per_position
     features = 0 if results.features is None else 8 * results.features.data.size
-    return int(1.1 * (2 * _array_bytes(results) + lists + features)) + 2**20
+    return int(1.1 * (2 * array_bytes(results) + lists + features)) + 2**20
 
 
-def _array_bytes(value: object) -> int:
+def array_bytes(value: object) -> int:
     """Bytes of the arrays in dataclasses and dictionaries."""
     if isinstance(value, np.ndarray):
         return value.nbytes
     if isinstance(value, dict):
-        return sum(map(_array_bytes, value.values()))
+        return sum(map(array_bytes, value.values()))
     if is_dataclass(value):
-        return sum(_array_bytes(getattr(value, f.name)) for f in fields(value))
+        return sum(array_bytes(getattr(value, f.name)) for f in fields(value))
     return 0
 
 

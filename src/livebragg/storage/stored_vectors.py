@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,7 @@ class StoredVectors:
         return int(self.scan_index.size)
 
     @classmethod
-    def concatenate(cls, batches: list[DetectedBatch]) -> StoredVectors:
+    def concatenate(cls, batches: Sequence[DetectedBatch | StoredVectors]) -> StoredVectors:
         """Records of one or more batches, in order; profiles are kept if every batch has them."""
         profiles = [b.profiles for b in batches if b.profiles is not None]
         return cls(

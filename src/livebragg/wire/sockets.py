@@ -18,7 +18,7 @@ import zmq
 
 from livebragg.errors import ConfigError, PipelineError
 from livebragg.wire.codec import decode, encode, topic_of
-from livebragg.wire.endpoints import host_port
+from livebragg.wire.endpoints import host_port, is_listening
 
 MAX_MESSAGE_BYTES = 1 << 30
 MAX_IPC_PATH = 107
@@ -116,6 +116,29 @@ def open_socket(
             "using it? Choose another port in the configuration"
         ) from None
     return socket
+
+
+def is_free(endpoint: str) -> bool:
+    """Whether an endpoint of this machine can be bound now.
+
+    A path in use is found by connecting to it: ZeroMQ would take it away from whoever has it.
+
+    Raises
+    ------
+    PipelineError
+        It cannot be bound for another reason, such as an address of another machine.
+    """
+    if endpoint.startswith("ipc://"):
+        return not is_listening(endpoint.removeprefix("ipc://"))
+    with context() as ctx:
+        socket = ctx.socket(zmq.PAIR)
+        try:
+            socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EADDRINUSE:
+                return False
+            raise PipelineError(f"cannot bind {endpoint}: {error.strerror}; choose another one") from None
+    return True
 
 
 def send(socket: Any, message: Any, *, prefix: tuple[bytes, ...] = (), wait: bool = True) -> bool:

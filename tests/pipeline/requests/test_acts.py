@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -259,3 +261,71 @@ def test_the_maps_do_not_wait_for_the_patterns_of_their_classes(bench: Bench) ->
 )
 def test_a_change_is_told_in_words_with_digits_that_mean_something(name: str, value: Any, words: str) -> None:
     assert _in_words(name, value) == words
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def written(bench: Bench) -> tuple[str, int]:
+    """How the results file says that it ended, and positions in it."""
+    results = read_results(bench.run.results_path)
+    return results.status, len(results.vectors)
+
+
+def test_what_a_full_disk_kept_out_is_saved_once_there_is_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr("livebragg.storage.results.check_room_beside", full_disk)
+        reply, _ = bench.ask(SaveRequest(serial=1))
+        assert isinstance(reply, Refused)
+        assert "No space left on device" in reply.reason
+        assert "No space left on device" in bench.run.problem
+    assert isinstance(bench.ask(SaveRequest(serial=1))[0], Accepted)
+    assert bench.run.problem == ""
+    assert written(bench) == ("running", 72)
+    bench.take(72, 144)
+    bench.run.finish(3, "complete", "", {})
+    assert written(bench) == ("complete", 144)
+
+
+@pytest.mark.parametrize("ask", [True, False])
+def test_a_file_that_cannot_be_written_any_more_is_written_anew(
+    ask: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    before = Path(bench.run.results_path)
+    with monkeypatch.context() as disk:
+        disk.setattr("livebragg.storage.vector_log.VectorLog.append", broken)
+        assert isinstance(bench.ask(SaveRequest(serial=1))[0], Refused)
+    assert bench.run.results_path == ""
+    if ask:
+        assert isinstance(bench.ask(SaveRequest(serial=1))[0], Accepted)
+        assert written(bench) == ("running", 72)
+    bench.take(72, 144)
+    bench.run.finish(3, "complete", "", {})
+    assert written(bench) == ("complete", 144)
+    assert bench.run.results_path == str(before)
+    assert [path.name for path in before.parent.glob("*r.h5*")] == ["r.h5"]
+
+
+def test_an_end_without_room_is_aborted_with_the_reason_and_saved_when_there_is_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(bench.run.results_path)
+    bench.ask(SaveRequest(serial=1))
+    with monkeypatch.context() as full:
+        full.setattr("livebragg.storage.results.check_room", full_disk)
+        bench.run.finish(3, "complete", "", {})
+        assert "No space left" in bench.run.problem
+        aborted = read_results(path)
+        assert (aborted.status, len(aborted.vectors)) == ("aborted", 72)
+        assert "No space left" in aborted.reason
+        assert isinstance(bench.ask(SaveRequest(serial=0))[0], Refused)
+        assert read_results(path).status == "aborted"
+    assert "finished, and written" in bench.ask(SaveRequest(serial=0))[0].note
+    assert written(bench) == ("complete", 72)
+    assert bench.run.problem == ""

@@ -77,8 +77,8 @@ class Receiver:
         self._jobs = sockets.open_socket(ctx, sockets.ROUTER, bind=runtime.jobs)
         self._analyst = sockets.open_socket(ctx, sockets.PUSH, connect=runtime.results)
         self._answers = sockets.open_socket(ctx, sockets.PULL, bind=runtime.accepted)
+        self._tee = Tee(ctx, config.stream)  # first: once the source is connected, frames are on their way here
         self._source = open_source(ctx, config.stream)
-        self._tee = Tee(ctx, config.stream)
         self._poller = sockets.Poller()
         for socket in (self._jobs, self._answers):
             self._poller.add(socket)
@@ -337,7 +337,11 @@ class Receiver:
 
 
 def run_receiver(runtime: Runtime) -> None:
-    """Be the receiver process."""
+    """Be the receiver process, once somebody can take what is received."""
+    while not runtime.bound_file.exists():
+        if runtime.orphaned:
+            return
+        time.sleep(IDLE_WAIT_S)
     with sockets.context() as ctx:
         receiver = Receiver(runtime, ctx)
         try:

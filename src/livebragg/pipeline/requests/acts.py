@@ -110,9 +110,9 @@ def _mark(request: MarkRequest, run: ScanRun) -> Accepted | Refused:
 
 
 def _save(run: ScanRun) -> Accepted | Refused:
-    if run.complete and run.results_path:
-        return Accepted(note=f"the scan is finished, and written: {run.results_path}")
     run.results.save()
-    if not run.results_path:
+    if run.problem or not run.results_path:
         return Refused(reason=run.problem or "no results are written: results.write is false")
+    if run.complete:
+        return Accepted(note=f"the scan is finished, and written: {run.results_path}")
     return Accepted(note=f"{run.analysis.n_seen} positions are safe in {run.results_path}")

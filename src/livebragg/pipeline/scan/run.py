@@ -142,7 +142,7 @@ class ScanRun:
         self.ended_as = ""
         """``complete``, ``stopped`` or ``aborted`` once it is complete."""
         self.end_reason = ""
-        self.results = RunResults(opened, probe, config, notices.add, results_path)
+        self.results = RunResults(opened, probe, config, notices.add, self.analysis.batches, results_path)
 
     @property
     def usable_pixels(self) -> NDArray[np.bool_]:
