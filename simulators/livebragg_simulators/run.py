@@ -73,6 +73,14 @@ def send(source: FrameSource, args: argparse.Namespace, console: Console, name: 
     return _send_by_itself(path, options, args, console, name)
 
 
+def _attach(endpoint: str, path: ScanPath, protocol: str) -> str:
+    """The command that attaches; detectors do not announce the shape of a scan."""
+    if protocol == "native":
+        return f"livebragg attach {endpoint}"
+    rows, cols = path.geometry.scan_shape
+    return f"livebragg attach {endpoint} --detector {protocol.split('-')[0]} --scan-shape {rows},{cols}"
+
+
 def _send_by_itself(
     path: ScanPath, options: SendOptions, args: argparse.Namespace, console: Console, name: str
 ) -> int:
@@ -83,7 +91,7 @@ def _send_by_itself(
         outlet = stack.enter_context(contextlib.closing(_outlet(ctx, args, writer, faults)))
         sender = FaultySender(outlet, writer, faults)
         _end_with(sender.stop)
-        say(console, f"sending on {sender.endpoint}; attach with: livebragg attach {sender.endpoint}")
+        say(console, f"sending on {sender.endpoint}; attach with: {_attach(sender.endpoint, path, args.protocol)}")
         for repeat in itertools.count(1):
             acquisition_id = args.id or (name if args.loop == 1 else f"{name}-{repeat}")
             show = functools.partial(_show, bar, bar.add_task(acquisition_id))

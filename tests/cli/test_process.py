@@ -85,3 +85,14 @@ def test_process_writes_even_where_the_configuration_of_live_runs_does_not(
     assert _process(recording, tmp_path / "r.h5", "--set", "results.write=false") == 0
     with h5py.File(tmp_path / "r.h5") as file:
         assert file["/livebragg"].attrs["status"] == "complete"
+
+
+def test_results_without_a_name_lie_in_the_present_folder(
+    recording: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    flags = ["--workers", "1", "--set", "probe.radius=3", "--set", "probe.center=[16.0, 16.0]"]
+    assert main(["process", str(recording), *flags]) == 0
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["scan_results.h5"]
+    assert main(["process", str(recording), *flags]) == 1, "nothing is overwritten"

@@ -111,6 +111,7 @@ def test_a_table_on_top_of_a_configuration_keeps_the_rest() -> None:
     ("text", "words"),
     [
         ("[dispatch]\nworker = 3", "unknown key 'dispatch.worker'; did you mean 'workers'?"),
+        ("[classify]\nn_classes = 3", "unknown key 'classify'; did you mean 'analysis.classify.n_classes'?"),
         ("[dispach]\nworkers = 3", "unknown key 'dispach'; did you mean 'dispatch'?"),
         ("[analysis.clasify]\n", "unknown key 'analysis.clasify'; did you mean 'classify'?"),
         ("[publish]\nqqq = 1", "unknown key 'publish.qqq'; known here: feed, control, interval_s"),

@@ -6,7 +6,7 @@ import pytest
 
 from hostile_messages import EVERYTHING, RAW, Hostile, batch, end, header, start
 from livebragg.detectors import NativeDecoder, StreamDecoder
-from livebragg.errors import MalformedMessageError
+from livebragg.errors import MalformedMessageError, WireError
 from livebragg.wire.codec import encode
 from livebragg.wire.messages import (
     Accepted,
@@ -70,3 +70,9 @@ def test_it_is_a_stream_decoder() -> None:
     decoder: StreamDecoder = NativeDecoder()
     assert decoder.decode(end()) == [AcquisitionEnd(acquisition_id="scan-1", frames_sent=12)]
     assert decoder.flush() == []
+
+
+@pytest.mark.parametrize("first", [b'{"htype":"dheader-1.0","series":1}', b"\xd9\xd9\xf7\xa2dtypeestart"])
+def test_a_dectris_stream_is_recognised_and_the_remedy_told(first: bytes) -> None:
+    with pytest.raises(WireError, match="attach with --detector dectris"):
+        NativeDecoder().decode([first])

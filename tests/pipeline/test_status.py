@@ -108,6 +108,11 @@ def test_a_receiver_that_does_not_report_is_red_except_while_the_analyst_itself_
     assert status(report_age_s=RECEIVER_SILENT_S + 1, finishing=True).light == "green"
 
 
+def test_while_results_are_written_nobody_is_said_to_wait_for_the_next_scan() -> None:
+    made = status(finishing=True, report=report(phase="waiting", reasons=["waiting for the next acquisition"]))
+    assert (made.phase, made.light, made.reasons) == ("finishing", "green", ["finishing: writing results"])
+
+
 def test_results_that_cannot_be_written_are_red_and_come_first() -> None:
     made = status(
         run=run(problem="no space left", counters=Counter(frames_failed=1)),

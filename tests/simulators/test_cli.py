@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from livebragg.model import ScanGeometry
 from livebragg_simulators import cli
+from livebragg_simulators.run import _attach
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,17 @@ def test_a_recording_never_replaces_a_file_unasked(tmp_path: Path, capsys: pytes
     assert cli.main(["record", str(path), "--scan-shape", "2,2", "--frame-shape", "64,64"]) == 1
     assert "exists; choose another name, or --force" in capsys.readouterr().err
     assert path.read_bytes() == b"my data"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "flags"),
+    [
+        ("native", ""),
+        ("dectris-v1", " --detector dectris --scan-shape 6,7"),
+        ("dectris-v2", " --detector dectris --scan-shape 6,7"),
+        ("merlin", " --detector merlin --scan-shape 6,7"),
+    ],
+)
+def test_the_whole_command_to_attach_is_printed(protocol: str, flags: str) -> None:
+    path = SimpleNamespace(geometry=ScanGeometry(scan_shape=(6, 7)))
+    assert _attach("tcp://127.0.0.1:7550", path, protocol) == f"livebragg attach tcp://127.0.0.1:7550{flags}"  # type: ignore[arg-type]

@@ -47,5 +47,5 @@ def test_garbage_is_refused_with_the_files_name(tmp_path: Path, name: str) -> No
 
 def test_without_rosettasciio_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(other_formats.READERS, ".mib", "no_such_reader")
-    with pytest.raises(RecordingError, match=r"pip install 'livebragg\[formats\]'"):
+    with pytest.raises(RecordingError, match=r"pip install '\.\[formats\]'"):
         open_recording(write_mib(tmp_path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from bokeh.server.auth_provider import AuthProvider
 from tornado.web import HTTPError, RequestHandler
 
 from livebragg.errors import ConfigError
+
+logger = logging.getLogger(__name__)
 
 SHORTEST = 16
 LONGEST = 1000
@@ -37,6 +40,7 @@ def read_token(path: str) -> str:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")[: LONGEST + 2].strip()
+        shared = Path(path).stat().st_mode & 0o077
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise ConfigError(f"dashboard.token_file {path}: {reason}") from None
@@ -45,6 +49,8 @@ def read_token(path: str) -> str:
             f"dashboard.token_file {path} holds {len(text)} characters; a token is one line of {SHORTEST} to "
             f"{LONGEST} printable ones"
         )
+    if shared:
+        logger.warning("dashboard.token_file %s can be read by others; run: chmod 600 %s", path, path)
     return text
 
 

@@ -16,6 +16,9 @@ from livebragg.cli.options import add_config_options, build_config, parse_shape
 from livebragg.errors import ResultsError
 
 
+_STARTING = "starting; after an installation the kernels are compiled, a minute or two"
+
+
 def add_parser(commands: Any) -> None:
     """Add this command to the command line."""
     parser = commands.add_parser(
@@ -25,7 +28,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("file", type=Path, help="file with a 4-D dataset (scan rows, scan cols, rows, cols)")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="RESULTS", help="results file to write"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="RESULTS",
+        help="results file (default: FILE_results.h5 in this folder)",
     )
     parser.add_argument("--dataset", help="name of the dataset (default: the largest 4-D one)")
     parser.add_argument("--scan-shape", metavar="R,C", help="scan shape of a 3-D dataset (n, rows, cols)")
@@ -42,6 +49,8 @@ def _run(args: argparse.Namespace, console: Console) -> int:
 
     config = build_config(args, {"dispatch.workers": args.workers, "results.write": True})
     shape = parse_shape(args.scan_shape, "--scan-shape")
+    if args.output is None:
+        args.output = Path(f"{args.file.stem}_results.h5")
     check_output(args.file, args.output, force=args.force)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
@@ -49,7 +58,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
         written_whole(args.output) as path,
         Progress(*columns, console=console) as bar,
     ):
-        task = bar.add_task("analysing", total=recording.n_frames)
+        task = bar.add_task(_STARTING, total=recording.n_frames)
         snapshot = process_recording(
             recording,
             config,

@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
     add_config_options(parser)
     parser.add_argument("--control", metavar="ENDPOINT", help="where the pipeline answers requests")
     parser.add_argument("--json", action="store_true", help="everything, for programs")
-    parser.add_argument("--timeout", type=float, default=3.0, metavar="S", help="seconds to wait (default: 3)")
+    parser.add_argument("--timeout", type=float, default=15.0, metavar="S", help="seconds to wait (default: 15)")
     parser.set_defaults(run=_run)
 
 
@@ -58,6 +58,7 @@ def ask_status(endpoint: str, timeout_s: float) -> PipelineStatus:
         reply = sockets.request(ctx, endpoint, StatusRequest(), timeout_s)
     if not isinstance(reply, PipelineStatus):
         raise PipelineError(
-            f"no pipeline answers at {endpoint} within {timeout_s:g} s; start one with: livebragg attach"
+            f"no pipeline answers at {endpoint} within {timeout_s:g} s: it is busy (finishing a scan?) or not "
+            "running. Ask again with a longer --timeout, or start one with: livebragg attach"
         )
     return reply

@@ -53,12 +53,30 @@ def from_table(kind: type[T], table: dict[str, Any], base: T | None = None, wher
     for key, value in table.items():
         dotted = f"{where}.{key}" if where else key
         if key not in names:
-            near = get_close_matches(key, names, 1)
+            near = [_elsewhere(kind, key, value)] if not where else []
+            near = [name for name in near if name] or get_close_matches(key, names, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known here: {', '.join(names)}"
             raise ConfigError(f"unknown key {dotted!r}{hint}")
         current = getattr(base, key) if base is not None else None
         values[key] = _convert(hints[key], value, dotted, current)
     return replace(base, **values) if base is not None else kind(**values)  # type: ignore[type-var]
+
+
+def _elsewhere(kind: type, key: str, value: Any) -> str:
+    """Full name of what lies deeper in a configuration than it was looked for; empty when there is none."""
+    for name, hint in get_type_hints(kind).items():
+        for section in get_args(hint) or (hint,):
+            if not is_dataclass(section) or not isinstance(section, type):
+                continue
+            if key in {field.name for field in fields(section)}:
+                rest = [key]
+                while isinstance(value, dict) and len(value) == 1:
+                    (inner,) = value
+                    rest, value = [*rest, inner], value[inner]
+                return ".".join([name, *rest])
+            if deeper := _elsewhere(section, key, value):
+                return f"{name}.{deeper}"
+    return ""
 
 
 def _convert(hint: Any, value: Any, key: str, current: Any) -> Any:

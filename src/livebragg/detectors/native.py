@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from livebragg.detectors.base import Decoded
-from livebragg.errors import MalformedMessageError
+from livebragg.errors import MalformedMessageError, WireError
 from livebragg.wire.codec import decode
 from livebragg.wire.messages import AcquisitionEnd, AcquisitionStart, FrameBatch, Heartbeat
+
+_DECTRIS = (b"{", b"\xd9")
+"""First byte of JSON (STREAM V1) and of tagged CBOR (STREAM V2); no message of ours begins with either."""
 
 
 class NativeDecoder:
@@ -16,7 +19,14 @@ class NativeDecoder:
 
     def decode(self, parts: Sequence[Any]) -> list[Decoded]:
         """Decode one message; see `StreamDecoder.decode`."""
-        message = decode(parts)
+        try:
+            message = decode(parts)
+        except WireError as error:
+            if parts and bytes(memoryview(parts[0])[:1]) in _DECTRIS:
+                raise type(error)(
+                    f"{error}. It looks like a DECTRIS stream: attach with --detector dectris"
+                ) from None
+            raise
         if not isinstance(message, AcquisitionStart | FrameBatch | AcquisitionEnd | Heartbeat):
             raise MalformedMessageError(f"a {type(message).__name__} does not belong into a detector's stream")
         return [message]

@@ -95,4 +95,6 @@ def _light(standing: Standing) -> tuple[str, list[str]]:
     light = max([report.light, *(colour for colour, _ in more)], key=_ORDER.__getitem__)
     # "All is well" is no reason for a light that is not green.
     reasons = [] if more and report.light == "green" else report.reasons
+    if standing.finishing and report.light == "green":  # the receiver waits for the next one already
+        reasons = ["finishing: writing results"]
     return light, [text for _, text in more] + reasons

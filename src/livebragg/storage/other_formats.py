@@ -68,8 +68,8 @@ def open_other(path: Path, reader: str, scan_shape: tuple[int, int] | None) -> F
         module = importlib.import_module(f"rsciio.{reader}")
     except ImportError as error:
         raise RecordingError(
-            f"{path} is read by rosettasciio, which cannot be used here ({error}); install it with: pip install "
-            "'livebragg[formats]'"
+            f"{path} is read by rosettasciio, which cannot be used here ({error}); install it, in the "
+            "folder of livebragg's clone, with: pip install '.[formats]' (after make: .venv/bin/pip)"
         ) from None
     try:
         # Without a shape, the reader of Merlin files guesses one from time stamps, and leaves frames out to fit.

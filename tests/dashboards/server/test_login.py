@@ -24,6 +24,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = tmp_path_factory.mktemp("token") / "token"
     path.write_text(TOKEN + "\n", encoding="utf-8")
+    path.chmod(0o600)
     with dashboard("tcp://127.0.0.1:1", "tcp://127.0.0.1:2", "--token-file", str(path)) as url:
         yield url.removeprefix("http://").rstrip("/")
 
@@ -121,3 +122,15 @@ def test_a_file_without_a_good_token_is_refused(tmp_path: Path, text: str) -> No
 def test_another_token_makes_another_cookie() -> None:
     one, other = TokenAuth("a" * 16), TokenAuth("b" * 16)
     assert one.cookie != other.cookie
+
+
+def test_a_token_that_others_can_read_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "token"
+    path.write_text("a token long enough")
+    path.chmod(0o644)
+    assert read_token(str(path)) == "a token long enough"
+    assert f"chmod 600 {path}" in caplog.text
+    caplog.clear()
+    path.chmod(0o600)
+    read_token(str(path))
+    assert caplog.text == ""

@@ -103,6 +103,12 @@ def test_a_stall_is_told_after_its_time_and_rearmed_when_it_is_over() -> None:
     assert raised == [0, 0, 1, 0, 0, 0, 1]
 
 
+def test_a_pipeline_that_finishes_a_scan_may_be_silent_for_a_minute() -> None:
+    watched = engine(stalled={"seconds": 10.0})
+    watched.update(status(phase="finishing"), 0.0)
+    assert watched.tick(59.0) == [] and len(watched.tick(61.0)) == 1
+
+
 def test_a_pipeline_that_falls_silent_is_told() -> None:
     watched = engine(stalled={"seconds": 10.0})
     assert watched.tick(1000.0) == []

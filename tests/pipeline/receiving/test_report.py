@@ -26,6 +26,7 @@ def report(pipe: FakePipeline, **changes: Any) -> ReceiverReport:
         "held_back": "",
         "stopping": False,
         "running_s": 10.0,
+        "had_workers": False,
         "now": pipe.now,
     }
     made = make_report(
@@ -147,3 +148,10 @@ def test_after_a_scan_it_finishes_and_then_waits(pipe: FakePipeline) -> None:
     assert (made.phase, made.light) == ("waiting", "green")
     assert made.reasons == ["waiting for the next acquisition from tcp://scope:7550"]
     assert report(pipe, stopping=True).phase == "stopped"
+
+
+def test_a_worker_that_ended_is_no_worker_that_compiles(tmp_path: Path) -> None:
+    bare = FakePipeline(tmp_path)
+    assert "compiles the kernels" in report(bare).reasons[0]
+    made = report(bare, had_workers=True, running_s=STARTING_S + 1)
+    assert (made.light, made.reasons) == ("yellow", ["no worker is left; a new one is started"])

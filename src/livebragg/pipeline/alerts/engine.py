@@ -12,6 +12,8 @@ from livebragg.wire.messages import ClassMaps, PipelineStatus, VirtualImageSet
 
 REARM = 0.8
 """Part of the limit to which a value must come back before it can raise an alert again."""
+FINISHING_S = 60.0
+"""A pipeline that finishes a scan may be silent for as long, as on the page."""
 KEPT = 50
 SILENT = "silent"
 
@@ -62,6 +64,8 @@ class AlertEngine:
         if self._heard_at is None or not self._config.stalled.on:
             return []
         limit = self._config.stalled.seconds
+        if self._status is not None and self._status.phase == "finishing":
+            limit = max(limit, FINISHING_S)
         text = f"nothing heard from the pipeline for more than {limit:g} s"
         return self._judge([Reading(SILENT, now - self._heard_at, limit, text)], now)
 

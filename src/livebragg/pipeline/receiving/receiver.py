@@ -82,6 +82,7 @@ class Receiver:
         self._poller = sockets.Poller()
         for socket in (self._jobs, self._answers):
             self._poller.add(socket)
+        self._had_workers = False
         self._pidfds: dict[int, tuple[str, int]] = {}
         self._held: deque[Decoded] = deque()
         self._counters: Counter[str] = Counter()
@@ -241,6 +242,7 @@ class Receiver:
             descriptor = os.pidfd_open(message.pid)
         except ProcessLookupError:
             return False
+        self._had_workers = True
         self._pidfds[descriptor] = message.worker_id, message.pid
         self._poller.add(descriptor)
         logger.info("worker %s (pid %d) is ready", message.worker_id, message.pid)
@@ -331,6 +333,7 @@ class Receiver:
             held_back=self._held_back,
             stopping=self._stopping,
             running_s=now - self._started_at,
+            had_workers=self._had_workers,
             now=now,
         )
         sockets.send(self._analyst, report, wait=False)

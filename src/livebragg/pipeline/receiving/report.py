@@ -31,6 +31,7 @@ def make_report(
     held_back: str,
     stopping: bool,
     running_s: float,
+    had_workers: bool,
     now: float,
 ) -> ReceiverReport:
     """Judge the state of the stream and the workers."""
@@ -46,7 +47,9 @@ def make_report(
             numbers["frames_missing"] = stream.missing_below(stream.newest_frame + 1)
     reds: list[str] = []
     yellows: list[str] = []
-    if not dispatcher.workers:
+    if not dispatcher.workers and had_workers:
+        yellows.append("no worker is left; a new one is started")
+    elif not dispatcher.workers:
         (reds if running_s > STARTING_S else yellows).append(
             "no worker is ready yet; the first start after an installation compiles the kernels (a minute or two)"
         )
