@@ -389,8 +389,10 @@ def test_the_page_is_attached_to_another_pipeline_and_says_so(
 
 
 def test_a_page_behind_a_token_opens_with_it_and_acts(chromium: Any, fake: FakePipeline, tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("sixteen-characters-or-more")
-    with dashboard(fake.feed, fake.control, "--token-file", str(tmp_path / "token")) as url:
+    token = tmp_path / "token"
+    token.write_text("sixteen-characters-or-more")
+    token.chmod(0o600)
+    with dashboard(fake.feed, fake.control, "--token-file", str(token)) as url:
         page = chromium.new_page(viewport={"width": 1920, "height": 1080})
         page.goto(url + "?name=Ada")
         page.fill("#token", "wrong")

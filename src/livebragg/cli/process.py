@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from livebragg.cli.options import add_config_options, build_config, parse_shape
 from livebragg.errors import ResultsError
 
-
 _STARTING = "starting; after an installation the kernels are compiled, a minute or two"
 
 
