@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from pathlib import Path
 
 import h5py
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from livebragg.cli.main import main
-from livebragg.cli.process import check_output, written_whole
+from livebragg.cli.process import check_output, interruptible, written_whole
 from livebragg.errors import ResultsError
 
 
@@ -96,3 +98,12 @@ def test_results_without_a_name_lie_in_the_present_folder(
     assert main(["process", str(recording), *flags]) == 0
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["scan_results.h5"]
     assert main(["process", str(recording), *flags]) == 1, "nothing is overwritten"
+
+
+def test_an_interrupt_that_became_another_error_is_an_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("no compiled object yet")
+    with pytest.raises(RuntimeError), interruptible():
+        raise RuntimeError("of its own")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,7 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     check_output(args.file, args.output, force=args.force)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
+        interruptible(),
         open_recording(args.file, args.dataset, shape) as recording,
         written_whole(args.output) as path,
         Progress(*columns, console=console) as bar,
@@ -77,6 +79,27 @@ def _run(args: argparse.Namespace, console: Console) -> int:
     )
     console.print(f"results: {args.output}", highlight=False, soft_wrap=True)
     return 0
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the block as such, also where numba, which was compiling, made an error of its own of it."""
+    asked = False
+
+    def on_interrupt(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    except Exception:
+        if asked:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def check_output(recording: Path, output: Path, *, force: bool) -> None:
