@@ -112,7 +112,8 @@ class Desk:
         """Nothing that was chosen in the old scan means anything in the new one."""
         self.radius = None
         self.paused = False
-        self.acts.clear()
+        # That the page was attached elsewhere is what brought the new scan.
+        self.acts = deque((act for act in self.acts if act.what == "attach"), maxlen=SHOWN)
 
     # ------------------------------------------------------------------------------------------- acting
     def _floor(self, take: bool, now: float) -> None:
