@@ -59,6 +59,7 @@ def factors():
 RIGHT = np.tile(np.arange(COLS) >= COLS // 2 + 3, ROWS)
 """Positions of the smaller of two grains side by side."""
 NONE = np.zeros(N)
+LEADER = np.zeros(N, np.int32)
 
 
 def test_the_turn_and_the_stretch_of_a_position_come_out_with_their_errors():
@@ -75,7 +76,7 @@ def test_two_grains_with_the_same_peaks_are_told_apart(axis):
     value = np.where(RIGHT, 0.03, -0.02)
     vectors, matched = scan(*((value, NONE) if axis == 0 else (NONE, value)))
     finder = TurnFinder()
-    part = finder.update(vectors, matched, ORIGIN, factors(), peaks())
+    part = finder.update(vectors, matched, ORIGIN, factors(), LEADER, peaks())
     assert finder.turns[0].axis == axis
     assert np.mean((part < 0.5) == RIGHT) > 0.99
 
@@ -101,7 +102,7 @@ def test_the_first_of_the_two_stays_the_first_when_it_becomes_the_smaller():
 def test_what_is_one_crystal_stays_one(turn):
     vectors, matched = scan(turn, NONE)
     finder = TurnFinder()
-    part = finder.update(vectors, matched, ORIGIN, factors(), peaks(), final=True)
+    part = finder.update(vectors, matched, ORIGIN, factors(), LEADER, peaks(), final=True)
     assert not finder.turns and np.isnan(part).all()
 
 
@@ -110,12 +111,12 @@ def test_a_position_without_disks_goes_with_its_neighbours():
     empty = np.flatnonzero(RIGHT)[[5, 40, 100]]
     for k in empty:
         matched[vectors.start[k] : vectors.start[k] + vectors.count[k]] = -1
-    part = TurnFinder().update(vectors, matched, ORIGIN, factors(), peaks())
+    part = TurnFinder().update(vectors, matched, ORIGIN, factors(), LEADER, peaks())
     assert (part[empty] < 0.5).all()
 
 
 def test_a_settled_component_is_not_divided():
     vectors, matched = scan(np.where(RIGHT, 0.03, -0.02), NONE)
     finder = TurnFinder()
-    assert np.isnan(finder.update(vectors, matched, ORIGIN, factors(), peaks(), settled=[0])).all()
+    assert np.isnan(finder.update(vectors, matched, ORIGIN, factors(), LEADER, peaks(), settled=[0])).all()
     assert not finder.turns

@@ -221,6 +221,7 @@ class TurnFinder:
         matched: NDArray[np.int32],
         origins: NDArray[np.float32],
         factors: Factors,
+        leader: NDArray[np.int32],
         peaks: TrackedPeaks,
         final: bool = False,
         settled: Collection[int] = (),
@@ -233,6 +234,8 @@ class TurnFinder:
             As for `deformation`.
         factors : Factors
             Of the same positions.
+        leader : NDArray[np.int32], shape (n_positions,)
+            Id of the leading component of every position, -1 for none.
         final : bool
             Learn everything anew.
         settled : collection of int
@@ -244,13 +247,12 @@ class TurnFinder:
         self.turns = {number: turn for number, turn in self.turns.items() if number in alive}
         if not ids:
             return part
-        leader = np.where(factors.weights.any(axis=1), factors.weights.argmax(axis=1), -1)
-        led = np.bincount(leader + 1, minlength=len(ids) + 1)[1:]
-        for index, number in enumerate(ids):
-            due = final or led[index] >= _LEARN_AGAIN * self._learned_on.get(number, _LEARN_FROM / _LEARN_AGAIN)
+        led = np.bincount(leader + 1, minlength=max(ids) + 2)[1:]
+        for number in ids:
+            due = final or led[number] >= _LEARN_AGAIN * self._learned_on.get(number, _LEARN_FROM / _LEARN_AGAIN)
             if number not in alive or not (due or number in self.turns):
                 continue
-            members = np.flatnonzero(leader == index)
+            members = np.flatnonzero(leader == number)
             if due:
                 self._learned_on[number] = members.size
                 sample = evenly(members[factors.novelty[members] < _PURE], _SAMPLE)
@@ -260,17 +262,16 @@ class TurnFinder:
                 part[members] = self.turns[number].part(found, members)
         return part
 
-    def costs(self, part: NDArray[np.float32], factors: Factors) -> dict[int, float]:
+    def costs(self, part: NDArray[np.float32], leader: NDArray[np.int32]) -> dict[int, float]:
         """What is lost where a component that is two crystals is not divided, by id.
 
         Parameters
         ----------
         part : NDArray[np.float32], shape (n_positions,)
             As `update` returned it.
-        factors : Factors
-            Of the same positions.
+        leader : NDArray[np.int32], shape (n_positions,)
+            As for `update`.
         """
-        leader = factors.component_ids[factors.weights.argmax(axis=1)] if factors.component_ids.size else None
         costs = {}
         for number in self.turns:
             mine = part[leader == number]

@@ -108,6 +108,11 @@ class VariantFinder:
             self._judge(fading, again[self._leader[again] == number], table)
         return self._order.copy()
 
+    @property
+    def leader(self) -> NDArray[np.int32]:
+        """Id of the leading component of every position, -1 for none; not to be written to."""
+        return self._leader
+
     def costs(self, factors: Factors, locked: Collection[int] = ()) -> dict[int, float]:
         """What is lost where a component that fades is not divided, by id; locked ones stay as they are."""
         costs = {}

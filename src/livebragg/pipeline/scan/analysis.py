@@ -270,13 +270,16 @@ class ScanAnalysis(AskedClasses):
             self._features.matched,
             origins,
             factors,
+            self._variants.leader,
             self._tracker.snapshot(),
             final,
             [*self._nmf.locked, *self._variants.fadings, *self._nmf.whole],
         )
         variants = {number: fading.fading for number, fading in self._variants.fadings.items()}
         variants |= dict.fromkeys(self._turned.turns, np.zeros(0, np.int64))
-        self._nmf.variants = self._variants.costs(factors, self._nmf.locked) | self._turned.costs(turned, factors)
+        self._nmf.variants = self._variants.costs(factors, self._nmf.locked) | self._turned.costs(
+            turned, self._variants.leader
+        )
         self._classes.update(
             self._features,
             factors,
