@@ -216,6 +216,14 @@ def _add_send_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop", type=int, metavar="FRAME", help="frame to stop before")
     parser.add_argument("--snake", action="store_true", help="odd lines run backwards")
     parser.add_argument("--flyback-frames", type=int, default=0, metavar="N", help="empty frames after each line")
+    parser.add_argument(
+        "--flyback-pause",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="milliseconds without a frame after each line",
+    )
+    parser.add_argument("--unknown-shape", action="store_true", help="do not tell the shape of the scan")
     parser.add_argument("--id", type=_name, help="name of the acquisition")
     parser.add_argument("--cache", action="store_true", help="hold all frames in memory before sending")
 

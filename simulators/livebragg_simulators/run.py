@@ -64,6 +64,8 @@ def send(source: FrameSource, args: argparse.Namespace, console: Console, name: 
         source,
         scan_order=ScanOrder.SNAKE if args.snake else ScanOrder.RASTER,
         flyback_frames=args.flyback_frames,
+        flyback_pause_s=args.flyback_pause / 1e3,
+        tells_shape=not args.unknown_shape,
     )
     options = SendOptions(rate_hz=args.rate, batch_frames=args.batch, start=args.start, stop=args.stop)
     if args.control is not None:
@@ -75,10 +77,10 @@ def send(source: FrameSource, args: argparse.Namespace, console: Console, name: 
 
 def _attach(endpoint: str, path: ScanPath, protocol: str) -> str:
     """The command that attaches; detectors do not announce the shape of a scan."""
-    if protocol == "native":
-        return f"livebragg attach {endpoint}"
+    detector = "" if protocol == "native" else f" --detector {protocol.split('-')[0]}"
     rows, cols = path.geometry.scan_shape
-    return f"livebragg attach {endpoint} --detector {protocol.split('-')[0]} --scan-shape {rows},{cols}"
+    shape = f" --scan-shape {rows},{cols}" if detector and path.tells_shape else ""
+    return f"livebragg attach {endpoint}{detector}{shape}"
 
 
 def _send_by_itself(
@@ -87,7 +89,7 @@ def _send_by_itself(
     """Be a detector that sends one acquisition after the other, whoever listens."""
     faults = _faults(args)
     with sockets.context() as ctx, progress_bar(console) as bar, contextlib.ExitStack() as stack:
-        writer = _writer(args)
+        writer = _writer(args, path)
         outlet = stack.enter_context(contextlib.closing(_outlet(ctx, args, writer, faults)))
         sender = FaultySender(outlet, writer, faults)
         _end_with(sender.stop)
@@ -111,7 +113,7 @@ def _serve_dectris(path: ScanPath, options: SendOptions, args: argparse.Namespac
     """Be a detector that does nothing until a client arms it."""
     if args.protocol not in ("dectris-v1", "dectris-v2"):
         raise ConfigError("--rest is the interface of DECTRIS detectors; add --protocol dectris-v1 or dectris-v2")
-    facts, cbor = _facts(args), args.protocol == "dectris-v2"
+    facts, cbor = _facts(args, path), args.protocol == "dectris-v2"
     simplon = Simplon(path.acquisition("series"), path.geometry.n_frames, facts, cbor=cbor)
     writer = SwitchingWriter(DectrisV1Writer(facts), DectrisV2Writer(facts, _channels(args)), cbor)
     with (
@@ -131,7 +133,7 @@ def _serve_merlin(path: ScanPath, options: SendOptions, args: argparse.Namespace
     """Be a Merlin that does nothing until a client starts an acquisition."""
     if args.protocol != "merlin":
         raise ConfigError("--control is the command socket of a Merlin; add --protocol merlin")
-    shape, writer = path.acquisition("merlin").frame_shape, _writer(args)
+    shape, writer = path.acquisition("merlin").frame_shape, _writer(args, path)
     control = MerlinControl(shape, path.geometry.n_frames, args.depth)
     with (
         contextlib.closing(_outlet(None, args, writer, _faults(args))) as outlet,
@@ -149,16 +151,16 @@ def _end_with(stop: Callable[[], None]) -> None:
         signal.signal(number, lambda *_: stop())
 
 
-def _writer(args: argparse.Namespace) -> StreamWriter:
+def _writer(args: argparse.Namespace, path: ScanPath) -> StreamWriter:
     if args.protocol == "merlin":
         frame_time_s = 1.0 / args.rate if args.rate else 1e-3
-        return MerlinWriter(args.depth, args.layout, args.raw_counters, frame_time_s)
+        return MerlinWriter(args.depth, args.layout, args.raw_counters, frame_time_s, path.pauses)
     if args.protocol == "native":
         if args.encoding == "lz4":
             raise ConfigError("the native stream has no lz4; use --encoding raw or bslz4")
         encoding = Encoding(args.encoding or "raw")
         return NativeWriter(encoding, ChecksumKind(args.checksum))
-    facts = _facts(args)
+    facts = _facts(args, path)
     return DectrisV1Writer(facts) if args.protocol == "dectris-v1" else DectrisV2Writer(facts, _channels(args))
 
 
@@ -180,7 +182,7 @@ def _faults(args: argparse.Namespace) -> Faults:
     return faults
 
 
-def _facts(args: argparse.Namespace) -> SeriesFacts:
+def _facts(args: argparse.Namespace, path: ScanPath) -> SeriesFacts:
     packed = {"raw": "none", None: "bslz4"}.get(args.encoding, args.encoding)
     return SeriesFacts(
         compression=Compression(packed),
@@ -188,6 +190,7 @@ def _facts(args: argparse.Namespace) -> SeriesFacts:
         header_appendix=args.header_appendix,
         image_appendix=args.image_appendix,
         frame_time_s=1.0 / args.rate if args.rate else 1e-3,
+        pauses=path.pauses,
     )
 
 

@@ -87,6 +87,11 @@ class Sent:
         return self.frames / max(self.seconds, 1e-9)
 
 
+def _seconds(path: ScanPath, options: SendOptions, start: int, stop: int) -> float:
+    """What a detector needs for some frames, at a set rate."""
+    return (stop - start) / options.rate_hz + path.pauses.before(stop - 1) - path.pauses.before(start)
+
+
 class Sender:
     """The detector's socket.
 
@@ -140,8 +145,8 @@ class Sender:
         first = start
         while first < stop:
             at = first % total
-            frames = path.frames(at, min(at + step, at + stop - first, total))
-            due = began + (self._sent - before + len(frames)) / options.rate_hz if options.rate_hz else 0.0
+            frames = path.frames(at, path.pauses.within(at, min(at + step, at + stop - first, total)))
+            due = began + _seconds(path, options, start, first + len(frames)) if options.rate_hz else 0.0
             self._wait_until(due)  # before they are worded: some messages tell when the frames were read out
             if self._stopped or not self._put(self._word(first, frames)):
                 break

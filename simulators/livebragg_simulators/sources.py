@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from livebragg.errors import ConfigError, RecordingError
 from livebragg.model import Acquisition, ScanGeometry, ScanMetadata, ScanOrder
 from livebragg.storage.recordings import Recording
+from livebragg_simulators.pauses import Pauses
 from livebragg_simulators.specimen import Specimen
 
 
@@ -81,22 +82,37 @@ class ScanPath:
     scan_order : ScanOrder
     flyback_frames : int
         Empty frames after each line.
+    flyback_pause_s : float
+        Seconds after each line in which no frame is taken.
+    tells_shape : bool
+        Whether the detector knows the shape of the scan.
     """
 
     def __init__(
-        self, source: FrameSource, *, scan_order: ScanOrder = ScanOrder.RASTER, flyback_frames: int = 0
+        self,
+        source: FrameSource,
+        *,
+        scan_order: ScanOrder = ScanOrder.RASTER,
+        flyback_frames: int = 0,
+        flyback_pause_s: float = 0.0,
+        tells_shape: bool = True,
     ) -> None:
         if flyback_frames < 0:
             raise ConfigError(f"--flyback-frames must be at least 0, not {flyback_frames}")
+        if not 0 <= flyback_pause_s < 3600:
+            raise ConfigError(f"--flyback-pause must be 0 to 3.6e6 ms, not {flyback_pause_s * 1e3:g}")
         self._source = source
         self._announced = replace(source.acquisition("path"), scan_order=scan_order, flyback_frames=flyback_frames)
         shape = self._announced.scan_shape
         assert shape is not None  # a source always knows its own shape
         self.geometry = ScanGeometry(scan_shape=shape, flyback_frames=flyback_frames, scan_order=scan_order)
+        self.pauses = Pauses(flyback_pause_s, self.geometry.frames_per_line)
+        self.tells_shape = tells_shape
 
     def acquisition(self, acquisition_id: str) -> Acquisition:
         """What the detector announces."""
-        return replace(self._announced, acquisition_id=acquisition_id)
+        shape = self._announced.scan_shape if self.tells_shape else None
+        return replace(self._announced, acquisition_id=acquisition_id, scan_shape=shape)
 
     def frames(self, start: int, stop: int) -> NDArray[Any]:
         """Frames in the order of acquisition, shape (n, frame_rows, frame_cols)."""

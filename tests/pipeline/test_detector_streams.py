@@ -175,9 +175,46 @@ def test_lines_are_found_in_the_pauses_when_nobody_knows_the_shape(tmp_path: Pat
             assert pipeline.end() == 0, pipeline.text()
     final = read_results(pipeline.results()[0]).final
     assert final is not None
-    assert any("lines of 10 positions are assumed from now on" in text for text in final.notices)
+    assert any(
+        "lines of 10 positions: 1.8 ms instead of 1 ms pass after every 10" in text for text in final.notices
+    )
     total = frames.reshape(ROWS, COLS, -1).sum(axis=2)
     assert np.allclose(final.snapshot.virtual_images["total"], total, rtol=0.02)
+
+
+@pytest.mark.parametrize("protocol", ["dectris-v1", "merlin"])
+def test_a_detector_shows_its_lines_while_it_scans(tmp_path: Path, protocol: str) -> None:
+    recording = tmp_path / "recording.npy"
+    np.save(recording, Specimen(CONFIG).frames(0, ROWS * COLS).reshape(ROWS, COLS, 72, 64).astype(np.uint16))
+    flags = ("--detector", protocol.partition("-")[0], "--set", "scan.fallback_cols=7")
+    with live_pipeline(tmp_path, *flags) as pipeline:
+        pipeline.wait_ready()
+        flags = ("--protocol", protocol, "--rate", "100", "--flyback-pause", "7", "--unknown-shape")
+        with simulator(pipeline.stream, "replay", str(recording), *flags):
+            assert pipeline.end() == 0, pipeline.text()
+    final = read_results(pipeline.results()[0]).final
+    assert final is not None
+    assert any("lines of 10 positions: 17 ms instead of 10 ms" in text for text in final.notices)
+    total = np.load(recording).reshape(ROWS, COLS, -1).sum(axis=2)
+    assert np.allclose(final.snapshot.virtual_images["total"], total, rtol=0.02)
+
+
+def test_lines_that_are_not_to_be_guessed_are_suggested_until_the_user_says_them(tmp_path: Path) -> None:
+    recording = tmp_path / "recording.npy"
+    np.save(recording, Specimen(CONFIG).frames(0, ROWS * COLS).reshape(ROWS, COLS, 72, 64).astype(np.uint16))
+    with live_pipeline(tmp_path, *DECTRIS, "--set", "scan.guess=false") as pipeline:
+        pipeline.wait_ready()
+        flags = ("--protocol", "dectris-v2", "--rate", "16", "--flyback-pause", "40")
+        with simulator(pipeline.stream, "replay", str(recording), *flags):
+            seen = pipeline.wait_for(lambda status: "seem to have" in status["shape_note"])
+            assert seen["scan_shape"][1] == 256
+            assert "lines seem to have 10 positions: 103 ms instead of 62.5 ms" in seen["shape_note"]
+            assert seen["shape_note"].endswith("to use that: livebragg scan-shape 8,10")
+            assert main(["scan-shape", "8,10", "--control", pipeline.control]) == 0
+            said = pipeline.wait_for(lambda status: tuple(status["scan_shape"]) == (ROWS, COLS))
+            assert said["shape_note"] == ""
+            assert pipeline.end() == 0, pipeline.text()
+    assert read(pipeline.results()[0])[0]["positions_analysed"] == ROWS * COLS
 
 
 def test_missed_triggers_are_found_in_the_times_and_leave_holes(tmp_path: Path) -> None:

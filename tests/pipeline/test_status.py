@@ -40,12 +40,17 @@ def run(**changes: Any) -> Any:
         "counters": Counter(positions_analysed=20, frames_failed=0),
         "analysis": SimpleNamespace(scan_shape=(5, 10)), "calibrator": SimpleNamespace(calibration=CALIBRATION),
         "probe": PROBE, "newest_sent_at": 99.0, "results_path": "/r.h5", "problem": "", "complete": False,
-        "ended_as": "complete", "end_reason": "",
+        "ended_as": "complete", "end_reason": "", "shape_note": "lines of 10 positions, by their starts",
         "log": SimpleNamespace(marks=[{"scan_index": 3.0, "at": 99.0, "note": "crack"}]),
     }  # fmt: skip
     made = SimpleNamespace(**{**fields, **changes})
     made.numbers = lambda now: {key: float(value) for key, value in made.counters.items()} | {"lag_s": 0.1}
     return made
+
+
+def test_what_the_shape_rests_on_is_told() -> None:
+    assert status().shape_note == "lines of 10 positions, by their starts"
+    assert status(run=None).shape_note == ""
 
 
 def status(**changes: Any) -> PipelineStatus:

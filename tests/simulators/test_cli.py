@@ -63,5 +63,7 @@ def test_a_recording_never_replaces_a_file_unasked(tmp_path: Path, capsys: pytes
     ],
 )
 def test_the_whole_command_to_attach_is_printed(protocol: str, flags: str) -> None:
-    path = SimpleNamespace(geometry=ScanGeometry(scan_shape=(6, 7)))
+    path = SimpleNamespace(geometry=ScanGeometry(scan_shape=(6, 7)), tells_shape=True)
     assert _attach("tcp://127.0.0.1:7550", path, protocol) == f"livebragg attach tcp://127.0.0.1:7550{flags}"  # type: ignore[arg-type]
+    path.tells_shape = False
+    assert "6,7" not in _attach("tcp://127.0.0.1:7550", path, protocol)  # type: ignore[arg-type]

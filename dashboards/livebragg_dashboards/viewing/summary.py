@@ -74,7 +74,7 @@ def strip(snapshot: Snapshot, now: float, feed: str, problem: str = "") -> dict[
         "trouble": _trouble(state, snapshot, now),
         "newest": _newest(snapshot),
         "start": _start(state, feed, problem, starting=status is not None and not status.workers),
-        "notices": [clean(n, 160) for n in status.notices[-MAX_NOTICES:]][::-1] if status else [],
+        "notices": _notices(status) if status else [],
         "results": clean(status.results_path, 300) if status else "",
     }
 
@@ -92,6 +92,12 @@ def _light(
     return light, PHASES.get(status.phase, clean(status.phase, 20)), status.reasons or ["all is well"]
 
 
+def _notices(status: PipelineStatus) -> list[str]:
+    """What the shape rests on while nobody has said it, and the newest warnings, newest first."""
+    known = [clean(status.shape_note, 300)] if status.shape_note else []
+    return known + [clean(n, 160) for n in status.notices[-MAX_NOTICES:] if n != status.shape_note][::-1]
+
+
 def _about(status: PipelineStatus) -> str:
     """Scan, frame and microscope in one line."""
     acquisition = status.acquisition
@@ -101,7 +107,8 @@ def _about(status: PipelineStatus) -> str:
     named = (meta.sample_name or "", meta.detector_name or "")
     parts = [name for name in named if name != acquisition.acquisition_id]
     if status.scan_shape is not None:
-        parts.append(f"scan {status.scan_shape[0]} {TIMES} {status.scan_shape[1]}")
+        unsaid = ", a guess" if status.shape_note else ""
+        parts.append(f"scan {status.scan_shape[0]} {TIMES} {status.scan_shape[1]}{unsaid}")
     parts.append(f"frame {rows} {TIMES} {cols}")
     for value, unit in ((meta.beam_energy_kev, "keV"), (meta.convergence_angle_mrad, "mrad")):
         if value is not None and math.isfinite(value):

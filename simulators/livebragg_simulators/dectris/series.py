@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from livebragg.errors import ConfigError
 from livebragg.model import Acquisition, unpack_mask
+from livebragg_simulators.pauses import Pauses
 
 
 class Compression(StrEnum):
@@ -38,10 +39,15 @@ class SeriesFacts:
     header_appendix: Any = ""
     image_appendix: Any = ""
     frame_time_s: float = 1e-3
+    pauses: Pauses = field(default_factory=Pauses)
     series: int = 0
     """Of the newest series; grows with each."""
     trigger_mode: str = "exts"
     triggers: int = 1
+
+    def start_s(self, number: int) -> float:
+        """When an image begins, in seconds after the first."""
+        return number * self.frame_time_s + self.pauses.before(number)
 
 
 def as_counts(frames: NDArray[Any]) -> NDArray[Any]:

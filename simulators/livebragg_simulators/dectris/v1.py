@@ -59,7 +59,7 @@ class DectrisV1Writer:
 
     def _image(self, number: int, frame: NDArray[Any]) -> Parts:
         blob, encoding = _blob(frame, self.facts.compression)
-        period = round(self.facts.frame_time_s * 1e9)
+        began, period = round(self.facts.start_s(number) * 1e9), round(self.facts.frame_time_s * 1e9)
         parts = [
             _json(
                 htype="dimage-1.0",
@@ -77,8 +77,8 @@ class DectrisV1Writer:
             blob,
             _json(
                 htype="dconfig-1.0",
-                start_time=number * period,
-                stop_time=(number + 1) * period - 100,
+                start_time=began,
+                stop_time=began + period - 100,
                 real_time=period - 100,
             ),
         ]

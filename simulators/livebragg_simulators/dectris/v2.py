@@ -90,7 +90,7 @@ class DectrisV2Writer:
         return []
 
     def _image(self, number: int, frame: NDArray[Any]) -> bytes:
-        began = round(number * self.facts.frame_time_s * TIME_BASE)
+        began = round(self.facts.start_s(number) * TIME_BASE)
         lasted = round(self.facts.frame_time_s * TIME_BASE) - 5
         # A higher threshold counts less; any rule will do as long as the channels differ.
         channels = {n: _array(frame >> k, self.facts.compression) for k, n in enumerate(self.channels)}

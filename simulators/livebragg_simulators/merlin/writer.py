@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from livebragg.errors import ConfigError
 from livebragg.model import Acquisition
 from livebragg.wire.messages import EndReason
 from livebragg.wire.mpx import unit
+from livebragg_simulators.pauses import Pauses
 from livebragg_simulators.writers import Parts
 
 DEPTHS = (1, 6, 12, 24)
@@ -44,10 +45,13 @@ class MerlinWriter:
     layout: str = "1x1"
     raw: bool = False
     frame_time_s: float = 1e-3
+    pauses: Pauses = field(default_factory=Pauses)
     linger_frames: int = 4
+    _began: datetime.datetime = field(default_factory=lambda: _now())
 
     def start(self, acquisition: Acquisition, n_frames: int) -> list[Parts]:
         """See `StreamWriter.start`."""
+        self._began = _now()
         rows, cols = acquisition.frame_shape
         side = 2 * CHIP + (2 if self.layout.endswith("G") else 0)
         if self.raw and self.layout != "1x1" and (rows, cols) != (side, side):
@@ -97,7 +101,8 @@ class MerlinWriter:
         chips = 1 if self.layout == "1x1" else 4
         rows, cols = (CHIP, 4 * CHIP) if self.raw and chips == 4 else shape
         kind = "R64" if self.raw else _TYPES[self.depth][0]
-        now, shutter = _now(), self.frame_time_s
+        shutter = self.frame_time_s
+        now = self._began + datetime.timedelta(seconds=number * shutter + self.pauses.before(number))
         text = (
             f"MQ1,{number + 1:06d},{OFFSETS[chips]:05d},{chips:02d},{cols:04d},{rows:04d},{kind},{self.layout:>6},"
             f"{(1 << chips) - 1:02X},{now:%Y-%m-%d %H:%M:%S.%f},{shutter:.6f},0,0,0,"

@@ -84,4 +84,5 @@ def render(status: PipelineStatus) -> RenderableType:
     reasons = Text("; ".join(status.reasons), style=style)
     bar = ProgressBar(total=max(total, 1), completed=status.positions_seen, width=60)
     notices = [Text(f"! {text}", style="yellow") for text in status.notices[-3:]]
-    return Group(head, bar, table, reasons, *notices)
+    shape = [Text(status.shape_note, style="yellow")] if status.shape_note else []
+    return Group(head, bar, table, reasons, *shape, *notices)

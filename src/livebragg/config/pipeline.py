@@ -50,7 +50,8 @@ class ScanConfig:
     fallback_cols: int = 256
     """Columns assumed while nobody has said how many there are."""
     guess: bool = True
-    """When nobody has said the shape: take the columns from regular pauses in the times of a detector's images."""
+    """When nobody has said the shape: take the columns from regular pauses in the times of a detector's images;
+    when false, they are only suggested."""
     order: str | None = None
     """Way of the beam, "raster" or "snake" (odd lines run backwards); ``None``: as the sender says."""
     frames_per_position: int | None = None

@@ -55,6 +55,7 @@ def make_status(standing: Standing, now: float) -> PipelineStatus:
         settings=standing.settings,
         limits=LIMITS,
         marks=run.log.marks if run else [],
+        shape_note=run.shape_note if run else "",
     )
 
 

@@ -162,10 +162,7 @@ class WorkerStage:
 
     def _looks_at_times(self, job: DetectJob | MeasureJob) -> bool:
         """Whether anybody looks for lines or missed triggers in the times of the frames."""
-        scan = self._config.scan
-        return isinstance(job, DetectJob) and (
-            scan.find_missed_triggers or (scan.guess and job.geometry.open_ended)
-        )
+        return isinstance(job, DetectJob) and (self._config.scan.find_missed_triggers or job.geometry.open_ended)
 
     def _analyzer_for(self, job: DetectJob) -> FrameAnalyzer:
         pixels, shape = self._pixels_of(job), job.acquisition.frame_shape

@@ -112,3 +112,11 @@ def test_any_counter_may_have_any_value(value: float) -> None:
         phase="<b>",
     )
     json.dumps(strip(snapshot_of(hostile), 0.1, FEED), allow_nan=False)
+
+
+def test_a_shape_that_nobody_said_is_shown_as_a_guess_with_its_reason() -> None:
+    note = "lines of 12 positions: 1.7 ms instead of 1 ms pass after every 12 frames"
+    shown = strip(snapshot_of(status(shape_note=note, notices=["older", note])), 0.1, FEED)
+    assert shown["notices"] == [note, "older"]
+    assert ", a guess" in shown["about"]
+    assert "a guess" not in strip(snapshot_of(status()), 0.1, FEED)["about"]

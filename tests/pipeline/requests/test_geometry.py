@@ -18,7 +18,9 @@ from livebragg.model import Acquisition, Calibration, ProbeShape, ScanGeometry, 
 from livebragg.pipeline.frame_lookup import FrameLookup
 from livebragg.pipeline.health import Notices
 from livebragg.pipeline.payloads import moved
+from livebragg.pipeline.requests.geometry import guess_lines
 from livebragg.pipeline.requests.router import answer
+from livebragg.pipeline.scan.line_finder import Clock
 from livebragg.pipeline.scan.run import ScanRun
 from livebragg.pipeline.settings import LiveSettings
 from livebragg.storage.calibration_file import save_calibration
@@ -278,4 +280,41 @@ def test_marks_stay_with_their_frames_when_everything_is_mapped_anew(tmp_path: P
     run = run.moved(replace(TRUE, missed_triggers=(3, 3)), LOOKUP)
     assert [(mark["scan_index"], mark["note"]) for mark in run.log.marks[:2]] == [(11.0, "crack"), (-1.0, "crack")]
     assert run.log.marks[2]["scan_index"] == -1 and "outside" in str(run.log.marks[2]["note"])
+    run.close()
+
+
+@pytest.mark.parametrize("clock", list(Clock))
+def test_lines_that_the_times_show_are_used_unless_only_the_sender_says_so(tmp_path: Path, clock: Clock) -> None:
+    run = a_run(tmp_path, OPEN)
+    assert "nobody has said the shape of the scan: lines of 5 positions are assumed" in run.shape_note
+    feed(run, 0, N)
+    number = np.arange(120)
+    assert run.lines is not None
+    run.lines.add(number, number * 1e-3 + number // 6 * 7e-4, clock)
+    order = guess_lines(run)
+    assert guess_lines(run) is None, "it is said once"
+    if clock is Clock.SENDER:
+        assert order is None
+        assert run.shape_note.startswith("lines seem to have 6 positions: 1.7 ms instead of 1 ms")
+        assert run.shape_note.endswith("to use that: livebragg scan-shape 6")
+    else:
+        assert order is not None
+        run = run.moved(order.geometry, LOOKUP)
+        assert run.opened.geometry == ScanGeometry(scan_shape=(1, 6), open_ended=True)
+        assert run.shape_note.startswith("lines of 6 positions: 1.7 ms instead of 1 ms")
+    _, said = ask(ScanShapeRequest(serial=0, cols=7), run)
+    assert said is not None
+    run = run.moved(said.geometry, LOOKUP)
+    assert (run.shape_note, run.lines) == ("", None), "the user's word counts"
+    run.close()
+
+
+def test_lines_that_cannot_be_used_any_more_are_told_all_the_same(tmp_path: Path) -> None:
+    run = a_run(tmp_path, replace(OPEN, frames_per_position=2, flyback_frames=2))
+    number = np.arange(120)
+    assert run.lines is not None
+    run.lines.add(number, number * 1e-3 + number // 12 * 5e-4, Clock.COUNTER)
+    assert guess_lines(run) is None
+    assert run.shape_note.startswith("lines seem to have 5 positions")
+    assert "were added when they came" in run.shape_note
     run.close()

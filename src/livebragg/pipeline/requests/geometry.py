@@ -9,6 +9,7 @@ from dataclasses import replace
 from livebragg.errors import FrameError
 from livebragg.model import ScanGeometry
 from livebragg.model.scan import check_scan_shape
+from livebragg.pipeline.scan.line_finder import Clock, Lines
 from livebragg.pipeline.scan.run import ScanRun
 from livebragg.wire.messages import (
     Accepted,
@@ -37,6 +38,8 @@ def change_geometry(request: GeometryRequest, run: ScanRun) -> tuple[Accepted | 
         check_move(run, geometry, shape=isinstance(request, ScanShapeRequest))
     except FrameError as error:
         return Refused(reason=str(error)), None
+    if isinstance(request, ScanShapeRequest):
+        run.shape_note = ""  # it is known now
     note = f"{run.analysis.n_seen} positions are mapped anew"
     if old.flyback_frames:
         note += "; frames that were taken for the fly-back until now are holes"
@@ -55,26 +58,28 @@ def _restart(run: ScanRun) -> Accepted:
 
 def guess_lines(run: ScanRun) -> GeometryChanged | None:
     """Say to the analyst and the receiver what the times of the frames show, the first time that they show it."""
-    lines = None if run.lines is None else run.lines.lines()
-    geometry = None if lines is None else lines.geometry(run.opened.geometry)
+    lines, old = None if run.lines is None else run.lines.lines(), run.opened.geometry
+    geometry = None if lines is None else lines.geometry(old)
     if lines is None or geometry is None:
         return None
     run.lines = None
-    text = (
-        f"the detector waits {lines.pause_s * 1e3:.3g} ms instead of {lines.dwell_s * 1e3:.3g} ms after every "
-        f"{lines.frames} frames"
-    )
+    cols, used = geometry.scan_shape[1], run.uses_guess and lines.clock is not Clock.SENDER
     try:
-        check_move(run, geometry, shape=geometry.first_frame == run.opened.geometry.first_frame)
+        check_move(run, geometry, shape=geometry.first_frame == old.first_frame)
     except FrameError as error:
-        run.say(f"{text}, which may be a line; {error}")
-        return None
-    run.say(
-        f"{text}: lines of {geometry.scan_shape[1]} positions are assumed from now on, and everything is mapped "
-        "anew; to say otherwise: livebragg scan-shape ROWS,COLS"
-    )
-    unchanged = geometry == run.opened.geometry
-    return None if unchanged else GeometryChanged(serial=run.opened.serial, geometry=geometry)
+        used, remedy = False, str(error)
+    else:
+        remedy = f"to {'say otherwise' if used else 'use that'}: {_command(run, lines, cols, used)}"
+    run.shape_note = f"lines {'of' if used else 'seem to have'} {cols} positions: {lines.evidence}; {remedy}"
+    run.say(run.shape_note)
+    return GeometryChanged(serial=run.opened.serial, geometry=geometry) if used and geometry != old else None
+
+
+def _command(run: ScanRun, lines: Lines, cols: int, used: bool) -> str:
+    """How to say the shape: another one, or the one that the times show, whole if the number of frames tells."""
+    rows, rest = divmod(run.opened.n_frames_expected or 0, lines.frames)
+    known = f"{rows},{cols}" if rows and not rest and not lines.first else str(cols)
+    return f"livebragg scan-shape {'ROWS,COLS' if used else known}"
 
 
 def find_missed_triggers(run: ScanRun, *, final: bool = False) -> GeometryChanged | None:

@@ -129,8 +129,10 @@ class ScanRun:
         self._tally = RunCounters()
         self._newest: tuple[int, BraggPeaks] | None = None
         self._jobs_seen: set[int] = set()
-        self.lines = LineFinder() if config.scan.guess and geometry.open_ended else None
+        self.lines = LineFinder(acquisition.metadata.dwell_time_s) if geometry.open_ended else None
         """Looks for scan lines while nobody has said how long they are."""
+        self.shape_note = _unsaid(geometry)
+        """What the maps' shape rests on while nobody has said it, in words."""
         one_each = geometry.frames_per_position == 1
         self.triggers = TriggerFinder() if config.scan.find_missed_triggers and one_each else None
         self.snapshot: AnalysisSnapshot | None = None
@@ -161,6 +163,11 @@ class ScanRun:
         return self._tally.newest_sent_at
 
     @property
+    def uses_guess(self) -> bool:
+        """Whether lines that the detector's clock shows are to be used."""
+        return self._config.scan.guess
+
+    @property
     def problem(self) -> str:
         """Why results are not written."""
         return self.results.problem
@@ -180,9 +187,10 @@ class ScanRun:
         self._tally.add(result, now)
         for problem in result.problems:
             self._notices.add(problem)
-        for finder in (self.lines, self.triggers):
-            if finder is not None:
-                finder.add(result.timed_frames, result.start_times)
+        if self.lines is not None:
+            self.lines.take(result.pieces, result.timed_frames, result.start_times)
+        if self.triggers is not None:
+            self.triggers.add(result.timed_frames, result.start_times)
         self._add_moved(batch_of(result), result.geometry)
 
     def add_batch(self, batch: DetectedBatch) -> None:
@@ -265,7 +273,7 @@ class ScanRun:
 
     def _take_over(self, old: ScanRun) -> None:
         """Know and have done what another run has."""
-        for name in ("_mark", "_tally", "_jobs_seen", "log", "triggers"):
+        for name in ("_mark", "_tally", "_jobs_seen", "log", "triggers", "shape_note"):
             setattr(self, name, getattr(old, name))
         was, now = old.opened.geometry, self.opened.geometry
         if now != was:
@@ -392,6 +400,15 @@ class ScanRun:
         self._photometer.close()
         self.calibrator.close()
         self.results.close()
+
+
+def _unsaid(geometry: ScanGeometry) -> str:
+    if not geometry.open_ended:
+        return ""
+    return (
+        f"nobody has said the shape of the scan: lines of {geometry.scan_shape[1]} positions are assumed; to say "
+        "it: livebragg scan-shape ROWS,COLS"
+    )
 
 
 def _details(snapshot: AnalysisSnapshot, patterns: MeanPatterns, stamp: feed.Stamp) -> list[FeedMessage]:

@@ -56,6 +56,9 @@ class PipelineStatus:
     marks: list[dict[str, float | str]] = field(default_factory=list)
     """The newest marks of this scan (`MarkRequest`), oldest first: ``scan_index`` (-1: the moment), ``at``
     (seconds since 1970) and the beginning of the ``note``."""
+    shape_note: str = ""
+    """While nobody has said the shape of the scan: what the times of the frames show of its lines, by which
+    evidence, and whether that is used; empty otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
