@@ -4,8 +4,9 @@
     python benchmarks/calibration.py --scans A.h5 B.h5      # recorded scans with truth/origin and ellipse_matrix
 
 For each: range of the true origin, root mean square error of the measured one along one axis about its mean error,
-and that mean (pixels); true and measured ratio of the axes with its standard error; what it was measured from, how
-far it is from the truth (as a difference of axes), and the two components of that in standard errors.
+and that mean (pixels); true and measured ratio of the axes with its standard error; the same of the direction of
+the long axis; what it was measured from, how far it is from the truth (as a difference of axes), and the two
+components of that in standard errors.
 """
 
 from __future__ import annotations
@@ -82,9 +83,11 @@ def report(name: str, frames: NDArray[Any], origin: NDArray[Any], matrix: NDArra
         print(f"{line} refused | {calibration.ellipse_note} |", flush=True)
         return
     away = np.array([found.e1 - true.e1, found.e2 - true.e2])
+    errors = away / np.sqrt(np.diag(found.covariance))
     print(
-        f"{line} {found.ratio:.4f} +- {2 * found.error:.4f} | {found.source}, {100 * 2 * np.hypot(*away):.2f} %, "
-        f"{away[0] / found.error:+.1f} {away[1] / found.error:+.1f} |",
+        f"{line} {found.ratio:.4f} +- {found.ratio_error:.4f} | {true.angle_deg:.0f} | {found.angle_deg:.0f} +- "
+        f"{found.angle_error_deg:.0f} | {found.source}, {100 * 2 * np.hypot(*away):.2f} %, {errors[0]:+.1f} "
+        f"{errors[1]:+.1f} |",
         flush=True,
     )
 
@@ -95,7 +98,7 @@ def main() -> None:
     parser.add_argument("--scans", type=Path, nargs="*", default=[])
     parser.add_argument("--seeds", type=int, nargs="*", default=[31])
     args = parser.parse_args()
-    print("| scan | drift | origin rms | origin bias | true ratio | measured | from, distance, in errors |")
+    print("| scan | drift | origin rms | bias | ratio | measured | angle | measured | from, distance, in errors |")
     for path in args.scans:
         with h5py.File(path) as file:
             report(path.stem, file["data"][:], file["truth/origin"][:], file.attrs["ellipse_matrix"][:])

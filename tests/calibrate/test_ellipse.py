@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from livebragg.calibrate import HaloPattern, combined, ellipse_of_halo, ellipse_of_rings, pixel_size
+from livebragg.calibrate import HaloPattern, agreed, combined, ellipse_of_halo, ellipse_of_rings, pixel_size
 from livebragg.errors import CalibrationError
 from livebragg.model import Calibration, EllipseEstimate
 
@@ -105,6 +105,84 @@ def test_frames_are_added_about_their_origins_without_their_disks():
     assert weight[center[0] - 2, center[1]] == 0
 
 
+@pytest.mark.parametrize(("strain", "n"), [(0.003, 8), (0.003, 5), (0.008, 12)])
+def test_the_error_covers_as_it_says_also_where_crystals_are_strained(strain, n):
+    """Over 30 scenes, two thirds of the components lie within one standard error and most within two."""
+    ratios = []
+    for seed in range(30):
+        angles = np.random.default_rng(300 + seed).uniform(0, 1.5, n)
+        q, crystal = crystals(angles, strain=strain, seed=seed)
+        try:
+            found = ellipse_of_rings(q[:, 0], q[:, 1], crystal)
+        except CalibrationError:
+            continue
+        away = np.array([found.e1 - TRUE.e1, found.e2 - TRUE.e2])
+        ratios += list(np.abs(away) / np.sqrt(np.diag(found.covariance)))
+    assert len(ratios) >= 30
+    assert 0.55 < np.mean(np.array(ratios) < 1) < 0.85
+    assert np.mean(np.array(ratios) < 2) > 0.87
+
+
+def test_crystals_weigh_by_their_strain_not_by_the_number_of_their_peaks():
+    """One crystal with three times the peaks of the others has one strain all the same."""
+    errors = []
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        q, crystal = crystals(random.uniform(0, 1.5, 6), strain=0.004, seed=seed)
+        keep = (crystal == 0) | (random.uniform(size=crystal.size) < 0.35)
+        try:
+            found = ellipse_of_rings(q[keep, 0], q[keep, 1], crystal[keep])
+        except CalibrationError:
+            continue
+        errors.append((found.e1 - TRUE.e1) ** 2 + (found.e2 - TRUE.e2) ** 2)
+    assert len(errors) >= 8
+    assert np.sqrt(np.mean(errors) / 2) < 0.0032
+
+
+def test_peaks_that_lie_on_common_rings_by_chance_are_refused():
+    random = np.random.default_rng(4)
+    radius, angle = random.uniform(15, 55, 150), random.uniform(0, 2 * np.pi, 150)
+    q = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    with pytest.raises(CalibrationError, match="more than one"):
+        ellipse_of_rings(q[:, 0], q[:, 1], np.arange(150) % 6)
+
+
+def test_rings_and_halo_that_agree_are_averaged_by_their_errors():
+    """Also along each direction: what one of them leaves open the other knows."""
+    rings = EllipseEstimate.of(np.array([0.010, 0.004]), np.diag([1e-6, 9e-6]), "rings")
+    halo = EllipseEstimate.of(np.array([0.012, 0.008]), np.diag([9e-6, 1e-6]), "halo")
+    both = agreed(rings, halo)
+    assert both.source == "rings and halo"
+    assert (both.e1, both.e2) == pytest.approx((0.0102, 0.0076))
+    assert both.error < min(rings.error, halo.error)
+    assert agreed(None, halo) is halo
+
+
+def test_a_halo_that_contradicts_the_crystals_leaves_the_ellipse_unknown():
+    rings = EllipseEstimate(e1=0.03, e2=0.02, error=0.002, source="rings")
+    halo = EllipseEstimate(e1=0.0, e2=0.0, error=0.003, source="halo")
+    with pytest.raises(CalibrationError, match=r"contradict.*rings a ratio of 1\.075.*halo a ratio of 1\.000"):
+        agreed(rings, halo)
+
+
+def test_evidence_that_is_too_uncertain_alone_is_refused_but_counts_with_others():
+    rings = EllipseEstimate(e1=0.01, e2=0.01, error=0.005, source="rings")
+    halo = EllipseEstimate(e1=0.012, e2=0.01, error=0.005, source="halo")
+    with pytest.raises(CalibrationError, match="stays open"):
+        agreed(rings, None)
+    assert agreed(rings, halo).error == pytest.approx(0.005 / np.sqrt(2))
+
+
+def test_errors_of_ratio_and_angle_follow_from_the_covariance():
+    """A long axis along the rows: the first component is its ratio, the second its direction."""
+    found = EllipseEstimate.of(np.array([0.02, 0.0]), np.array([[4e-6, 0], [0, 1e-6]]), "rings")
+    assert found.ratio_error == pytest.approx(2 * 0.002 * found.ratio)
+    assert found.angle_error_deg == pytest.approx(np.degrees(0.001 / 0.02 / 2))
+    np.testing.assert_allclose(found.covariance, [[4e-6, 0], [0, 1e-6]])
+    assert EllipseEstimate(e1=0.0, e2=0.0, error=0.001, source="halo").angle_error_deg == 90.0
+    assert EllipseEstimate.from_axes(1.0, 0.0, "given").angle_error_deg == 0.0
+
+
 def test_halos_that_disagree_have_a_larger_error_together():
     one = EllipseEstimate(e1=0.01, e2=0.0, error=0.001, source="halo")
     other = EllipseEstimate(e1=0.03, e2=0.0, error=0.001, source="halo")
@@ -127,9 +205,20 @@ def test_a_ring_that_is_not_there_gives_no_pixel_size():
         pixel_size(RINGS, 2.0, 13.0)
 
 
+def test_the_error_of_a_pixel_size_covers_the_strain_of_the_crystals():
+    """Over 40 scenes of six crystals strained by half a percent: peaks of one crystal are not independent."""
+    ratios = []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        grains = [RINGS @ turned(angle).T * (1 + 0.005 * random.normal()) for angle in random.uniform(0, 1.5, 6)]
+        crystal = np.repeat(np.arange(6), len(RINGS))
+        size, error = pixel_size(np.concatenate(grains), 2.0, 11.0, crystal)
+        ratios.append((size * 22 - 1) / (error * 22))
+    assert 0.7 < np.sqrt(np.mean(np.square(ratios))) < 1.6
+
+
 def test_crystals_that_share_no_ring_are_refused_and_nothing_breaks():
-    """Also when one is left out: the others share a ring with that one alone."""
-    radius = np.repeat([20.0, 30.0, 40.0, 20.0, 30.0, 40.0], 2)
+    radius = np.repeat([20.0, 28.0, 40.0, 24.0, 33.0, 47.0], 2)
     crystal = np.repeat([0, 0, 0, 1, 2, 3], 2)
     angle = np.arange(12) * 0.7
     q = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)

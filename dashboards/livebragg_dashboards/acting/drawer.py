@@ -143,8 +143,10 @@ def _ellipse(calibration: Calibration | None) -> str:
     ellipse = calibration.ellipse
     if ellipse is None:
         return f"not known: {clean(calibration.ellipse_note, 200)}" if calibration.ellipse_note else "not known"
-    error = f" ± {2 * ellipse.error * ellipse.ratio:.4f}" if ellipse.error > 0 else ""
-    return f"{ellipse.ratio:.4f}{error} at {ellipse.angle_deg:.0f}°, from {clean(ellipse.source, 20)}"
+    known = ellipse.error > 0
+    ratio = f"{ellipse.ratio:.4f}" + (f" ± {ellipse.ratio_error:.4f}" if known else "")
+    angle = f"{ellipse.angle_deg:.0f}" + (f" ± {ellipse.angle_error_deg:.0f}" if known else "")
+    return f"{ratio} at {angle}°, from {clean(ellipse.source, 20)}"
 
 
 def _pixel(status: PipelineStatus | None) -> str:

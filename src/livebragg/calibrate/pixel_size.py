@@ -9,10 +9,21 @@ from livebragg.errors import CalibrationError
 
 _TOLERANCE = 0.05
 """The ring lies within this part of the radius that was given for it."""
+_STRAINED = 0.004
+"""Crystals whose radii differ by three times this part may all lie on the ring: they are strained."""
+_FEWEST_CRYSTALS = 3
 
 
-def pixel_size(offsets: NDArray[np.floating], spacing_angstrom: float, radius: float) -> tuple[float, float]:
+def pixel_size(
+    offsets: NDArray[np.floating],
+    spacing_angstrom: float,
+    radius: float,
+    crystal: NDArray[np.integer] | None = None,
+) -> tuple[float, float]:
     """Pixel size from the tracked peaks on one ring, and its standard error.
+
+    Peaks of one crystal share its strain, and opposite peaks the direction: where three crystals or more have
+    peaks on the ring, the scatter between them tells the error, else that between directions.
 
     Parameters
     ----------
@@ -22,6 +33,8 @@ def pixel_size(offsets: NDArray[np.floating], spacing_angstrom: float, radius: f
         Lattice spacing d of the ring.
     radius : float
         About where the ring is, in pixels (within 5 %).
+    crystal : NDArray[np.integer], shape (n,), optional
+        Which crystal each peak belongs to; negative for none.
 
     Returns
     -------
@@ -41,14 +54,34 @@ def pixel_size(offsets: NDArray[np.floating], spacing_angstrom: float, radius: f
     (0.02, 0.0)
     """
     length = np.hypot(*np.asarray(offsets, np.float64).T)
-    near = length[np.abs(length - radius) < _TOLERANCE * radius]
+    on_ring = np.abs(length - radius) < _TOLERANCE * radius
+    near = length[on_ring]
     if near.size < 4:
         raise CalibrationError(
             f"{near.size} tracked peaks lie within 5 % of the radius {radius:g} px; the pixel size needs 4 on the "
             f"ring of spacing {spacing_angstrom:g} angstrom: correct analysis.calibration.reference_radius_px"
         )
     middle = float(np.median(near))
-    ring = near[np.abs(near - middle) < 3 * max(1.4826 * float(np.median(np.abs(near - middle))), 1e-6)]
-    ring = ring if ring.size else near
-    size = 1.0 / (spacing_angstrom * float(ring.mean()))
-    return size, size * float(ring.std() / ring.mean() / np.sqrt(ring.size))
+    far = np.abs(near - middle)
+    keep = far <= 3 * max(1.4826 * float(np.median(far)), _STRAINED * middle)
+    place = np.flatnonzero(on_ring)[keep]
+    drawn = np.full(place.size, -1) if crystal is None else crystal[place]
+    if np.unique(drawn[drawn >= 0]).size < _FEWEST_CRYSTALS:
+        drawn = _directions(np.asarray(offsets)[place])
+    mean, error = _mean(length[place], drawn)
+    size = 1.0 / (spacing_angstrom * mean)
+    return size, size * error / mean
+
+
+def _directions(offsets: NDArray[np.floating]) -> NDArray[np.int64]:
+    """A number for each direction, the same for opposite peaks."""
+    number = np.rint(np.mod(np.arctan2(offsets[:, 1], offsets[:, 0]), np.pi) / np.pi * 90)
+    return np.asarray(number, np.int64) % 90
+
+
+def _mean(length: NDArray[np.float64], drawn: NDArray[np.integer]) -> tuple[float, float]:
+    """Mean of the lengths and its standard error; what is drawn at random are the groups."""
+    number = np.unique(drawn, return_inverse=True)[1]
+    own = np.bincount(number, length) / np.bincount(number)
+    mean = float(own.mean())
+    return mean, float(own.std(ddof=1) / np.sqrt(own.size)) if own.size > 1 else float(length.std())

@@ -18,11 +18,15 @@ class EllipseEstimate:
     e1, e2 : float
         Logarithmic stretch along the rows (``e1 > 0``), and along the diagonal.
     error : float
-        Standard error of each; 0 where it was given.
+        Standard error of each (root of the mean of both variances); 0 where it was given.
     source : str
-        ``rings`` (peaks of several crystals), ``halo`` (smooth scattering), ``given``, ``file``.
+        ``rings`` (peaks of several crystals), ``halo`` (smooth scattering), ``rings and halo``, ``crystal`` (of
+        known symmetry), ``given``, ``file``.
+    unequal : tuple of float
+        ``(a, b)``: the covariance of ``(e1, e2)`` is ``error**2 * [[1 + a, b], [b, 1 - a]]``.
     residual : float
         Rings: scatter of the radii on a ring, as a part of the radius. Halo: misfit in units of the noise.
+        Both: that of the rings.
     n_used : int
         Peaks on rings, or pixels of the halo.
 
@@ -39,6 +43,29 @@ class EllipseEstimate:
     source: str
     residual: float = 0.0
     n_used: int = 0
+    unequal: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def of(
+        cls,
+        e: NDArray[np.float64],
+        covariance: NDArray[np.float64],
+        source: str,
+        *,
+        residual: float = 0.0,
+        n_used: int = 0,
+    ) -> EllipseEstimate:
+        """From ``(e1, e2)`` and their covariance, shape (2, 2)."""
+        square = max(float(np.trace(covariance)) / 2, 1e-24)
+        return cls(
+            e1=float(e[0]),
+            e2=float(e[1]),
+            error=math.sqrt(square),
+            source=source,
+            residual=residual,
+            n_used=n_used,
+            unequal=(float(covariance[0, 0] / square - 1), float(covariance[0, 1] / square)),
+        )
 
     @classmethod
     def from_axes(cls, ratio: float, angle_deg: float, source: str, error: float = 0.0) -> EllipseEstimate:
@@ -55,6 +82,28 @@ class EllipseEstimate:
     def angle_deg(self) -> float:
         """Direction of the long axis, -90 to 90 degrees from the row axis towards the column axis."""
         return math.degrees(math.atan2(self.e2, self.e1)) / 2
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """(2, 2): of ``e1`` and ``e2``."""
+        a, b = self.unequal
+        return np.asarray(self.error**2 * np.array([[1 + a, b], [b, 1 - a]]))
+
+    @property
+    def ratio_error(self) -> float:
+        """Standard error of the ratio."""
+        return 2 * self.ratio * self._error_along(self.e1, self.e2)
+
+    @property
+    def angle_error_deg(self) -> float:
+        """Standard error of the angle, at most 90 degrees: then every direction is possible."""
+        size, across = math.hypot(self.e1, self.e2), self._error_along(-self.e2, self.e1)
+        return min(math.degrees(across / size / 2), 90.0) if size else (90.0 if self.error else 0.0)
+
+    def _error_along(self, x: float, y: float) -> float:
+        size = math.hypot(x, y)
+        along = np.array([x / size, y / size]) if size else np.array([1.0, 0.0])
+        return math.sqrt(max(float(along @ self.covariance @ along), 0.0))
 
     @property
     def matrix(self) -> NDArray[np.float64]:

@@ -252,6 +252,9 @@ def _write_calibration(group: h5py.Group, results: FinalResults) -> None:
         facts = {f.name: getattr(ellipse, f.name) for f in fields(ellipse)}
         group.attrs.update({f"ellipse_{name}": plain(value) for name, value in facts.items()})
         group.attrs.update(ellipse_ratio=ellipse.ratio, ellipse_angle_deg=ellipse.angle_deg)
+        group.attrs.update(
+            ellipse_ratio_error=ellipse.ratio_error, ellipse_angle_error_deg=ellipse.angle_error_deg
+        )
     if calibration.q_pixel_size_inv_angstrom is not None:
         group.attrs["q_pixel_size_inv_angstrom"] = calibration.q_pixel_size_inv_angstrom
         group.attrs["q_pixel_size_error"] = calibration.q_pixel_size_error

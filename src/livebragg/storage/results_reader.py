@@ -270,7 +270,9 @@ def _calibration(facts: dict[str, Any]) -> Calibration | None:
         return None
     ellipse = None
     if "ellipse_e1" in facts:
-        ellipse = EllipseEstimate(**{f.name: _python(facts[f"ellipse_{f.name}"]) for f in fields(EllipseEstimate)})
+        known = {f.name: facts.get(f"ellipse_{f.name}") for f in fields(EllipseEstimate)}  # older files know fewer
+        known["unequal"] = tuple(float(v) for v in facts.get("ellipse_unequal", (0.0, 0.0)))
+        ellipse = EllipseEstimate(**{name: _python(value) for name, value in known.items() if value is not None})
     size = facts.get("q_pixel_size_inv_angstrom")
     return Calibration(
         ellipse=ellipse,

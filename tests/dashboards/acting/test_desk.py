@@ -190,7 +190,7 @@ def test_what_is_known_of_the_calibration_is_told_with_error_and_source() -> Non
         q_pixel_size_error=0.00006,
     )  # fmt: skip
     made = texts(desk(), status(calibration=known, revision=6))
-    assert made["ellipse"] == "1.0200 ± 0.0020 at 30°, from halo" and made["pixel"] == "0.02130 ± 0.00006 1/Å"
+    assert made["ellipse"] == "1.0200 ± 0.0020 at 30 ± 3°, from halo" and made["pixel"] == "0.02130 ± 0.00006 1/Å"
     none = texts(desk(), status(calibration=Calibration(ellipse_note="one orientation"), revision=6))
     assert "one orientation" in none["ellipse"]
 

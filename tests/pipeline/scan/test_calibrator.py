@@ -59,6 +59,7 @@ def test_one_crystal_does_not_determine_an_ellipse_and_the_file_says_why(scan: P
 
 def test_a_given_calibration_moves_every_disk_and_serves_the_next_scan(scan: Path, tmp_path: Path) -> None:
     given = {"ellipse": "given", "ellipse_ratio": 1.1, "q_pixel_size_inv_angstrom": 0.02, "rotation_deg": 90.0}
+    given |= {"flip": True}  # the pattern looks the same in a mirror
     final = process(scan, tmp_path / "r.h5", **given, save_to=str(tmp_path / "c.json"))
     ellipse = final.calibration.ellipse
     assert (ellipse.source, ellipse.error) == ("given", 0.0)
@@ -72,6 +73,7 @@ def test_a_given_calibration_moves_every_disk_and_serves_the_next_scan(scan: Pat
     assert again.calibration.ellipse.source == "file"
     assert again.calibration.q_pixel_size_inv_angstrom == 0.02
     np.testing.assert_allclose(again.calibrated_map, final.calibrated_map)
+    assert (again.calibration.rotation_deg, again.calibration.flip) == (90.0, True)
     assert load_calibration(tmp_path / "c.json").rotation_deg == 90.0
 
 

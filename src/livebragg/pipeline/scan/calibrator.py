@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.calibrate import HaloPattern, combined, ellipse_of_halo, ellipse_of_rings, pixel_size
+from livebragg.calibrate import HaloPattern, agreed, combined, ellipse_of_halo, ellipse_of_rings, pixel_size
 from livebragg.classify.components import evenly
 from livebragg.config.analysis import CalibrationConfig
 from livebragg.detect.frame_profiles import without_hot_pixels
@@ -23,8 +23,11 @@ from livebragg.storage.calibration_file import save_calibration
 _AGAIN = 1.4
 """Growth of the scan after which the calibration is measured again."""
 _FRAMES_PER_HALO = 200
+_TAILS = 8.0
+"""Pixels beyond the edge of the direct beam that show its tails, not a halo: these are as round as the beam, and
+so bright that they would decide where the halo has no ring."""
 _INNER = 1.6
-"""Probe radii about the origin that show the beam, not a halo."""
+"""The same at least, in probe radii."""
 
 
 _BUDGET_S = 0.01
@@ -73,7 +76,7 @@ class Calibrator:
         self._measured_at = 0
         self._work: Steps[None] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="calibration")
-        self.calibration = self._with_pixel_size(*self._known_ellipse(), np.zeros((0, 2)))
+        self.calibration = self._with_pixel_size(*self._known_ellipse(), None)
 
     def update(self, snapshot: AnalysisSnapshot, *, final: bool = False) -> Calibration:
         """The calibration as it is known; measured anew, over the next updates, when the scan has grown, and at
@@ -99,7 +102,7 @@ class Calibrator:
         ellipse, note = self._known_ellipse()
         if ellipse is None and self._is_to_measure:
             ellipse, note = yield from self._measure(snapshot)
-        self.calibration = self._with_pixel_size(ellipse, note, _offsets(snapshot))
+        self.calibration = self._with_pixel_size(ellipse, note, snapshot)
 
     def _elsewhere(self, function: Callable[P, T], *args: P.args, **options: P.kwargs) -> Steps[T]:
         """What the function returns, computed by the other thread."""
@@ -119,13 +122,13 @@ class Calibrator:
         ring = config.reference_spacing_angstrom, config.reference_radius_px
         before = self._config.reference_spacing_angstrom, self._config.reference_radius_px
         if snapshot is not None and ring != before and None not in ring:
-            _ring(config, self.calibration.ellipse, _offsets(snapshot))
+            _ring(config, self.calibration.ellipse, snapshot)
         self._config, self._loaded, self._measured_at, self._work = config, None, 0, None
         if snapshot is not None:  # until the ellipse is measured again, the one that was counts
             ellipse, note = self._known_ellipse()
             if ellipse is None and self._is_to_measure:
                 ellipse, note = self.calibration.ellipse, self.calibration.ellipse_note
-            self.calibration = self._with_pixel_size(ellipse, note, _offsets(snapshot))
+            self.calibration = self._with_pixel_size(ellipse, note, snapshot)
 
     @property
     def is_busy(self) -> bool:
@@ -154,24 +157,24 @@ class Calibrator:
         return None, "not asked for" if config.ellipse == "none" else "not measured yet"
 
     def _measure(self, snapshot: AnalysisSnapshot) -> Steps[tuple[EllipseEstimate | None, str]]:
-        """The best determined of what there is evidence for, or the reasons why there is none."""
-        found: list[EllipseEstimate] = []
+        """What all the evidence says together, or the reasons why the ellipse is not known."""
+        found: list[EllipseEstimate | None] = []
         reasons: list[str] = []
         for evidence in (self._rings, self._halos):
             try:
                 found.append((yield from evidence(snapshot)))
             except CalibrationError as error:
+                found.append(None)
                 reasons.append(str(error))
-        if found:
-            return min(found, key=lambda estimate: estimate.error), ""
+        if any(found):
+            try:
+                return agreed(*found), ""
+            except CalibrationError as error:
+                reasons.insert(0, str(error))
         return None, "; ".join(reasons)
 
     def _rings(self, snapshot: AnalysisSnapshot) -> Steps[EllipseEstimate]:
-        crystal = np.array([family == "crystal" for family in snapshot.class_families], np.bool_)
-        patterns = snapshot.class_patterns[crystal]
-        owner = np.full(len(snapshot.peaks), -1, np.int64)
-        if patterns.size:
-            owner = np.where(patterns.max(axis=0) > 0, patterns.argmax(axis=0), -1)
+        owner = _crystals(snapshot)
         symmetric = self._config.ellipse == "crystal"
         qx, qy = snapshot.peaks.qx, snapshot.peaks.qy
         return (yield from self._elsewhere(ellipse_of_rings, qx, qy, owner, symmetric=symmetric))
@@ -202,18 +205,19 @@ class Calibrator:
             raise CalibrationError("the frames of the amorphous positions are gone")
         mean, weight, center = halo.snapshot()
         reach = _reach(probe, self._shape)
-        return (yield from self._elsewhere(ellipse_of_halo, mean, weight, center, _INNER * probe.radius, reach))
+        inner = max(_INNER * probe.radius, min(probe.radius + _TAILS, reach / 2))
+        return (yield from self._elsewhere(ellipse_of_halo, mean, weight, center, inner, reach))
 
     def _with_pixel_size(
-        self, ellipse: EllipseEstimate | None, note: str, peaks: NDArray[np.floating]
+        self, ellipse: EllipseEstimate | None, note: str, snapshot: AnalysisSnapshot | None
     ) -> Calibration:
         config, known = self._config, self._loaded
         size, error, problem = config.q_pixel_size_inv_angstrom, 0.0, ""
         if size is None and known is not None:
             size, error = known.q_pixel_size_inv_angstrom, known.q_pixel_size_error
-        if size is None and config.reference_spacing_angstrom is not None and len(peaks):
+        if size is None and config.reference_spacing_angstrom is not None and snapshot is not None:
             try:
-                size, error = _ring(config, ellipse, peaks)
+                size, error = _ring(config, ellipse, snapshot)
             except CalibrationError as refused:
                 problem = str(refused)
         return Calibration(
@@ -228,16 +232,22 @@ class Calibrator:
 
 
 def _ring(
-    config: CalibrationConfig, ellipse: EllipseEstimate | None, peaks: NDArray[np.floating]
+    config: CalibrationConfig, ellipse: EllipseEstimate | None, snapshot: AnalysisSnapshot
 ) -> tuple[float, float]:
     """Pixel size and its error from the ring of the configuration."""
+    peaks = np.stack([snapshot.peaks.qx, snapshot.peaks.qy], axis=1)
     straight = peaks if ellipse is None else peaks @ ellipse.matrix.T
-    return pixel_size(straight, config.reference_spacing_angstrom or 0.0, config.reference_radius_px or 0.0)
+    spacing, radius = config.reference_spacing_angstrom or 0.0, config.reference_radius_px or 0.0
+    return pixel_size(straight, spacing, radius, _crystals(snapshot))
 
 
-def _offsets(snapshot: AnalysisSnapshot) -> NDArray[np.float32]:
-    """Tracked peaks, shape (n, 2), relative to the origin in pixels."""
-    return np.stack([snapshot.peaks.qx, snapshot.peaks.qy], axis=1)
+def _crystals(snapshot: AnalysisSnapshot) -> NDArray[np.int64]:
+    """Which crystal each tracked peak belongs to, negative for none."""
+    crystal = np.array([family == "crystal" for family in snapshot.class_families], np.bool_)
+    patterns = snapshot.class_patterns[crystal]
+    if patterns.size == 0:
+        return np.full(len(snapshot.peaks), -1, np.int64)
+    return np.asarray(np.where(patterns.max(axis=0) > 0, patterns.argmax(axis=0), -1), np.int64)
 
 
 def _reach(probe: ProbeShape, shape: tuple[int, int]) -> float:

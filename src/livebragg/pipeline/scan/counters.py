@@ -94,7 +94,9 @@ def snapshot_numbers(
     ellipse = calibration.ellipse
     if ellipse is not None:
         numbers["ellipse_ratio"], numbers["ellipse_angle_deg"] = ellipse.ratio, ellipse.angle_deg
-        numbers["ellipse_ratio_error"] = 2 * ellipse.error * ellipse.ratio
+        numbers["ellipse_ratio_error"] = ellipse.ratio_error
+        numbers["ellipse_angle_error_deg"] = ellipse.angle_error_deg
     if calibration.q_pixel_size_inv_angstrom is not None:
         numbers["q_pixel_size_inv_angstrom"] = calibration.q_pixel_size_inv_angstrom
+        numbers["q_pixel_size_error"] = calibration.q_pixel_size_error
     return numbers
