@@ -35,7 +35,10 @@ SPECIMENS: list[tuple[str, dict[str, Any]]] = [
     ("many_grains", {}),
     ("three_amorphous", {"ellipse_ratio": 1.05, "ellipse_angle_deg": 60.0}),
     ("demo", {}),
+    ("gold", {"stop": 9.0}),
+    ("gold", {"stop": 9.0, "electrons_per_frame": 1500.0}),
 ]
+"""Presets of the simulator, and what is changed; `stop`: radius of a beam stop in pixels."""
 
 
 class Memory:
@@ -49,15 +52,28 @@ class Memory:
         yield scan_index, self._frames[scan_index]
 
 
-def analyse(frames: NDArray[Any]) -> tuple[ScanAnalysis, Calibrator]:
-    """Detection, analysis and calibration of frames, shape (scan_rows, scan_cols, rows, cols)."""
+def beam_stop(shape: tuple[int, int], center: tuple[float, float], radius: float) -> NDArray[np.bool_]:
+    """Pixels behind a round stop that a bar holds from below."""
+    rows, cols = np.indices(shape)
+    bar = (np.abs(cols - center[1]) < 3) & (rows > center[0])
+    return np.asarray((np.hypot(rows - center[0], cols - center[1]) < radius) | bar)
+
+
+def analyse(frames: NDArray[Any], stop: float = 0.0) -> tuple[ScanAnalysis, Calibrator]:
+    """Detection, analysis and calibration of frames, shape (scan_rows, scan_cols, rows, cols); behind a stop the
+    probe is told: what it was before the stop came in."""
     config, scan, shape = Config(), frames.shape[:2], frames.shape[2:]
     flat = frames.reshape(-1, *shape)
-    probe = measure_probe(flat[:64])
-    analyzer = FrameAnalyzer(probe, shape)
+    probe, hidden = measure_probe(flat[:64]), None
+    if stop:
+        hidden = beam_stop((shape[0], shape[1]), probe.center, stop)
+        flat = np.where(hidden, 0, flat).astype(flat.dtype)
+    analyzer = FrameAnalyzer(probe, shape, bad_pixels=hidden)
     analysis = ScanAnalysis(scan, shape, probe)
     mask = DiskMask(peaks_at=analysis.peaks_at, probe=probe, beam_radius=1.5 * probe.radius)
-    calibrator = Calibrator(config.analysis.calibration, Memory(flat), mask, shape)  # type: ignore[arg-type]
+    usable = None if hidden is None else (lambda: ~hidden)
+    memory = Memory(flat)
+    calibrator = Calibrator(config.analysis.calibration, memory, mask, shape, usable_pixels=usable)  # type: ignore[arg-type]
     for first in range(0, len(flat), scan[1]):
         analysis.add(analyzer.analyze(flat[first : first + scan[1]], np.arange(first, first + scan[1])))
         analysis.refresh()
@@ -65,9 +81,11 @@ def analyse(frames: NDArray[Any]) -> tuple[ScanAnalysis, Calibrator]:
     return analysis, calibrator
 
 
-def report(name: str, frames: NDArray[Any], origin: NDArray[Any], matrix: NDArray[np.float64]) -> None:
+def report(
+    name: str, frames: NDArray[Any], origin: NDArray[Any], matrix: NDArray[np.float64], stop: float = 0.0
+) -> None:
     """One line of the table."""
-    analysis, calibrator = analyse(frames)
+    analysis, calibrator = analyse(frames, stop)
     snapshot = analysis.snapshot()
     calibration = calibrator.update(snapshot, final=True)
     error = (snapshot.origin - origin).reshape(-1, 2)
@@ -97,17 +115,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scans", type=Path, nargs="*", default=[])
     parser.add_argument("--seeds", type=int, nargs="*", default=[31])
+    parser.add_argument("--only", default="", help="specimens that have this in their name or changes")
     args = parser.parse_args()
     print("| scan | drift | origin rms | bias | ratio | measured | angle | measured | from, distance, in errors |")
     for path in args.scans:
         with h5py.File(path) as file:
             report(path.stem, file["data"][:], file["truth/origin"][:], file.attrs["ellipse_matrix"][:])
     for preset, changes in [] if args.scans else SPECIMENS:
-        for seed in args.seeds:
-            specimen = Specimen(SpecimenConfig.preset(preset, seed=seed, **changes))
+        for seed in args.seeds if args.only in f"{preset} {changes}" else []:
+            other = {name: value for name, value in changes.items() if name != "stop"}
+            specimen = Specimen(SpecimenConfig.preset(preset, seed=seed, **other))
             config = specimen.config
             frames = specimen.frames(0, config.n_positions).reshape(*config.scan_shape, *config.frame_shape)
-            report(f"{preset} {changes} {seed}", frames, specimen_origin(specimen), specimen.scatterer.distortion)
+            truth = specimen_origin(specimen), specimen.scatterer.distortion
+            report(f"{preset} {changes} {seed}", frames, *truth, stop=changes.get("stop", 0.0))
 
 
 def specimen_origin(specimen: Specimen) -> NDArray[np.float64]:

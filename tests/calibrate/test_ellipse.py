@@ -93,7 +93,9 @@ def test_scattering_without_a_ring_is_refused():
 
 
 def test_frames_are_added_about_their_origins_without_their_disks():
-    sums = HaloPattern((9, 7), probe_radius=0.5)
+    usable = np.ones((9, 7), bool)
+    usable[4, 0] = False
+    sums = HaloPattern((9, 7), probe_radius=0.5, usable=usable)
     for row, col in ((4, 3), (5, 2)):
         frame = np.zeros((9, 7))
         frame[row, col], frame[row - 2, col] = 8.0, 5.0
@@ -102,7 +104,7 @@ def test_frames_are_added_about_their_origins_without_their_disks():
     mean, weight, center = sums.snapshot()
     assert sums.n_frames == 2
     assert mean[center] == 8.0
-    assert weight[center[0] - 2, center[1]] == 0
+    assert weight[center[0] - 2, center[1]] == weight[center[0], center[1] - 3] == 0
 
 
 @pytest.mark.parametrize(("strain", "n"), [(0.003, 8), (0.003, 5), (0.008, 12)])

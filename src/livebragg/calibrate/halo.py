@@ -20,6 +20,8 @@ class HaloPattern:
         ``(frame_rows, frame_cols)``.
     probe_radius : float
         Radius of the disks, in pixels.
+    usable : NDArray[np.bool_], shape frame_shape, optional
+        False at pixels that are left out of every frame.
 
     Examples
     --------
@@ -31,8 +33,11 @@ class HaloPattern:
     (1.0, 16)
     """
 
-    def __init__(self, frame_shape: tuple[int, int], probe_radius: float) -> None:
+    def __init__(
+        self, frame_shape: tuple[int, int], probe_radius: float, usable: NDArray[np.bool_] | None = None
+    ) -> None:
         self._shape = frame_shape
+        self._usable = np.ones(frame_shape, np.bool_) if usable is None else usable
         self._reach = probe_radius + _WINGS
         self._rows, self._cols = np.indices(frame_shape)
         self.reset()
@@ -53,7 +58,7 @@ class HaloPattern:
         ):
             return
         values = np.asarray(frame, np.float64)
-        usable = np.isfinite(values)
+        usable = np.isfinite(values) & self._usable
         for qx, qy in disks:
             usable &= (self._rows - qx) ** 2 + (self._cols - qy) ** 2 > self._reach**2
         row, col = (n - 1 - int(o) for n, o in zip(self._shape, np.rint(origin), strict=True))

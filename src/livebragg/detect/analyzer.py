@@ -9,14 +9,21 @@ from livebragg.config.detection import DetectionConfig, ProfileConfig, VirtualCo
 from livebragg.detect.bad_pixels import bad_pixel_mask
 from livebragg.detect.detector import DiskDetector, FrameHealth
 from livebragg.detect.frame_profiles import FrameProfiles
+from livebragg.detect.friedel import friedel_center
 from livebragg.detect.template import ProbeTemplate
 from livebragg.detect.virtual import pack_masks, virtual_masks
 from livebragg.errors import ConfigError, FrameError
 from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, DetectedBatch, ProbeShape
 
+_HIDDEN = 0.2
+"""Part of the direct beam's disk that must be masked for it to count as hidden by a beam stop."""
+
 
 class FrameAnalyzer:
     """Turns frames into peaks, direct beam, virtual images, profiles and sum; one per worker thread.
+
+    Where a beam stop hides the direct beam (bad pixels cover a fifth of the probe at its centre), its place is the
+    point about which the disks of the frame lie in pairs.
 
     Parameters
     ----------
@@ -71,6 +78,7 @@ class FrameAnalyzer:
         masks = virtual_masks(probe_shape, self.frame_shape, VirtualConfig() if virtual is None else virtual)
         self._masks = pack_masks(masks)
         self._frames_masked = 0
+        self._is_hidden = bad is not None and _part_at(bad, probe_shape) > _HIDDEN
         self._profiles = FrameProfiles.of(probe_shape, self.frame_shape, config, profile or ProfileConfig(), bad)
         radius = config.beam_search_radius
         self._search_radius = max(2.0 * probe_shape.radius, 8.0) if radius is None else float(radius)
@@ -112,6 +120,9 @@ class FrameAnalyzer:
             stack, self._masks, self.probe_shape.center, self._search_radius, beam, virtual, sum_pattern
         )
         self._frames_masked = self.health.masked_frames - masked_before
+        if self._is_hidden:
+            for frame in range(index.size):
+                beam[frame] = self._hidden_beam(peaks.frame(frame))
         return DetectedBatch(
             scan_index=index,
             peaks=peaks,
@@ -124,6 +135,10 @@ class FrameAnalyzer:
     def detect(self, frame: NDArray[np.generic]) -> BraggPeaks:
         """Find the disks of one frame only."""
         return self._detector.detect(frame)
+
+    def _hidden_beam(self, peaks: BraggPeaks) -> NDArray[np.float32]:
+        places = np.stack([peaks.qx, peaks.qy], axis=1)
+        return friedel_center(places, self.probe_shape.center, self._search_radius)
 
     def _check_center(self) -> None:
         for value, size in zip(self.probe_shape.center, self.frame_shape, strict=True):
@@ -160,6 +175,13 @@ def build_detector(
         read_noise=config.read_noise,
         bad_pixels=_either(bad_pixel_mask(config.bad_pixels, frame_shape), bad_pixels),
     )
+
+
+def _part_at(bad: NDArray[np.bool_], probe: ProbeShape) -> float:
+    """Part of the probe's disk at its centre that is bad."""
+    rows, cols = np.indices(bad.shape)
+    disk = np.hypot(rows - probe.center[0], cols - probe.center[1]) <= max(probe.radius, 1.0)
+    return float(bad[disk].mean()) if disk.any() else 0.0
 
 
 def _either(configured: NDArray[np.bool_] | None, announced: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:

@@ -56,6 +56,9 @@ class Calibrator:
         Pixel size in 1/angstrom that the stream or file says.
     loaded : Calibration, optional
         What the configured calibration file says.
+    usable_pixels : callable, optional
+        Returns what is False where a pixel says nothing, shape (frame_rows, frame_cols): a beam stop is no part of
+        a halo.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Calibrator:
         frame_shape: tuple[int, int],
         announced_pixel_size: float | None = None,
         loaded: Calibration | None = None,
+        usable_pixels: Callable[[], NDArray[np.bool_]] | None = None,
     ) -> None:
         self._config = config
         self._lookup = lookup
@@ -73,6 +77,7 @@ class Calibrator:
         self._shape = frame_shape
         self._loaded = loaded
         self._announced = announced_pixel_size
+        self._usable = usable_pixels
         self._measured_at = 0
         self._work: Steps[None] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="calibration")
@@ -194,7 +199,7 @@ class Calibrator:
 
     def _halo(self, snapshot: AnalysisSnapshot, members: NDArray[np.int64]) -> Steps[EllipseEstimate]:
         probe = self._mask.probe
-        halo = HaloPattern(self._shape, probe.radius + probe.edge_width)
+        halo = HaloPattern(self._shape, probe.radius + probe.edge_width, self._usable and self._usable())
         origin = snapshot.origin.reshape(-1, 2)
         for index, frames in self._lookup.some(evenly(members, _FRAMES_PER_HALO)):
             for position, frame in zip(index, without_hot_pixels(frames), strict=True):

@@ -125,6 +125,7 @@ class ScanRun:
             acquisition.frame_shape,
             acquisition.metadata.q_pixel_size_inv_angstrom,
             files.calibration if config.analysis.calibration.file else None,
+            usable_pixels=lambda: self.usable_pixels,
         )
         self._tally = RunCounters()
         self._newest: tuple[int, BraggPeaks] | None = None

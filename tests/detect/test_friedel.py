@@ -1,0 +1,59 @@
+"""Behind a beam stop the beam is where the disks of a frame have their centre."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from livebragg.detect import FrameAnalyzer
+from livebragg.detect.friedel import friedel_center
+from livebragg.model import ProbeShape
+
+LATTICE = np.array([[i, j] for i in range(-2, 3) for j in range(-2, 3) if (i, j) != (0, 0)], np.float64)
+TRUE = np.array([41.3, 38.6])
+
+
+def disks(spacing: float = 14.0, missing: float = 0.3, seed: int = 0) -> np.ndarray:
+    """A square lattice of which a tilt leaves out a part, about `TRUE`."""
+    random = np.random.default_rng(seed)
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+    q = spacing * LATTICE @ turn + TRUE + random.normal(0, 0.1, LATTICE.shape)
+    return q[random.uniform(size=len(q)) > missing]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_centre_of_most_pairs_is_the_beam_though_a_tilt_hides_a_third_of_the_disks(seed: int) -> None:
+    found = friedel_center(disks(seed=seed), (39.0, 40.0), 8.0)
+    assert np.hypot(*(found[:2] - TRUE)) < 0.15
+    assert 0.005 < found[2] < 0.15
+
+
+def test_disks_without_order_have_no_centre() -> None:
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        assert np.isnan(friedel_center(random.uniform(0, 80, (30, 2)), (40.0, 40.0), 8.0)).all()
+
+
+def test_a_frame_with_few_disks_or_none_has_no_centre() -> None:
+    for n in (0, 1, 5):
+        assert np.isnan(friedel_center(disks()[:n], (40.0, 40.0), 8.0)).all()
+
+
+def frames() -> np.ndarray:
+    """Two frames of a lattice whose beam walks by a pixel, behind a round stop on a bar."""
+    rows, cols = np.indices((80, 80))
+    mean = np.full((2, 80, 80), 0.2)
+    for frame in range(2):
+        for q in 14.0 * LATTICE @ np.array([[0.8, -0.6], [0.6, 0.8]]) + TRUE + frame:
+            mean[frame] += 12 * (np.hypot(rows - q[0], cols - q[1]) < 3.5)
+    return np.random.default_rng(0).poisson(mean).astype(np.uint16)
+
+
+def test_a_masked_beam_is_found_from_the_pairs_of_each_frame() -> None:
+    rows, cols = np.indices((80, 80))
+    stop = (np.hypot(rows - 41, cols - 39) < 7) | ((np.abs(cols - 39) < 2) & (rows > 41))
+    probe = ProbeShape(radius=3.5, edge_width=0.4, center=(40.0, 40.0))
+    batch = FrameAnalyzer(probe, (80, 80), bad_pixels=stop).analyze(frames() * ~stop, np.arange(2))
+    np.testing.assert_allclose(batch.direct_beam[:, :2], [TRUE, TRUE + 1], atol=0.25)
+    seen = FrameAnalyzer(probe, (80, 80)).analyze(frames(), np.arange(2))
+    assert not np.isfinite(seen.direct_beam).any()  # no stop is announced: the beam is looked for, not made up
