@@ -73,3 +73,27 @@ def test_positions_at_a_boundary_are_not_inside():
     columns = np.unique(inside_domains(rows, where, counts) % 24)
     assert not np.isin(columns, [0, 1, 2, 3, 11, 12]).any(), "neither beside another kind nor at the boundary"
     assert np.isin([6, 18], columns).all()
+
+
+def stripes(share, apart=0.1, n=40):
+    """Rows along a line across stripes of two phases, the share of the second one given over a period; who is
+    beside whom."""
+    share = np.tile(share, n)
+    angle = apart * share + np.random.default_rng(2).normal(0, 0.003, share.size)
+    index = np.arange(share.size)
+    near = np.stack([np.maximum(index - 1, 0), index, np.minimum(index + 1, index[-1])], axis=1)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32), near
+
+
+def test_mixtures_at_a_boundary_do_not_make_one_of_two_phases():
+    rows, near = stripes([0, 0, 0, 0, 0, 0.4, 0.6, 1, 1, 1, 1, 1, 0.6, 0.4])
+    options = {**LIMITS, "noise": 0.003}
+    assert len(find_groups(rows, judges(len(rows)), near=near, **options)) == 2
+    assert len(find_groups(rows, judges(len(rows)), **options)) == 1, "the neighbours make the difference"
+
+
+def test_a_boundary_is_no_phase():
+    rows, near = stripes([0] * 7 + [0.5] + [1] * 6 + [0.5], apart=0.2)
+    options = {**LIMITS, "noise": 0.003}
+    assert len(find_groups(rows, judges(len(rows)), **options)) == 3
+    assert len(find_groups(rows, judges(len(rows)), near=near, **options)) == 2

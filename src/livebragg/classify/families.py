@@ -31,6 +31,8 @@ _ODD = 3.0
 """Misfit, relative to what is typical, of a position that no class explains."""
 _ODD_POSITIONS = 12
 """So many more of them than usual are a sign of a new phase."""
+_SAMPLE = 4096
+"""Positions from which a typical signal is learned."""
 _BOUNDARY = 2
 """Positions on either side of a boundary that the beam may cover at once."""
 
@@ -61,6 +63,7 @@ class FamilyClassifier:
         self._usual = self._odd_share = 0.0
         self._since = np.zeros(2, np.int64)
         self._pure_crystals: dict[int, NDArray[np.float32]] = {}
+        self._sample = np.zeros(0, np.int64)
         self._shares = np.zeros((0, 0), np.float32)
         self._own_share = np.zeros(0, np.float32)
         self._labels = np.zeros(0, np.int16)
@@ -114,7 +117,7 @@ class FamilyClassifier:
         if looked:
             self._look_for_phases(view, crystals, seen, new_id, afresh=final)
             self._looked_at = n_seen
-            positions = where
+            positions, self._sample = where, where[:: max(1, -(-where.size // _SAMPLE))]
         if self._vacuum_id is None and self._empty.sum() >= self._config.min_positions:
             self._vacuum_id = new_id("vacuum")
         self._mix(view, crystals, positions, looked)
@@ -158,9 +161,11 @@ class FamilyClassifier:
             return
         owner, ids = self._leading_crystals(crystals, positions)
         signal = channels(view, positions)
-        error = errors(signal.mean(axis=0), view)
+        # Both of the same positions until phases are looked for again, and measured anew: a peak that is tracked
+        # from now on, or no longer, takes light from one channel of all of them to another.
+        error = errors(channels(view, self._sample).mean(axis=0), view)
         own = np.array([self._pure_crystals[c] for c in ids], np.float32).reshape(len(ids), signal.shape[1])
-        patterns = np.array([phase.pattern for phase in self._phases], np.float32)
+        patterns = np.array([channels(view, phase.members).mean(axis=0) for phase in self._phases], np.float32)
         start = np.column_stack([self._shares[positions], np.where(owner >= 0, self._own_share[positions], 0.0)])
         shares, misfit = shares_of(signal / error, patterns / error, own / error, owner, start)
         self._shares[positions], self._own_share[positions] = shares[:, :-1], shares[:, -1]

@@ -23,6 +23,8 @@ _COUNTS = 4000.0
 _COUNTS_PER_RING = 200.0
 """The same for positions of a polycrystal, which have a few disks each."""
 _WIDEST = 3.0
+_MEMBERS = 4096
+"""Positions behind the pattern of a phase."""
 
 NewId = Callable[[ClassFamily], int]
 
@@ -33,8 +35,8 @@ class Phase:
 
     number: int
     family: ClassFamily
-    pattern: NDArray[np.float32]
-    """(channels,): part of the beam."""
+    members: NDArray[np.int64]
+    """(n,): positions inside its domains, whose mean is its pattern."""
 
 
 class PhaseFinder:
@@ -116,6 +118,7 @@ class PhaseFinder:
             separation=self._config.separation,
             cosine=self._config.merge_cosine,
             members=max(3, int(self._config.min_share * inside.size), int(2 * width**2)),
+            near=self._neighbours(inside, int(width + 0.5)),
         )
         return [inside[group] for group in groups] or [np.flatnonzero(where)]
 
@@ -123,6 +126,18 @@ class PhaseFinder:
         """Every other square of the scan, larger than the averages: neighbours share their noise."""
         row, col = np.divmod(positions, self._cols)
         return np.asarray((row // square + col // square) % 2 == 1)
+
+    def _neighbours(self, positions: NDArray[np.int64], reach: int) -> NDArray[np.int64]:
+        """For each of some rising positions the indices of those that lie so near, its own where none does."""
+        col, own = positions % self._cols, np.arange(positions.size)
+        found = [own]
+        for down in range(-reach, reach + 1):
+            for right in range(-reach, reach + 1):
+                there = positions + down * self._cols + right
+                index = np.minimum(np.searchsorted(positions, there), positions.size - 1)
+                beside = (positions[index] == there) & (col + right >= 0) & (col + right < self._cols)
+                found.append(np.where(beside, index, own))
+        return np.stack(found, axis=1)
 
     def _near(
         self, rows: NDArray[np.float32], where: NDArray[np.bool_], positions: NDArray[np.int64], width: float
@@ -166,7 +181,7 @@ class PhaseFinder:
         phases = []
         for index, (family, group) in enumerate(found):
             number = numbers[index] if index in numbers else new_id(family)
-            phases.append(Phase(number, family, channels(view, group).mean(axis=0)))
+            phases.append(Phase(number, family, group[:: max(1, -(-group.size // _MEMBERS))]))
         return sorted(phases, key=lambda phase: phase.number)
 
 

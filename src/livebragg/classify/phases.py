@@ -97,6 +97,7 @@ def find_groups(
     members: int,
     noise: float = 0.0,
     together: float = 1.0,
+    near: NDArray[np.int64] | None = None,
 ) -> list[NDArray[np.int64]]:
     """Groups of rows that are further apart than they are wide.
 
@@ -116,6 +117,9 @@ def find_groups(
         Standard error of a row along any line. No group is narrower: neighbours that share their noise look alike.
     together : float
         Rows that share their noise.
+    near : NDArray[np.int64], shape (n, k), optional
+        Rows of neighbouring positions, the row itself where there is none. What lies beside another group is a
+        mixture with it, and does not judge whether the two are apart.
 
     Returns
     -------
@@ -125,9 +129,10 @@ def find_groups(
     cells = min(_MOST_CELLS, len(rows) // _PER_CELL)
     if cells < 2:
         return [np.arange(len(rows))] if len(rows) >= members else []
+    near = np.arange(len(rows))[:, None] if near is None else near
     cell = _cells(_main_directions(rows), judge, cells)
     groups = [np.flatnonzero(cell == k) for k in range(cells)]
-    groups = _joined([g for g in groups if g.size], rows, judge, separation, cosine, noise, together)
+    groups = _joined([g for g in groups if g.size], rows, judge, near, separation, cosine, noise, together)
     if len(groups) > 1:  # what differs within a group shows only when the others are out of sight
         again = partial(
             find_groups,
@@ -137,7 +142,7 @@ def find_groups(
             noise=noise,
             together=together,
         )
-        groups = [g[part] for g in groups for part in again(rows[g], judge[g])]
+        groups = [g[part] for g in groups for part in again(rows[g], judge[g], near=_among(near, g))]
     groups = [g for g in groups if g.size >= members]
     return sorted(groups, key=lambda group: -group.size)
 
@@ -173,6 +178,7 @@ def _joined(
     groups: list[NDArray[np.int64]],
     rows: NDArray[np.float32],
     judge: NDArray[np.bool_],
+    near: NDArray[np.int64],
     separation: float,
     cosine: float,
     noise: float,
@@ -180,6 +186,16 @@ def _joined(
 ) -> list[NDArray[np.int64]]:
     """Join the two least separate groups until all are separate."""
     sums = np.array([rows[group].sum(axis=0) for group in groups], np.float64)
+    number = np.zeros(len(rows), np.int64)
+    for k, group in enumerate(groups):
+        number[group] = k
+
+    def judges(own: int, other: int) -> NDArray[np.int64]:
+        """Rows of one group that judge: those that are not beside the other group, if these are worth a few
+        independent ones; all, if they are fewer; none, if the group is nowhere wider than a boundary."""
+        all_of_them = groups[own][judge[groups[own]]]
+        apart = all_of_them[~(number[near[all_of_them]] == other).any(axis=1)]
+        return all_of_them if _LEAST_JUDGES <= apart.size < _LEAST_JUDGES * together else apart
 
     def distance(i: int, j: int) -> float:
         """Between the medians, in spreads on the line between the means; below 0 if alike, or too small to say,
@@ -192,7 +208,7 @@ def _joined(
             return -alike
         line = (other / groups[j].size - one / groups[i].size).astype(np.float32)
         line /= np.sqrt((line**2).sum())
-        low, high = (rows[groups[k][judge[groups[k]]]] @ line for k in (i, j))
+        low, high = rows[judges(i, j)] @ line, rows[judges(j, i)] @ line
         if min(low.size, high.size) < _LEAST_JUDGES:
             return -alike
         return float(np.median(high) - np.median(low)) / max(0.5 * (_spread(low) + _spread(high)), noise, 1e-12)
@@ -205,6 +221,7 @@ def _joined(
     while apart.min(initial=np.inf) < separation:
         i, j = (int(k) for k in np.unravel_index(apart.argmin(), apart.shape))
         groups[j] = np.concatenate([groups[j], groups[i]])
+        number[groups[i]] = j
         sums[j] += sums[i]
         groups[i] = groups[i][:0]
         apart[i], apart[:, i] = np.inf, np.inf
@@ -212,6 +229,15 @@ def _joined(
             if k != j and groups[k].size:
                 apart[max(j, k), min(j, k)] = distance(max(j, k), min(j, k))
     return [group for group in groups if group.size]
+
+
+def _among(near: NDArray[np.int64], part: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The neighbours of some rows among themselves."""
+    own = np.arange(part.size)
+    place = np.full(len(near), -1)
+    place[part] = own
+    there = place[near[part]]
+    return np.where(there >= 0, there, own[:, None])
 
 
 def _spread(values: NDArray[np.float32]) -> float:
