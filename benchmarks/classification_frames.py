@@ -2,6 +2,7 @@
 
     python benchmarks/classification_frames.py                      # synthetic specimens, seeds of --seeds
     python benchmarks/classification_frames.py --scans A.h5 --dose 1500    # recorded scans, thinned to that dose
+    python benchmarks/classification_frames.py --source light --pairs    # which labels change, and when
 
 For each: classes and how many there are in truth; crystals of the truth that a class covers (more than half of
 what either has); the adjusted Rand index over the positions seen at 25/50/75/100 % and after the final refinement,
@@ -104,8 +105,8 @@ def recorded(path: Path, dose: float | None) -> Scan:
     return Scan(name=name[:28], frames=frames, label=label, crystal=crystal, order=np.full(label.shape, np.nan))
 
 
-def report(scan: Scan, light: bool) -> None:
-    """Print one line."""
+def report(scan: Scan, light: bool, pairs: bool = False) -> None:
+    """Print one line, and with `pairs` one for each pair of classes of which labels changed."""
     rows, cols, *frame_shape = scan.frames.shape
     shape = (frame_shape[0], frame_shape[1])
     flat, truth, crystal = scan.frames.reshape(-1, *shape), scan.label.ravel(), scan.crystal.ravel()
@@ -114,6 +115,7 @@ def report(scan: Scan, light: bool) -> None:
     photometer = FramePhotometer(Memory(flat), probe, shape, DetectionConfig(), threads=2) if light else None
     analysis = ScanAnalysis((rows, cols), shape, probe, photometer=photometer)
     scores, half, last = [], np.zeros(0, np.int16), np.zeros(0, np.int16)
+    later: list[NDArray[np.int16]] = []
     for row in range(rows):
         analysis.add(analyzer.analyze(scan.frames[row], np.arange(row * cols, row * cols + cols)))
         analysis.refresh()
@@ -122,6 +124,8 @@ def report(scan: Scan, light: bool) -> None:
             scores.append(adjusted_rand_score(truth[: labels.size], labels))
             half = labels if row + 1 == rows // 2 else half
             last = labels
+        if pairs and row + 1 > rows // 2:
+            later.append(analysis.snapshot().labels.ravel()[: half.size])
     analysis.finish()
     snapshot = analysis.snapshot()
     labels = snapshot.labels.ravel()
@@ -137,6 +141,18 @@ def report(scan: Scan, light: bool) -> None:
     columns = " ".join(f"{score:.3f}" for score in scores)
     source = "light" if light else "disks"
     print(f"{scan.name:28s} {source} {classes} {covered} {columns}  {flips} {rank}", flush=True)
+    if pairs:
+        report_pairs(half, np.array([*later, labels[: half.size]]), rows)
+
+
+def report_pairs(half: NDArray[np.int16], later: NDArray[np.int16], rows: int) -> None:
+    """Print the pairs of classes between which labels changed for good after half of the scan, and the middle of
+    the scan lines at which they did."""
+    changed = half != later[-1]
+    for before, after in np.unique(np.stack([half, later[-1]], axis=1)[changed], axis=0):
+        which = changed & (half == before) & (later[-1] == after)
+        line = rows // 2 + 1 + int(np.median((later[:, which] != after).sum(axis=0)))
+        print(f"    {before:3d} -> {after:3d}: {which.sum():5d}, line {line}", flush=True)
 
 
 def overlap(where: NDArray[np.bool_], labels: NDArray[np.int16]) -> float:
@@ -152,18 +168,21 @@ def main() -> None:
     parser.add_argument("--dose", type=float, help="electrons per frame to thin recorded scans to")
     parser.add_argument("--seeds", type=int, nargs="*", default=[31])
     parser.add_argument("--only", default="", help="specimens whose preset has this in its name")
+    parser.add_argument("--source", choices=("disks", "light"), help="instead of both")
+    parser.add_argument("--pairs", action="store_true", help="also list the classes whose labels changed")
     options = parser.parse_args()
+    sources = [light for light in (False, True) if options.source in (None, "light" if light else "disks")]
     columns = "classes crystal  25 %  50 %  75 % 100 % final | final batch k-mns   flips  ..end  order"
     print(f"{'scan':28s} from  {columns}")
     for path in options.scans:
         scan = recorded(path, options.dose)
-        for light in (False, True):
-            report(scan, light)
+        for light in sources:
+            report(scan, light, options.pairs)
     for preset, changes in SPECIMENS if not options.scans else []:
         for seed in options.seeds if options.only in preset else []:
             scan = synthetic(preset, changes, seed)
-            for light in (False, True):
-                report(scan, light)
+            for light in sources:
+                report(scan, light, options.pairs)
 
 
 if __name__ == "__main__":

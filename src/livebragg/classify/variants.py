@@ -17,6 +17,9 @@ _LEAST_FEATURE = 0.02
 """Reflections of a class have at least this part of its unit pattern."""
 _PURE = 0.3
 """Positions whose second component, or whose unexplained part, is larger are left out where fading is learned."""
+_ANOTHERS = 0.5
+"""Reflections that another component has so much more of are left out as well: at the boundary with it even a pure
+position may have its light, which vanishes inwards and is no order."""
 _SAMPLE = 3000
 _NEWS = 0.2
 """Part of a component's positions that must be news before it is looked at again."""
@@ -150,7 +153,8 @@ class VariantFinder:
         older = peaks.peak_id < pattern.size
         columns = peaks.peak_id[older].astype(np.int64)
         place = np.stack([peaks.qx, peaks.qy], axis=1)[older]
-        use = pattern[columns] > _LEAST_FEATURE
+        others = np.delete(factors.patterns, index, axis=0)[:, columns].max(axis=0, initial=0.0)
+        use = (pattern[columns] > _LEAST_FEATURE) & (pattern[columns] > _ANOTHERS * others)
         weights = factors.weights[members].copy()
         largest = weights[:, index].copy()
         weights[:, index] = 0

@@ -280,13 +280,14 @@ class ScanAnalysis(AskedClasses):
         self._nmf.variants = self._variants.costs(factors, self._nmf.locked) | self._turned.costs(
             turned, self._variants.leader
         )
+        order = self._agreement.update(self._order, self._variants.leader, positions, final=final)
         self._classes.update(
             self._features,
             factors,
             vectors,
             origins,
             changed,
-            order=np.where(np.isnan(self._order), turned, self._order),
+            order=np.where(np.isnan(order), turned, order),
             variants=variants,
             final=final,
             positions=positions,

@@ -21,6 +21,7 @@ from livebragg.accumulate import (
 )
 from livebragg.calibrate import OriginTracker, PeakTracker
 from livebragg.classify import ClassList, FeatureTable, FeatureView, GrowingNMF, TurnFinder, VariantFinder
+from livebragg.classify.agreement import OrderAgreement
 from livebragg.config.analysis import AnalysisConfig, TrackerConfig
 from livebragg.model import (
     VIRTUAL_IMAGES,
@@ -94,6 +95,7 @@ class ScanState:
         )
         self._nmf = GrowingNMF(config.classify)
         self._variants = VariantFinder()
+        self._agreement = OrderAgreement(scan_shape[1])
         self._turned = TurnFinder()
         self._classes = Composition(scan_shape, probe, config)
 
@@ -109,6 +111,7 @@ class ScanState:
             self._features,
             self._nmf,
             self._variants,
+            self._agreement,
             self._turned,
             self._classes,
         ):
