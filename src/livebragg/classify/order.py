@@ -175,7 +175,7 @@ def _whole(
     intensity: NDArray[np.float32], typical: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Summed light of each row, what is unknown made up for, and the part of it that is known."""
-    known = np.isfinite(intensity) @ (typical / typical.sum()) if typical.size else np.zeros(len(intensity))
+    known = np.where(np.isfinite(intensity), typical / max(float(typical.sum()), 1e-9), 0.0).sum(axis=1)
     light = np.nan_to_num(intensity).sum(axis=1) / np.maximum(known, 1e-6)
     return light.astype(np.float32), known.astype(np.float32)
 
