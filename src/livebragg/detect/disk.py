@@ -67,13 +67,23 @@ def disk_image(
     NDArray[np.float64], shape (2 * reach * steps + 1, 2 * reach * steps + 1)
     """
     axis = np.arange(-reach * steps, reach * steps + 1) / steps
+    return recorded_disk(radius, edge_width, axis - shift[0], axis - shift[1])
+
+
+def recorded_disk(
+    radius: float, edge_width: float, rows: NDArray[np.float64], cols: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What pixels at these rows and columns from the centre of a disk record, shape (rows, cols).
+
+    See `disk_image`; many images in one call cost less than one by one.
+    """
     if edge_width >= _SMOOTH or radius > _LARGE:
-        return _sampled(radius, max(edge_width, PIXEL_WIDTH), axis - shift[0], axis - shift[1])
+        return _sampled(radius, max(edge_width, PIXEL_WIDTH), rows, cols)
     blur = math.sqrt(max(edge_width**2 - 1.0 / 12, _SHARPEST**2))
-    image = np.zeros((axis.size, axis.size))
+    image = np.zeros((rows.size, cols.size))
     for u, a in zip(_NODES, _WEIGHTS, strict=True):
         for v, b in zip(_NODES, _WEIGHTS, strict=True):
-            image += a * b * _sampled(radius, blur, axis - shift[0] + u, axis - shift[1] + v)
+            image += a * b * _sampled(radius, blur, rows + u, cols + v)
     return image
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from livebragg.detect.disk import PIXEL_WIDTH, disk_image, disk_profile
+from livebragg.detect.disk import PIXEL_WIDTH, disk_image, disk_profile, recorded_disk
 from livebragg.detect.picture import Picture
 from livebragg.detect.surface import picture_of_image
 from livebragg.detect.vacuum_image import TAIL
@@ -161,24 +161,34 @@ class ProbeTemplate:
 def _phases(probe: ProbeTemplate) -> NDArray[np.float32]:
     n = 2 * probe.patch_radius + 1
     table = np.empty((PHASES, PHASES, 3, n, n), np.float32)
-    for i in range(PHASES):
-        for j in range(PHASES):
-            shift = (i / PHASES, j / PHASES)
-            table[i, j, 0] = probe.image(shift)
-            table[i, j, 1], table[i, j, 2] = _derivatives(probe, shift)
+    (_phases_of_disk if probe.picture is None else _phases_of_picture)(probe, table)
     table.setflags(write=False)
     return table
 
 
-def _derivatives(probe: ProbeTemplate, shift: tuple[float, float]) -> list[NDArray[np.float64]]:
-    """Of the image, along the row and the column of its centre."""
-    if probe.picture is not None:
-        return [probe.picture.sample(shift, probe.patch_radius, along) for along in ((1, 0), (0, 1))]
-    (r, c), h = shift, _DERIVATIVE_STEP
-    return [
-        (probe.image((r + h, c)) - probe.image((r - h, c))) / (2 * h),
-        (probe.image((r, c + h)) - probe.image((r, c - h))) / (2 * h),
-    ]
+def _phases_of_picture(probe: ProbeTemplate, out_table: NDArray[np.float32]) -> None:
+    assert probe.picture is not None
+    reach = probe.patch_radius
+    for i, j in np.ndindex(PHASES, PHASES):
+        shift = (i / PHASES, j / PHASES)
+        out_table[i, j, 0] = probe.image(shift)
+        for at, along in enumerate(((1, 0), (0, 1)), 1):
+            out_table[i, j, at] = probe.picture.sample(shift, reach, along)
+
+
+def _phases_of_disk(probe: ProbeTemplate, out_table: NDArray[np.float32]) -> None:
+    reach, h = probe.patch_radius, _DERIVATIVE_STEP
+    axis, phases = np.arange(-reach, reach + 1), np.arange(PHASES) / PHASES
+
+    def moved(row: float, col: float) -> NDArray[np.float64]:
+        """Images at all phases, each moved a little further."""
+        rows, cols = ((axis - (phases[:, None] + by)).ravel() for by in (row, col))
+        images = recorded_disk(probe.radius, probe.edge_width, rows, cols)
+        return images.reshape(PHASES, axis.size, PHASES, axis.size).swapaxes(1, 2)
+
+    out_table[:, :, 0] = moved(0.0, 0.0)
+    out_table[:, :, 1] = (moved(h, 0.0) - moved(-h, 0.0)) / (2 * h)
+    out_table[:, :, 2] = (moved(0.0, h) - moved(0.0, -h)) / (2 * h)
 
 
 @lru_cache(maxsize=16)
