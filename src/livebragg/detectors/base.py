@@ -18,9 +18,14 @@ Decoded = StreamMessage | KeptFrames
 class StreamDecoder(Protocol):
     """Turns the messages of a detector into those of the native stream, without touching pixels.
 
-    It may hold frames back so that those that come together are filed together; `flush` hands them out. The
-    receiver calls it whenever no further message waits, so that holding back costs no time.
+    It may hold frames back so that those that follow each other are filed together; `flush` hands them out. The
+    receiver calls it before a job would be given out with fewer frames, so that holding back costs no time.
     """
+
+    @property
+    def waiting(self) -> bool:
+        """Whether frames are held back."""
+        ...
 
     def decode(self, parts: Sequence[Any]) -> list[Decoded]:
         """Take one multipart message; payloads stay views of the received parts.

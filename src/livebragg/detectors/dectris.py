@@ -55,6 +55,11 @@ class DectrisDecoder:
             self._remember(message, parsed)
         return out
 
+    @property
+    def waiting(self) -> bool:
+        """Whether frames are held back; see `StreamDecoder.waiting`."""
+        return self._tracker.waiting
+
     def flush(self) -> list[Decoded]:
         """Hand out images that are held back; see `StreamDecoder.flush`."""
         return self._tracker.flush()

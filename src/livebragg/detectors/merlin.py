@@ -82,6 +82,11 @@ class MerlinDecoder:
             return self._tracker.start(self._header)
         raise MalformedMessageError(f"a Merlin unit begins with HDR, or MQ1, not with {shown(kind)}")
 
+    @property
+    def waiting(self) -> bool:
+        """Whether frames are held back; see `StreamDecoder.waiting`."""
+        return self._tracker.waiting
+
     def flush(self) -> list[Decoded]:
         """Hand out frames that are held back; see `StreamDecoder.flush`."""
         return self._tracker.flush()

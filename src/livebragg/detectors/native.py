@@ -31,6 +31,11 @@ class NativeDecoder:
             raise MalformedMessageError(f"a {type(message).__name__} does not belong into a detector's stream")
         return [message]
 
+    @property
+    def waiting(self) -> bool:
+        """Nothing is held back; see `StreamDecoder.waiting`."""
+        return False
+
     def flush(self) -> list[Decoded]:
         """Nothing is held back; see `StreamDecoder.flush`."""
         return []

@@ -144,7 +144,7 @@ class SeriesTracker:
         self._held.append(parts)
         self._held_bytes += nbytes
         self._newest = max(self._newest, number)
-        return out
+        return out + self.flush() if len(self._held) >= self._limit else out
 
     def end(self, end: SeriesEnd) -> list[Decoded]:
         """The end of a series came."""
@@ -166,6 +166,11 @@ class SeriesTracker:
             )  # the last ones were lost on their way: they are counted as missing
         reason = EndReason.STOPPED if lacking else EndReason.FINISHED
         return [*out, AcquisitionEnd(acquisition_id=self._name(), frames_sent=n_images, reason=reason)]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether frames are held back."""
+        return bool(self._held)
 
     def flush(self) -> list[Decoded]:
         """Frames that are held back."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,11 +100,10 @@ class FrameLogWriter:
         FrameLogFullError
             The log holds all it may and its oldest segment still has payloads that were not released.
         """
-        views = [memoryview(part).cast("B") for part in parts]
-        nbytes = sum(map(len, views))
+        nbytes = sum(map(_nbytes, parts))
         number, segment = self._segment_with_room(nbytes)
         offset = segment.used
-        _write(segment.descriptor, views, offset)
+        _write(segment.descriptor, parts, offset)
         segment.used = -(-(offset + nbytes) // ALIGNMENT) * ALIGNMENT
         segment.unreleased += 1
         return LogEntry(number, offset, nbytes)
@@ -181,17 +181,22 @@ class FrameLogWriter:
         segment.path.unlink(missing_ok=True)
 
 
-def _write(descriptor: int, views: list[memoryview], offset: int) -> None:
+def _nbytes(part: Any) -> int:
+    return len(part) if type(part) is bytes else memoryview(part).nbytes
+
+
+def _write(descriptor: int, parts: Sequence[Any], offset: int) -> None:
     """Write parts one after the other. The writer maps nothing: making the page tables costs more than copying."""
-    for start in range(0, len(views), MAX_VECTOR):
-        waiting = views[start : start + MAX_VECTOR]
+    for start in range(0, len(parts), MAX_VECTOR):
+        waiting = list(parts[start : start + MAX_VECTOR])
         while waiting:
             written = os.pwritev(descriptor, waiting, offset)
             offset += written
-            while waiting and written >= len(waiting[0]):
-                written -= len(waiting.pop(0))
+            while waiting and written >= (nbytes := _nbytes(waiting[0])):
+                written -= nbytes
+                waiting.pop(0)
             if waiting:
-                waiting[0] = waiting[0][written:]
+                waiting[0] = memoryview(waiting[0]).cast("B")[written:]
 
 
 class FrameLogReader:

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import dectris_messages as dectris
 from dispatch_stories import batch, end, start
 from livebragg.config.loader import from_table
 from livebragg.config.schema import Config
@@ -81,7 +83,7 @@ def test_a_detector_that_waits_for_the_forwarded_program_is_not_silent(
     stream = {"forward": forward, "forward_when_full": "block", "end_after_s": 0.3, "quiet_warning_s": 0.3}
     with bench(tmp_path, monkeypatch, stream=stream) as made:
         made.send(start(100, 10), *(batch(k, 1) for k in range(40)))
-        assert made.turn_until(lambda: made.told and made.report.serial == 1)
+        assert made.turn_until(lambda: any(isinstance(m, ReceiverReport) and m.serial == 1 for m in made.told))
         assert not made.turn_until(lambda: made.receiver._intake.stream.ended, seconds=1.5)
         assert made.report.light == "yellow"
         assert "stream.forward does not take the stream: the sender is held back" in " ".join(made.report.reasons)
@@ -163,3 +165,73 @@ def test_messages_not_forwarded_belong_to_the_acquisition_like_all_others(
         made.send(start(4, 10, "b"))
         assert made.turn_until(lambda: made.report.serial == 2)
         assert made.counted("messages_not_forwarded") <= 1
+
+
+DECTRIS = {"detector": "dectris"}
+
+
+def images(made_by: Bench, numbers: range) -> None:
+    """Images one by one, as a detector sends them."""
+    for number in numbers:
+        sockets.send_parts(made_by.detector, [dectris.image(number, np.full((4, 6), 1, np.uint16))])
+
+
+def payloads(made_by: Bench) -> list[int]:
+    """Frames of every payload that was filed."""
+    jobs = made_by.receiver._dispatcher.jobs
+    jobs.close_open()
+    return [piece.n_frames for job in jobs._waiting for piece in job.pieces]
+
+
+def test_images_that_come_one_by_one_are_filed_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flush = {"flush_ms": 9000.0, "batch_frames": 8}
+    with bench(tmp_path, monkeypatch, stream=DECTRIS, dispatch=flush) as made:
+        sockets.send_parts(made.detector, [dectris.start(4, 6, 40)])
+        assert made.turn_until(lambda: made.receiver._counters["messages_received"] == 1)
+        for number in range(12):
+            images(made, range(number, number + 1))
+            assert made.turn_until(lambda n=number: made.receiver._counters["messages_received"] == n + 2)
+        assert made.receiver._intake.stream.received.missing_below(8) == 0, "as soon as a job is full"
+        assert 8 not in made.receiver._intake.stream.received
+        assert 11 not in made.receiver._intake.stream.received
+        made.receiver._kept_back -= 10.0
+        assert made.turn_until(lambda: 11 in made.receiver._intake.stream.received), "when their time is up"
+        assert payloads(made) == [8, 4]
+        newest = made.receiver._dispatcher.jobs._waiting[-1]
+        assert newest.made_at == newest.pieces[0].sent_at < time.time() - 10.0, "when the first of them came"
+
+
+@pytest.mark.parametrize("why", ["stopped", "the log is full", "the program is full"])
+def test_images_that_wait_for_others_are_filed_when_none_can_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    with bench(tmp_path, monkeypatch, stream=DECTRIS, dispatch={"flush_ms": 9000.0}) as made:
+        sockets.send_parts(made.detector, [dectris.start(4, 6, 40)])
+        images(made, range(5))
+        assert made.turn_until(lambda: made.receiver._counters["messages_received"] == 6)
+        assert len(made.receiver._intake.stream.received) == 0
+        if why == "stopped":
+            sockets.send(made.answers, StopAll())
+        else:
+            monkeypatch.setattr(Receiver, "_held_back", why)
+        assert made.turn_until(lambda: len(made.receiver._intake.stream.received) == 5)
+
+
+def test_the_socket_rests_while_a_job_fills_unless_somebody_waits_for_the_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bench(tmp_path, monkeypatch, stream=DECTRIS, dispatch={"flush_ms": 9000.0}) as made:
+        assert made.receiver._rest_until == 0.0
+        sockets.send_parts(made.detector, [dectris.start(4, 6, 40)])
+        images(made, range(5))
+        assert made.turn_until(lambda: made.receiver._rest_until > 0.0)
+        made.receiver._rest_until = time.time() + 0.3
+        images(made, range(5, 6))
+        seen = made.receiver._counters["messages_received"]
+        made.receiver._turn()
+        assert not made.receiver._source._watched
+        assert made.turn_until(lambda: made.receiver._counters["messages_received"] > seen)
+        made.receiver._rest_until = 0.0
+        monkeypatch.setattr(tee_module.Tee, "passes", True)
+        made.receiver._rest(time.time())
+        assert made.receiver._rest_until == 0.0

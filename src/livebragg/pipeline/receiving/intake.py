@@ -291,7 +291,7 @@ class Intake:
             )
 
     def _check_room(self, message: FrameBatch | KeptFrames) -> None:
-        nbytes = sum(memoryview(part).nbytes for part in _parts(message))
+        nbytes = message.nbytes if isinstance(message, KeptFrames) else memoryview(message.payload).nbytes
         if nbytes > self._log.capacity_bytes:
             raise MalformedMessageError(
                 f"a payload of {nbytes} bytes never fits the frame log of {self._log.capacity_bytes} bytes; send "

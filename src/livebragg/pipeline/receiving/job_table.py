@@ -243,6 +243,11 @@ class JobTable:
             self._waiting.append(self._open)
             self._open = None
 
+    @property
+    def filling(self) -> bool:
+        """Whether payloads may still join a job."""
+        return self._open is not None
+
     def seconds_to_flush(self, now: float) -> float | None:
         """Until there is a job to close that has waited long enough; ``None`` while none is being filled."""
         return None if self._open is None else max(0.0, self._open.made_at + self.flush_s - now)

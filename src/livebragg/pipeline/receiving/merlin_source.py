@@ -63,6 +63,8 @@ class MerlinSource:
     the header behind it bears it out: one damaged digit would swallow up to 64 MiB of the stream.
     """
 
+    buffers = False
+
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._socket: socket.socket | None = None

@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 MESSAGES_PER_TURN = 256
 REPORT_EVERY_S = 0.2
 IDLE_WAIT_S = 0.05
+REST_S = 0.004
+"""While frames wait for others to fill a job, the socket is looked at only so often: each look costs as much as
+some frames."""
 
 
 class Receiver:
@@ -85,6 +88,10 @@ class Receiver:
         self._had_workers = False
         self._pidfds: dict[int, tuple[str, int]] = {}
         self._held: deque[Decoded] = deque()
+        self._kept_back = self._file_until = 0.0
+        """When the first of the frames came that the decoder holds back, and when they are filed at the latest; 0
+        while there are none."""
+        self._rest_until = 0.0
         self._counters: Counter[str] = Counter()
         self._account = Account([self._counters, self._tee.counters], self._notices)
         self._rate = RateMeter()
@@ -122,12 +129,12 @@ class Receiver:
         return idle and (self._stopping or (self._runtime.once and self._intake.serial > 0))
 
     def _turn(self) -> None:
-        if self._listens:
+        now = time.time()
+        if self._listens and now >= self._rest_until:
             self._source.watch(self._poller)
         else:
             self._source.ignore(self._poller)
-        wait = self._dispatcher.jobs.seconds_to_flush(time.time())
-        ready = self._poller.wait(min(IDLE_WAIT_S, IDLE_WAIT_S if wait is None else wait))
+        ready = self._poller.wait(self._patience_s(now))
         now = time.time()
         if self._stop_requests:
             self._stop(now)
@@ -140,13 +147,20 @@ class Receiver:
         if self._held:
             self._retry_held(now)
             self._end_stopped(now)
-        elif self._listens:
+        elif self._listens and now >= self._rest_until:
             self._take_stream(now)
+        self._file_kept_back(now)
         self._send(self._dispatcher.assign(now))
         if now >= self._next_report:
             self._check_hung(now)
             self._look_for_silence(now)
             self._report(now)
+
+    def _patience_s(self, now: float) -> float:
+        """Until something has to be done although nothing comes."""
+        due = [until - now for until in (self._file_until, self._rest_until) if until > now]
+        flush = self._dispatcher.jobs.seconds_to_flush(now)
+        return min([IDLE_WAIT_S, *due, *([] if flush is None else [flush])])
 
     @property
     def _held_back(self) -> str:
@@ -174,6 +188,7 @@ class Receiver:
             try:
                 parts = self._source.receive()
                 if parts is None:
+                    self._rest(now)
                     break
                 self._last_message_at = now
                 self._counters["messages_received"] += 1
@@ -183,10 +198,24 @@ class Receiver:
                 self._refuse(error)
                 continue
             if messages:
-                self._handle_all(messages, now)
+                self._handle_all(messages, self._kept_back or now)
+                self._kept_back = 0.0
                 if self._held:
                     break
-        self._handle_all(self._decoder.flush(), now)
+            if not self._kept_back and self._decoder.waiting:
+                self._kept_back = now
+
+    def _rest(self, now: float) -> None:
+        """Leave what comes where it is for a moment, where that costs no time: frames wait for others anyway."""
+        if self._source.buffers and not self._tee.passes and (self._kept_back or self._dispatcher.jobs.filling):
+            self._rest_until = now + REST_S
+
+    def _file_kept_back(self, now: float, *, at_once: bool = False) -> None:
+        """File what the decoder holds back, when its time is up or nothing will join it."""
+        self._file_until = self._kept_back + self._config.dispatch.flush_ms / 1000 if self._kept_back else 0.0
+        if self._kept_back and (at_once or self._held or not self._listens or now >= self._file_until):
+            since, self._kept_back, self._file_until = self._kept_back, 0.0, 0.0
+            self._handle_all(self._decoder.flush(), since)
 
     def _handle_all(self, messages: Iterable[Decoded], now: float) -> None:
         """Handle messages in order; from the first on for which there is no room they are held."""
@@ -286,6 +315,7 @@ class Receiver:
         self._stop_requests += 1
 
     def _stop(self, now: float) -> None:
+        self._file_kept_back(now, at_once=True)
         at_once = self._stopping or self._stop_requests > 1
         self._stop_requests, self._stopping = 0, True
         if at_once:

@@ -18,6 +18,9 @@ socket; but a socket that is full all the time costs more than taking the messag
 class StreamSource(Protocol):
     """One detector's socket."""
 
+    buffers: bool
+    """Whether it takes what comes while nobody asks for it, so that the detector need not wait."""
+
     def watch(self, poller: sockets.Poller) -> None:
         """Let the poller wait for it; called before every wait, and may (re)connect."""
 
@@ -39,6 +42,8 @@ class StreamSource(Protocol):
 
 class ZmqSource:
     """A PULL socket."""
+
+    buffers = True
 
     def __init__(self, ctx: Any, config: StreamConfig) -> None:
         self._socket = sockets.open_socket(

@@ -33,6 +33,11 @@ class Tee:
         if config.forward:
             self._socket = sockets.open_socket(ctx, sockets.PUSH, bind=config.forward, send_high_water=HIGH_WATER)
 
+    @property
+    def passes(self) -> bool:
+        """Whether there is a program that the stream is passed on to."""
+        return self._socket is not None
+
     def ready(self) -> bool:
         """Whether the next message may be taken from the detector."""
         if self._waiting is not None and sockets.send_parts(self._socket, self._waiting, wait=False):
