@@ -221,3 +221,15 @@ def test_a_sender_that_stalls_for_a_while_loses_no_frame():
     finally:
         sender.kill()
         sender.wait()
+
+
+def test_a_path_that_somebody_listens_at_is_not_taken_away(open_: Callable[..., Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        endpoint = f"ipc://{folder}/taken"
+        first = open_(sockets.PULL, bind=endpoint)
+        with pytest.raises(
+            PipelineError, match=r"cannot bind .*taken: Address already in use; is another program"
+        ):
+            open_(sockets.ROUTER, bind=endpoint)
+        sockets.send_parts(open_(sockets.PUSH, connect=endpoint), [b"still his"])
+        assert first.poll(5000)

@@ -108,6 +108,8 @@ def open_socket(
     if kind == zmq.ROUTER:
         socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     try:
+        if bind and _is_taken_path(endpoint):
+            raise zmq.ZMQError(zmq.EADDRINUSE)
         (socket.bind if bind else socket.connect)(endpoint)
     except zmq.ZMQError as error:
         socket.close(0)
@@ -118,10 +120,13 @@ def open_socket(
     return socket
 
 
+def _is_taken_path(endpoint: str) -> bool:
+    """Whether somebody listens at a path; ZeroMQ would take it away from him."""
+    return endpoint.startswith("ipc://") and is_listening(endpoint.removeprefix("ipc://"))
+
+
 def is_free(endpoint: str) -> bool:
     """Whether an endpoint of this machine can be bound now.
-
-    A path in use is found by connecting to it: ZeroMQ would take it away from whoever has it.
 
     Raises
     ------
@@ -129,7 +134,7 @@ def is_free(endpoint: str) -> bool:
         It cannot be bound for another reason, such as an address of another machine.
     """
     if endpoint.startswith("ipc://"):
-        return not is_listening(endpoint.removeprefix("ipc://"))
+        return not _is_taken_path(endpoint)
     with context() as ctx:
         socket = ctx.socket(zmq.PAIR)
         try:
