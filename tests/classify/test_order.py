@@ -126,7 +126,7 @@ def test_disks_lost_where_the_crystal_is_thinner_do_not_fade(seed):
     rng = np.random.default_rng(seed)
     place, fades, _ = lattice(rng)
     faint = np.where(fades, 14.0, 150.0) * np.linspace(0.35, 1.1, 600)[:, None]
-    found = found_disks(rng, rng.poisson(faint), 9.0)
+    found = found_disks(rng, rng.poisson(faint), 12.0)
     assert find_fading(found, place, COLUMNS) is not None  # as if nothing could hide
     assert find_fading(found, place, COLUMNS, float(found[found > 0].min())) is None
 
@@ -138,3 +138,39 @@ def test_bright_disks_that_fade_are_found_from_disks_alone():
     found = found_disks(rng, frames(rng, order, 3 * strength, fades), 9.0)
     fading = find_fading(found, place, COLUMNS, float(found[found > 0].min()))
     assert sorted(fading.fading) == sorted(COLUMNS[fades])
+
+
+def half_tracked(seed):
+    """Two pairs that fade and three whose partner is not tracked, all on light that is there without them; returns
+    intensities, places, columns, which fade, the light beneath, and the true order."""
+    rng = np.random.default_rng(seed)
+    place, _, strength = lattice(rng)
+    fades = np.tile(np.arange(20) < 5, 2)
+    strength = np.where(fades, 14.0, strength)
+    order = np.clip(np.linspace(-0.4, 1.4, 600), 0, 1)
+    dark = np.where(fades, 5.0, 0.0).astype(np.float32)
+    tracked = np.setdiff1d(np.arange(40), [22, 23, 24])
+    light = frames(rng, order, strength, fades) + rng.poisson(dark, (600, 40)).astype(np.float32)
+    return light[:, tracked], place[tracked], COLUMNS[tracked], fades[tracked], dark[tracked], order
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_faint_reflections_on_other_light_fade_though_not_all_partners_are_tracked(seed):
+    light, place, columns, fades, dark, order = half_tracked(seed)
+    assert find_fading(light, place, columns) is None
+    fading = find_fading(light, place, columns, dark=dark)
+    assert set(fading.fading) <= set(columns[fades]) and fading.fading.size >= 6
+    measured = fading.order(light[:, np.searchsorted(columns, fading.columns)])
+    assert np.corrcoef(measured, order)[0, 1] > 0.9
+    assert abs(measured[order == 1].mean() - 1) < 0.12 and measured[order == 0].mean() < 0.12
+
+
+def test_partners_that_are_not_tracked_do_not_fade_by_bending():
+    """Reflections of one side dim together where a crystal tilts away from them."""
+    rng = np.random.default_rng(3)
+    place, _, strength = lattice(rng)
+    side = place @ np.array([1.0, 0.3]) > 0
+    lean = np.clip(np.linspace(-0.4, 1.4, 600), 0, 1)
+    light = rng.poisson(np.where(side, lean[:, None], 1.0) * strength).astype(np.float32)
+    tracked = np.setdiff1d(np.arange(40), np.flatnonzero(~side)[:8])
+    assert find_fading(light[:, tracked], place[tracked], COLUMNS[tracked], dark=np.zeros(tracked.size)) is None

@@ -20,6 +20,10 @@ _PARTNER = 2.0
 _FEWEST_MEMBERS = 60
 _FEWEST_PAIRS = 3
 """One or two pairs may pass through a zero of their rocking curve."""
+_FEWEST_WHOLE = 2
+"""Of which so many must be pairs: a reflection whose partner is not tracked counts half."""
+_ABOVE_DARK = 0.5
+"""Least light of a reflection relative to that where none is."""
 _GONE = 0.25
 """Light at the disordered end, relative to the ordered end, below which a pair has vanished."""
 _GONE_ELSEWHERE = 0.5
@@ -53,6 +57,8 @@ class Fading:
         Feature columns of the reflections that vanish, and of those that stay.
     typical : NDArray[np.float32], shape (k,)
         Mean light at `columns`: what to expect of those that are not known at a position.
+    dark : NDArray[np.float32], shape (k,)
+        Light at `columns` that is there without a reflection.
     full, none : float
         Light of the fading over that of the staying ones where the order is complete, and where there is none.
     """
@@ -60,6 +66,7 @@ class Fading:
     fading: NDArray[np.int64]
     staying: NDArray[np.int64]
     typical: NDArray[np.float32]
+    dark: NDArray[np.float32]
     full: float
     none: float
 
@@ -79,7 +86,7 @@ class Fading:
             Measured intensities at `columns`; NaN where unknown.
         """
         fades = np.arange(self.typical.size) < self.fading.size
-        ratio = _ratio(intensity, self.typical, fades)
+        ratio = _ratio(intensity - self.dark, self.typical, fades)
         order = (ratio - self.none) / (self.full - self.none)
         return np.asarray(np.clip(order, 0.0, 1.0), np.float32)
 
@@ -100,8 +107,12 @@ def find_fading(
     place: NDArray[np.float32],
     columns: NDArray[np.int64],
     unseen: float = 0.0,
+    dark: NDArray[np.float32] | None = None,
 ) -> Fading | None:
     """Look for reflections of one class that fade together.
+
+    First among pairs alone. Where too few have both reflections tracked, those whose partner is not count half,
+    and light that is there without a reflection, as the tails of the direct beam, is taken off.
 
     Parameters
     ----------
@@ -113,15 +124,35 @@ def find_fading(
         Their feature columns.
     unseen : float
         Light that may be where `intensity` is 0: the faintest disk that is found, where light was not measured.
+    dark : NDArray[np.float32], shape (k,), optional
+        Light at the reflections that is there without them.
 
     Returns
     -------
     Fading or None
         ``None`` where nothing vanishes.
     """
-    pairs = friedel_pairs(place)
-    paired = intensity[:, pairs[:, 0]] + intensity[:, pairs[:, 1]]
+    pairs, none = friedel_pairs(place), np.zeros(len(place), np.float32)
+    found = _fading_of(intensity, pairs, columns, unseen, none)
+    if found is not None or dark is None:
+        return found
+    alone = np.setdiff1d(np.arange(len(place)), pairs)
+    units = np.concatenate([pairs, np.stack([alone, np.full(alone.size, -1)], axis=1)])
+    return _fading_of(intensity, units, columns, unseen, dark)
+
+
+def _fading_of(
+    intensity: NDArray[np.float32],
+    pairs: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    unseen: float,
+    dark: NDArray[np.float32],
+) -> Fading | None:
+    """What fades of some pairs; -1 for a partner that is not tracked."""
+    intensity = intensity - dark
+    paired, unlit = (_summed(light, pairs) for light in (intensity, dark[None]))
     enough = np.isfinite(paired).sum(axis=0) >= _FEWEST_MEMBERS // 2
+    enough &= (unlit[0] == 0) | (_mean(paired) >= _ABOVE_DARK * unlit[0])
     pairs, paired = pairs[enough], paired[:, enough]
     if len(paired) < _FEWEST_MEMBERS or len(pairs) < 2 * _FEWEST_PAIRS:
         return None
@@ -134,12 +165,12 @@ def find_fading(
         return None  # light that is only noise is often negative
     paired, whole = paired[bright], whole[bright]
     best, best_score = None, 0.0
-    for fades in _candidates(paired / whole[:, None], typical):
+    for fades in _candidates(paired / whole[:, None], typical, (pairs >= 0).mean(axis=1)):
         ratio = _ratio(paired, typical, fades)
         ratio = ratio[np.isfinite(ratio)]
         if ratio.size < _FEWEST_MEMBERS:
             continue
-        none, full = (float(end) for end in np.quantile(ratio, _ENDS))
+        none, full = (sum(ends) for ends in zip(*_crossed_ends(paired, typical, fades), strict=True))
         faded = float((ratio < full / 2).mean())
         if none > _GONE * full or not _LEAST_SHARE < full < _LARGEST_SHARE or not _PART < faded < 1 - _PART:
             continue
@@ -149,15 +180,23 @@ def find_fading(
             continue
         if fades.sum() * full > best_score:
             best_score = fades.sum() * full
-            fading, staying = pairs[fades].ravel(), pairs[~fades].ravel()
+            fading, staying = (part[part >= 0] for part in (pairs[fades], pairs[~fades]))
+            both = np.concatenate([fading, staying])
             best = Fading(
                 fading=columns[fading],
                 staying=columns[staying],
-                typical=_typical(intensity[:, np.concatenate([fading, staying])]),
+                typical=_typical(intensity[:, both]),
+                dark=dark[both],
                 full=full,
                 none=none,
             )
     return best
+
+
+def _summed(light: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Light of each pair, or of the one of it that is tracked."""
+    second = np.where(pairs[:, 1] >= 0, light[:, pairs[:, 1]], 0.0)
+    return np.asarray(light[:, pairs[:, 0]] + second, np.float32)
 
 
 def _typical(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -192,9 +231,11 @@ def _ratio(
     return np.asarray(np.where(enough, ratio, np.nan), np.float32)
 
 
-def _candidates(share: NDArray[np.float32], typical: NDArray[np.float32]) -> list[NDArray[np.bool_]]:
+def _candidates(
+    share: NDArray[np.float32], typical: NDArray[np.float32], counts: NDArray[np.float64]
+) -> list[NDArray[np.bool_]]:
     """Sets of pairs that vanish together: whichever follow one of the strongest variations, until the set
-    follows its own light."""
+    follows its own light. Each counts 1, or a half where it is only half of a pair."""
     root = np.sqrt(np.maximum(share, 0.0))
     centred = np.nan_to_num(root - _mean(root))
     _, _, axes = np.linalg.svd(centred[:: max(1, len(centred) // 2000)], full_matrices=False)
@@ -203,30 +244,50 @@ def _candidates(share: NDArray[np.float32], typical: NDArray[np.float32]) -> lis
         for score in (centred @ axis, -(centred @ axis)):
             fades = _vanishing(share, score)
             for _ in range(_ROUNDS):
-                if not _FEWEST_PAIRS <= fades.sum() < fades.size:
+                if _are_few(fades, counts) or fades.all():
                     break
                 again = _vanishing(share, _ratio(share, typical, fades))
                 if np.array_equal(again, fades):
-                    found += [fades] if _vanish_together(share, typical, fades) else []
+                    tried = [fades, *(_without(fades, counts) if counts.min() < 1 else [])]
+                    found += [each for each in tried if _vanish_together(share, typical, each)]
                     break
                 fades = again
     return found
 
 
+def _are_few(fades: NDArray[np.bool_], counts: NDArray[np.float64]) -> bool:
+    return bool(counts[fades].sum() < _FEWEST_PAIRS or (counts[fades] == 1).sum() < _FEWEST_WHOLE)
+
+
+def _without(fades: NDArray[np.bool_], counts: NDArray[np.float64]) -> list[NDArray[np.bool_]]:
+    """The set without each one in turn, where that leaves enough: one that overlaps another crystal's vanishes
+    only in part."""
+    each = [fades & (np.arange(fades.size) != unit) for unit in np.flatnonzero(fades)]
+    return [rest for rest in each if not _are_few(rest, counts)]
+
+
 def _vanish_together(share: NDArray[np.float32], typical: NDArray[np.float32], fades: NDArray[np.bool_]) -> bool:
     """Whether either half of the pairs is gone where the other half says so."""
+    return all(low <= _GONE_ELSEWHERE * high for low, high in _crossed_ends(share, typical, fades))
+
+
+def _crossed_ends(
+    light: NDArray[np.float32], typical: NDArray[np.float32], fades: NDArray[np.bool_]
+) -> list[tuple[float, float]]:
+    """Mean light of either half of the fading pairs where the other half has least and most: its own noise has
+    no part in where that is."""
     rest = ~fades
     number = np.flatnonzero(fades)
     halves = []
     for first in (0, 1):
         half = np.isin(np.arange(fades.size), number[first::2])
         use = half | rest
-        halves.append(_ratio(share[:, use], typical[use], half[use]))
+        halves.append(_ratio(light[:, use], typical[use], half[use]))
+    ends = []
     for own, other in (halves, halves[::-1]):
-        low, high = (_mean(other[end][:, None])[0] for end in _ends(own))
-        if low > _GONE_ELSEWHERE * high:
-            return False
-    return True
+        low, high = (float(_mean(other[end][:, None])[0]) for end in _ends(own))
+        ends.append((low, high))
+    return ends
 
 
 def _ends(score: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

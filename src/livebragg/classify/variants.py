@@ -26,6 +26,10 @@ _NEWS = 0.2
 _FEWEST = 40
 """Positions from which a component is looked at."""
 _BLOCK = 8192
+_DARK_SAMPLE = 500
+_AS_FAR = 1.5
+"""Peaks whose distances from the beam differ less, in pixels, have the same light beside reflections."""
+_FEWEST_OTHERS = 4
 
 
 class VariantFinder:
@@ -162,7 +166,8 @@ class VariantFinder:
         sample = pure[:: max(1, pure.size // _SAMPLE)]
         light = _light(table, sample, columns[use])
         unseen = 0.0 if table.forced.stamp.any() else float(light[light > 0].min(initial=np.inf))
-        found = find_fading(light, place[use], columns[use], unseen)
+        dark = _dark(table, sample, np.hypot(*place.T), columns)[use]
+        found = find_fading(light, place[use], columns[use], unseen, dark)
         before = self.fadings.get(number)
         if found is not None:
             self.fadings[number] = found
@@ -183,6 +188,23 @@ def _leaders(weights: NDArray[np.float32], ids: NDArray[np.int32]) -> NDArray[np
     if ids.size == 0:
         return np.full(len(weights), -1, np.int32)
     return np.where(weights.max(axis=1) > 0, ids[weights.argmax(axis=1)], -1).astype(np.int32)
+
+
+def _dark(
+    table: FeatureTable, positions: NDArray[np.int64], radius: NDArray[np.float32], columns: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Light that some positions have at each peak without its reflection: what they have at most others as far
+    from the beam, which are of other crystals. 0 where there are few others."""
+    light = _light(table, positions[:: max(1, positions.size // _DARK_SAMPLE)], columns)
+    known = np.isfinite(light)
+    mean = np.where(known, light, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    dark = np.zeros(columns.size, np.float32)
+    for peak in range(columns.size):
+        others = (np.abs(radius - radius[peak]) < _AS_FAR) & known.any(axis=0)
+        others[peak] = False
+        if others.sum() >= _FEWEST_OTHERS:
+            dark[peak] = max(float(np.median(mean[others])), 0.0)
+    return dark
 
 
 def _light(table: FeatureTable, positions: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
