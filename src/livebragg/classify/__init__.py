@@ -1,5 +1,6 @@
 """From tracked peaks and radial profiles to classes: features, growing NMF, labels, families."""
 
+from livebragg.classify.by_light import LightClasses, LightLabels
 from livebragg.classify.carried import CarriedClasses
 from livebragg.classify.class_maps import ClassMaps
 from livebragg.classify.families import FamilyClassifier
@@ -22,6 +23,8 @@ __all__ = [
     "FeatureTable",
     "FeatureView",
     "GrowingNMF",
+    "LightClasses",
+    "LightLabels",
     "LockedPattern",
     "Scattering",
     "TurnFinder",

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_FEWEST_PEAKS = 8
-"""With fewer peaks there is nothing to stand out against."""
+from livebragg.classify.evidence import FEWEST_PEAKS, LEAST_NOISE
+
 _CARRIERS = 3.0
 """A hot pixel lights one peak; a class shows at several."""
-_LEAST_NOISE = 0.4
-"""Scatter of a root of counts that is never undercut: where hardly an electron falls it is no measure."""
 
 
 def class_contrast(roots: NDArray[np.float32], patterns: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -34,7 +32,7 @@ def class_contrast(roots: NDArray[np.float32], patterns: NDArray[np.float32]) ->
         Coefficient of each pattern over its standard error; 0 where there is too little to tell.
     """
     n_peaks = roots.shape[1]
-    if n_peaks < _FEWEST_PEAKS or len(patterns) < 2:
+    if n_peaks < FEWEST_PEAKS or len(patterns) < 2:
         return np.zeros((len(roots), len(patterns)), np.float32)
     light = np.nan_to_num(roots)
     common, _ = np.linalg.qr(np.stack([np.ones(n_peaks), patterns.mean(axis=0)], axis=1))
@@ -44,7 +42,7 @@ def class_contrast(roots: NDArray[np.float32], patterns: NDArray[np.float32]) ->
     own = own / np.maximum(length, 1e-9)[:, None]
     share = light @ own.T
     rest = np.maximum((light**2).sum(axis=1)[:, None] - share**2, 0.0) / (n_peaks - 3)
-    significance = share / np.sqrt(np.maximum(rest, _LEAST_NOISE**2))
+    significance = share / np.sqrt(np.maximum(rest, LEAST_NOISE**2))
     lit = np.maximum(light, 0.0)
     carriers = (lit @ np.maximum(own, 0).T) ** 2 / np.maximum(lit**2 @ np.maximum(own, 0).T ** 2, 1e-9)
     return np.where((length > 1e-3) & (carriers >= _CARRIERS), significance, 0.0).astype(np.float32)

@@ -69,6 +69,7 @@ class FamilyClassifier:
         self._labels = np.zeros(0, np.int16)
         self._confidence = np.zeros(0, np.float32)
         self._empty = np.zeros(0, np.bool_)
+        self._certain = np.zeros(0, np.bool_)
         self._ids: list[int] = []
         self._weights = np.zeros((0, 0), np.float32)
         self.events: deque[AnalysisEvent] = deque(maxlen=1000)
@@ -88,6 +89,7 @@ class FamilyClassifier:
         *,
         final: bool = False,
         labelled: NDArray[np.int64] | None = None,
+        certain: NDArray[np.bool_] | None = None,
     ) -> ClassMaps:
         """Compose the classes; the maps change with the next update, and are not to be written to.
 
@@ -107,8 +109,12 @@ class FamilyClassifier:
             Look for phases in any case.
         labelled : NDArray[np.int64], shape (m,), optional
             Positions whose crystalline labels or weights are new, by default all.
+        certain : NDArray[np.bool_], shape (n_positions,), optional
+            Crystals that are not taken from them, though another family may be near: a single position, perhaps.
         """
         self._make_room(seen.size)
+        if certain is not None:
+            self._certain[: certain.size] = certain
         n_seen = int(seen.sum())
         looked = final or n_seen >= self._growth(n_seen) * self._looked_at
         where = np.flatnonzero(seen) if looked or labelled is None else np.union1d(positions, labelled)
@@ -253,7 +259,7 @@ class FamilyClassifier:
         most = others[np.arange(len(best)), best]
         labels = np.where(crystal, theirs, np.where(there & (most > 0), numbers[best], NOT_CLASSIFIED))
         boundary = self._around(there & ~crystal) & self._around(crystal)
-        lost = boundary & crystal & (most > own) & (most > 0)
+        lost = boundary & crystal & (most > own) & (most > 0) & ~self._certain[part]
         labels = np.where(lost, numbers[best], labels).astype(np.int16)
         everything = np.column_stack([others, own])
         ordered = np.partition(everything, everything.shape[1] - 2, axis=1)
@@ -304,6 +310,7 @@ class FamilyClassifier:
             self._shares = np.pad(self._shares, ((0, more), (0, 0)))
             self._own_share = np.pad(self._own_share, (0, more))
             self._empty = np.pad(self._empty, (0, more))
+            self._certain = np.pad(self._certain, (0, more))
             self._labels = np.pad(self._labels, (0, more), constant_values=NOT_CLASSIFIED)
             self._confidence = np.pad(self._confidence, (0, more), constant_values=np.nan)
             self._weights = np.pad(self._weights, ((0, 0), (0, more)))

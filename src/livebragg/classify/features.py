@@ -271,6 +271,11 @@ class FeatureTable:
         self._faintest[slots] = np.minimum(faintest, np.iinfo(np.int16).max)
 
     @property
+    def columns(self) -> NDArray[np.int32]:
+        """Columns of the peaks that are tracked now; not to be written to."""
+        return self._columns
+
+    @property
     def matched(self) -> NDArray[np.int32]:
         """Feature column of each disk, -1 for none, -2 for the direct beam; not to be written to."""
         return self._matched

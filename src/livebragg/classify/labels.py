@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.classify.by_light import NO_CRYSTAL, NOT_ASKED, LightLabels
 from livebragg.classify.class_maps import ClassMaps
 from livebragg.classify.features import FEATURE_POWER as _POWER
 from livebragg.classify.features import FeatureView
@@ -69,6 +70,7 @@ class ClassLabeler:
         others: bool = True,
         positions: NDArray[np.int64] | None = None,
         rounds: int = 1,
+        light: LightLabels | None = None,
     ) -> bool:
         """Label positions anew; returns whether those were all, as when a component is gone.
 
@@ -88,6 +90,8 @@ class ClassLabeler:
             Those to label, by default all that are seen.
         rounds : int
             Steps of the directions of the classes before.
+        light : LightLabels, optional
+            What the light of faint positions says; it outweighs features and directions.
         """
         self._make_room(seen.size)
         everything = np.flatnonzero(seen)
@@ -101,6 +105,8 @@ class ClassLabeler:
         limits = self._limits(features, factors, sample)
         least = self._config.min_peaks
         few = ~features.crystalline(least, positions) | self._faint(features, factors, positions, limits)
+        told = np.full(positions.size, NOT_ASKED) if light is None else light.component[positions]
+        few = (few | (told == NO_CRYSTAL)) & (told < 0)
         rows: list[tuple[int, ClassFamily, NDArray[np.float32], NDArray[np.float32]]] = []
         labels = np.full(positions.size, NOT_CLASSIFIED, np.int16)
         confidence = np.where(few, 1.0, np.nan).astype(np.float32)
@@ -114,6 +120,10 @@ class ClassLabeler:
         if alive:
             self._move_directions(features, factors, sample, limits, rounds)
             self._label_crystals(factors, positions, few, labels, confidence)
+        if light is not None:
+            for component in alive.intersection(told.tolist()):
+                labels[told == component] = self._component_ids[component]
+            confidence = np.where(told >= 0, light.confidence[positions], confidence)
         for index, component in enumerate(factors.component_ids):
             number = self._component_ids[int(component)]
             weight, pattern = factors.weights[positions, index] * features.norm[positions], factors.patterns[index]

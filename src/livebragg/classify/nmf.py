@@ -77,8 +77,12 @@ class GrowingNMF(AskedComponents):
             found = np.bincount(leader[features.tracked[rows] >= least], minlength=self.n_components)
             doubtful = (led >= self._config.min_class_positions) & (found < _WITNESSES * led)
             self._doubtful |= {int(number) for number in self._ids[doubtful]}
-        trusted = [index for index, number in enumerate(self._ids) if int(number) not in self._doubtful]
-        return state.dictionary.T[trusted]
+        return state.dictionary.T[np.isin(self._ids, self.trusted)]
+
+    @property
+    def trusted(self) -> NDArray[np.int32]:
+        """Ids of these, as of the last time they were looked for."""
+        return self._ids[~np.isin(self._ids, list(self._doubtful))]
 
     def shown(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Component that leads in each of some rows, -1 for none, and the patterns of all components."""

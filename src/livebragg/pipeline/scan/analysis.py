@@ -265,21 +265,22 @@ class ScanAnalysis(AskedClasses):
             self._nmf.locked,
             self._nmf.whole,
         )
+        leader = self._variants.leader
+        light = self._light.update(self._features, factors, leader, self._nmf.trusted, positions)
+        leader = np.where(light.component >= -1, light.component, leader).astype(np.int32)
         turned = self._turned.update(
             vectors,
             self._features.matched,
             origins,
             factors,
-            self._variants.leader,
+            leader,
             self._tracker.snapshot(),
             final,
             [*self._nmf.locked, *self._variants.fadings, *self._nmf.whole],
         )
         variants = {number: fading.fading for number, fading in self._variants.fadings.items()}
         variants |= dict.fromkeys(self._turned.turns, np.zeros(0, np.int64))
-        self._nmf.variants = self._variants.costs(factors, self._nmf.locked) | self._turned.costs(
-            turned, self._variants.leader
-        )
+        self._nmf.variants = self._variants.costs(factors, self._nmf.locked) | self._turned.costs(turned, leader)
         order = self._agreement.update(self._order, self._variants.leader, positions, final=final)
         self._classes.update(
             self._features,
@@ -292,6 +293,7 @@ class ScanAnalysis(AskedClasses):
             final=final,
             positions=positions,
             rounds=_FINAL_ROUNDS if final else 1,
+            light=light,
         )
         self._version += 1
 

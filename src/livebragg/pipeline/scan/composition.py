@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livebragg.accumulate import ProfileStore, RegionProfile, VectorView
-from livebragg.classify import ClassLabeler, ClassMaps, Factors, FamilyClassifier, FeatureTable, Scattering
+from livebragg.classify import (
+    ClassLabeler,
+    ClassMaps,
+    Factors,
+    FamilyClassifier,
+    FeatureTable,
+    LightLabels,
+    Scattering,
+)
 from livebragg.config.analysis import AnalysisConfig, FamiliesConfig
 from livebragg.model import NOT_CLASSIFIED, VIRTUAL_IMAGES, AnalysisEvent, DetectedBatch, ProbeShape, RadialBatch
 
@@ -89,6 +97,7 @@ class Composition:
         final: bool = False,
         positions: NDArray[np.int64] | None = None,
         rounds: int = 1,
+        light: LightLabels | None = None,
     ) -> None:
         """Label positions anew.
 
@@ -98,8 +107,8 @@ class Composition:
             In detector pixels; NaN where not seen.
         changed : NDArray[np.int64], shape (n,)
             Positions whose disks belong to other peaks than before.
-        order, variants
-            Classes with a variant, as for `ClassLabeler.update`.
+        order, variants, light
+            Classes with a variant, and those of faint positions, as for `ClassLabeler.update`.
         final : bool
             Take all positions again.
         positions : NDArray[np.int64], shape (m,), optional
@@ -117,6 +126,7 @@ class Composition:
             others=not self.has_profiles,
             positions=None if final else positions,
             rounds=rounds,
+            light=light,
         )
         self._maps = self.labeler.maps
         if not self.has_profiles:
@@ -137,6 +147,7 @@ class Composition:
             self.labeler.new_id,
             final=final,
             labelled=None if whole else positions,
+            certain=None if light is None else light.inside[: on_lines.size],
         )
         self._composed, self._maps = maps, maps.resized(seen.size)
 

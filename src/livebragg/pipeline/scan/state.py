@@ -20,7 +20,15 @@ from livebragg.accumulate import (
     vector_map,
 )
 from livebragg.calibrate import OriginTracker, PeakTracker
-from livebragg.classify import ClassList, FeatureTable, FeatureView, GrowingNMF, TurnFinder, VariantFinder
+from livebragg.classify import (
+    ClassList,
+    FeatureTable,
+    FeatureView,
+    GrowingNMF,
+    LightClasses,
+    TurnFinder,
+    VariantFinder,
+)
 from livebragg.classify.agreement import OrderAgreement
 from livebragg.config.analysis import AnalysisConfig, TrackerConfig
 from livebragg.model import (
@@ -96,6 +104,7 @@ class ScanState:
         self._nmf = GrowingNMF(config.classify)
         self._variants = VariantFinder()
         self._agreement = OrderAgreement(scan_shape[1])
+        self._light = LightClasses(config.classify, scan_shape[1])
         self._turned = TurnFinder()
         self._classes = Composition(scan_shape, probe, config)
 
@@ -112,6 +121,7 @@ class ScanState:
             self._nmf,
             self._variants,
             self._agreement,
+            self._light,
             self._turned,
             self._classes,
         ):
