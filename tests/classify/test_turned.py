@@ -75,7 +75,7 @@ def test_the_turn_and_the_stretch_of_a_position_come_out_with_their_errors():
 def test_two_grains_with_the_same_peaks_are_told_apart(axis):
     value = np.where(RIGHT, 0.03, -0.02)
     vectors, matched = scan(*((value, NONE) if axis == 0 else (NONE, value)))
-    finder = TurnFinder()
+    finder = TurnFinder(COLS)
     part = finder.update(vectors, matched, ORIGIN, factors(), LEADER, peaks())
     assert finder.turns[0].axis == axis
     assert np.mean((part < 0.5) == RIGHT) > 0.99
@@ -83,9 +83,9 @@ def test_two_grains_with_the_same_peaks_are_told_apart(axis):
 
 def test_the_first_of_the_two_stays_the_first_when_it_becomes_the_smaller():
     vectors, matched = scan(np.where(RIGHT, 0.03, -0.02), NONE)
-    first = find_turn(deformation(vectors, matched, np.arange(N), ORIGIN, peaks()))
+    first = find_turn(deformation(vectors, matched, np.arange(N), ORIGIN, peaks()), COLS)
     vectors, matched = scan(np.where(RIGHT, -0.02, 0.03), NONE)
-    again = find_turn(deformation(vectors, matched, np.arange(N), ORIGIN, peaks()), first)
+    again = find_turn(deformation(vectors, matched, np.arange(N), ORIGIN, peaks()), COLS, first)
     assert (first.first < first.second) == (again.first < again.second)
 
 
@@ -101,7 +101,7 @@ def test_the_first_of_the_two_stays_the_first_when_it_becomes_the_smaller():
 )
 def test_what_is_one_crystal_stays_one(turn):
     vectors, matched = scan(turn, NONE)
-    finder = TurnFinder()
+    finder = TurnFinder(COLS)
     part = finder.update(vectors, matched, ORIGIN, factors(), LEADER, peaks(), final=True)
     assert not finder.turns and np.isnan(part).all()
 
@@ -111,12 +111,31 @@ def test_a_position_without_disks_goes_with_its_neighbours():
     empty = np.flatnonzero(RIGHT)[[5, 40, 100]]
     for k in empty:
         matched[vectors.start[k] : vectors.start[k] + vectors.count[k]] = -1
-    part = TurnFinder().update(vectors, matched, ORIGIN, factors(), LEADER, peaks())
+    part = TurnFinder(COLS).update(vectors, matched, ORIGIN, factors(), LEADER, peaks())
     assert (part[empty] < 0.5).all()
 
 
 def test_a_settled_component_is_not_divided():
     vectors, matched = scan(np.where(RIGHT, 0.03, -0.02), NONE)
-    finder = TurnFinder()
+    finder = TurnFinder(COLS)
     assert np.isnan(finder.update(vectors, matched, ORIGIN, factors(), LEADER, peaks(), settled=[0])).all()
     assert not finder.turns
+
+
+def few_disks(turn, seed=4):
+    vectors, matched = scan(turn, np.zeros(N), error=1.0, found=0.1, seed=seed)
+    return deformation(vectors, matched, np.arange(N), ORIGIN, peaks(), fewest=1)
+
+
+def test_two_grains_with_too_few_disks_in_any_position_are_told_by_those_around():
+    found = few_disks(np.where(RIGHT, 0.05, 0.0))
+    turn = find_turn(found, COLS)
+    assert found.faint
+    assert turn is not None and turn.axis == 0
+    part = turn.part(found, np.arange(N), COLS)
+    assert ((part < 0.5) == RIGHT).mean() > 0.93
+
+
+@pytest.mark.parametrize("turn", [np.zeros(N), np.tile(np.linspace(0, 0.05, COLS), ROWS)], ids=["one", "bent"])
+def test_one_grain_with_few_disks_stays_one(turn):
+    assert find_turn(few_disks(turn), COLS) is None

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.classify.grid import beside
+
 FEWEST_PEAKS = 8
 """With fewer peaks there is nothing to stand out against."""
 LEAST_NOISE = 0.4
@@ -71,15 +73,9 @@ def neighbours(
         Kinds there are.
     """
     count = np.zeros((positions.size, n_kinds), np.float32)
-    column = positions % cols
-    for rows in (-1, 0, 1):
-        for step in (-1, 0, 1):
-            beside = positions + rows * cols + step
-            there = (beside >= 0) & (beside < kind.size) & (column + step >= 0) & (column + step < cols)
-            there &= (rows != 0) | (step != 0)
-            where = np.flatnonzero(there)
-            which = kind[beside[where]]
-            count[where[which >= 0], which[which >= 0]] += 1
+    for where, there in beside(positions, kind.size, cols):
+        which = kind[there]
+        count[where[which >= 0], which[which >= 0]] += 1
     return count
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from livebragg.classify.components import COHERENT, evenly
 from livebragg.classify.forced import Vectors
+from livebragg.classify.grid import beside
 from livebragg.classify.nmf import Factors
 from livebragg.classify.novelty import coherence, joining_cost
 from livebragg.model import TrackedPeaks
@@ -61,6 +62,11 @@ class Deformation:
     value: NDArray[np.float64]
     error: NDArray[np.float64]
     radius: NDArray[np.float64]
+
+    @property
+    def faint(self) -> bool:
+        """Whether the disks of most positions could not tell two crystals without their neighbours."""
+        return self.error.size > 0 and float(np.median(self.error * self.radius)) > _APART / 2
 
 
 def deformation(
@@ -127,10 +133,11 @@ class Turn:
     second: float
     spread: float
 
-    def part(self, found: Deformation, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    def part(self, found: Deformation, positions: NDArray[np.int64], cols: int) -> NDArray[np.float32]:
         """Probability that positions show the first, shape (m,), given in rising order.
 
-        Both are as likely before, but for what the neighbours on the scan line say.
+        Both are as likely before, but for what the neighbours say: those on the scan line of `cols` positions, or
+        where disks are few those on the next ones too.
         """
         variance = found.error**2 + (self.spread / 2) ** 2
         away = found.value[:, self.axis] - (self.first + self.second) / 2
@@ -138,20 +145,25 @@ class Turn:
         odds[np.searchsorted(positions, found.position)] = np.clip(
             away * (self.first - self.second) / variance, -_CERTAIN, _CERTAIN
         )
-        beside = np.clip(odds, -_HEARSAY, _HEARSAY)
-        follows = np.diff(positions) == 1
-        odds[1:] += np.where(follows, beside[:-1], 0.0)
-        odds[:-1] += np.where(follows, beside[1:], 0.0)
+        hearsay = np.clip(odds, -_HEARSAY, _HEARSAY)
+        if found.faint:
+            odds += _from_around(hearsay[:, None], positions, cols)[:, 0]
+        else:
+            follows = np.diff(positions) == 1
+            odds[1:] += np.where(follows, hearsay[:-1], 0.0)
+            odds[:-1] += np.where(follows, hearsay[1:], 0.0)
         return (1 / (1 + np.exp(-odds))).astype(np.float32)
 
 
-def find_turn(found: Deformation, before: Turn | None = None) -> Turn | None:
+def find_turn(found: Deformation, cols: int, before: Turn | None = None) -> Turn | None:
     """Look for two crystals among the positions of a class, given in rising order.
 
     Parameters
     ----------
     found : Deformation
         Of its positions.
+    cols : int
+        Positions in a scan line.
     before : Turn, optional
         What was found before: the first of the two stays the first.
     """
@@ -160,14 +172,17 @@ def find_turn(found: Deformation, before: Turn | None = None) -> Turn | None:
     sure = found.error <= 2 * np.median(found.error)
     best, best_separation = None, _SEPARATION
     position, radius = found.position[sure], float(np.median(found.radius[sure]))
+    weight = 1 / found.error[sure] ** 2
     for axis in (0, 1):
         value = found.value[sure, axis]
-        smooth = _beside(value, position)
+        smooth = _around(value, weight, position, cols) if found.faint else _beside(value, position)
         high = _two_halves(smooth)
         if high is None:
             continue
-        above = value > (smooth[high].min() + smooth[~high].max()) / 2
-        if coherence(position[~above], position[above]) < COHERENT:  # each by its own disks, or chance would do
+        limit = (smooth[high].min() + smooth[~high].max()) / 2
+        judges, judged = _blocks(value, weight, position, cols) if found.faint else (position, value)
+        above = judged > limit  # each by its own disks, or chance would do
+        if coherence(judges[~above], judges[above]) < COHERENT:
             continue
         gap, spread = _gap(smooth, high)
         separation = gap / max(spread, 1e-9)
@@ -193,6 +208,36 @@ def _beside(value: NDArray[np.float64], position: NDArray[np.int64]) -> NDArray[
     return np.asarray(total / number)
 
 
+def _from_around(values: NDArray[np.float64], position: NDArray[np.int64], cols: int) -> NDArray[np.float64]:
+    """Sums (n, k) of what the neighbours of each position have."""
+    size = int(position.max(initial=-1)) + 1
+    everywhere = np.zeros((size, values.shape[1]))
+    everywhere[position] = values
+    total = np.zeros_like(values)
+    for where, there in beside(position, size, cols):
+        total[where] += everywhere[there]
+    return total
+
+
+def _around(
+    value: NDArray[np.float64], weight: NDArray[np.float64], position: NDArray[np.int64], cols: int
+) -> NDArray[np.float64]:
+    """Weighted mean of each value and those of all its neighbours."""
+    own = np.stack([value * weight, weight], axis=1)
+    total = own + _from_around(own, position, cols)
+    return np.asarray(total[:, 0] / total[:, 1])
+
+
+def _blocks(
+    value: NDArray[np.float64], weight: NDArray[np.float64], position: NDArray[np.int64], cols: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Weighted means of blocks of two by two positions, which share no disks, and where in a scan of blocks they
+    are; with one left out at the end of each line, so that it is not beside the next one's beginning."""
+    block = (position // cols // 2) * (-(-cols // 2) + 1) + position % cols // 2
+    which, place = np.unique(block, return_inverse=True)
+    return which, np.bincount(place, value * weight) / np.bincount(place, weight)
+
+
 def _gap(value: NDArray[np.float64], high: NDArray[np.bool_]) -> tuple[float, float]:
     """Distance of the means of two groups, and the standard deviation about them."""
     low, above = value[~high], value[high]
@@ -204,9 +249,15 @@ class TurnFinder:
     """Components that are two crystals, and the part of each position that belongs to the first.
 
     A component is looked at again when it leads at a third more positions.
+
+    Parameters
+    ----------
+    scan_cols : int
+        Positions in a scan line.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scan_cols: int) -> None:
+        self._cols = scan_cols
         self.reset()
 
     def reset(self) -> None:
@@ -255,11 +306,13 @@ class TurnFinder:
             members = np.flatnonzero(leader == number)
             if due:
                 self._learned_on[number] = members.size
-                sample = evenly(members[factors.novelty[members] < _PURE], _SAMPLE)
-                self._learn(number, deformation(vectors, matched, sample, origins, peaks))
+                pure = members[factors.novelty[members] < _PURE]
+                noisy = 2 * pure.size < members.size  # so few disks that their neighbours must help
+                sample, fewest = (members, 1) if noisy else (evenly(pure, _SAMPLE), _FEWEST_DISKS)
+                self._learn(number, deformation(vectors, matched, sample, origins, peaks, fewest))
             if number in self.turns:
                 found = deformation(vectors, matched, members, origins, peaks, fewest=1)
-                part[members] = self.turns[number].part(found, members)
+                part[members] = self.turns[number].part(found, members, self._cols)
         return part
 
     def costs(self, part: NDArray[np.float32], leader: NDArray[np.int32]) -> dict[int, float]:
@@ -279,7 +332,7 @@ class TurnFinder:
         return costs
 
     def _learn(self, number: int, found: Deformation) -> None:
-        turn = find_turn(found, self.turns.pop(number, None))
+        turn = find_turn(found, self._cols, self.turns.pop(number, None))
         if turn is not None:
             self.turns[number] = turn
 

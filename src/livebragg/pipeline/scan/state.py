@@ -105,7 +105,7 @@ class ScanState:
         self._variants = VariantFinder()
         self._agreement = OrderAgreement(scan_shape[1])
         self._light = LightClasses(config.classify, scan_shape[1])
-        self._turned = TurnFinder()
+        self._turned = TurnFinder(scan_shape[1])
         self._classes = Composition(scan_shape, probe, config)
 
     def reset(self) -> None:
