@@ -35,7 +35,7 @@ class FakeActs:
         self.settings |= {
             "analysis.families.separation": 6.0, "analysis.families.merge_cosine": 0.998,
             "analysis.families.min_positions": 8, "analysis.families.min_share": 0.01,
-            "analysis.classify.max_classes": 100,
+            "analysis.families.granular_disks": 5, "analysis.classify.max_classes": 100,
         }  # fmt: skip
         self.limits = {"analysis.families.separation": "above 0"}
         self.marks: list[dict[str, float | str]] = []

@@ -267,7 +267,7 @@ def test_every_threshold_shows_its_value_and_limits_and_is_set(acting: Viewer, f
     acting.page.press(value, "Enter")
     outcome(acting, "Threshold: applied")
     assert fake.acts.requests[-1] == SettingsRequest(values={"analysis.families.separation": 7.5})
-    for name in ("vacuum_share", "merge_cosine", "min_positions", "min_share", "max_classes"):
+    for name in ("vacuum_share", "merge_cosine", "min_positions", "min_share", "granular_disks", "max_classes"):
         acting.page.select_option("#d-threshold", name)
         acting.wait(f"Number(document.querySelector('{value}').value) > 0")
 

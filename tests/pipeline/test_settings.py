@@ -83,6 +83,17 @@ def test_a_calibration_file_goes_on_for_what_is_not_changed(tmp_path: Path) -> N
     (tmp_path / "c.json").unlink()
     with pytest.raises(ConfigError, match="no such file"):
         live.changed({CALIBRATION + "rotation_deg": 1.0})
+    live.filed = known  # as it was read before
+    again = live.changed({CALIBRATION + "rotation_deg": 1.0}).analysis.calibration
+    assert again.ellipse_ratio == made.ellipse_ratio
+
+
+def test_without_its_calibration_file_a_scan_can_be_calibrated_by_hand(tmp_path: Path) -> None:
+    table = {"file": str(tmp_path / "none.json"), "ellipse": "none"}
+    live = LiveSettings(from_table(Config, {"analysis": {"calibration": table}}))
+    live.leave_out_file()
+    made = live.changed({CALIBRATION + "q_pixel_size_inv_angstrom": 0.02}).analysis.calibration
+    assert (made.file, made.ellipse, made.q_pixel_size_inv_angstrom) == ("", "none", 0.02)
 
 
 _ANY = st.one_of(

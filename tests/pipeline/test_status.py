@@ -72,6 +72,12 @@ def test_a_healthy_scan() -> None:
     assert made.workers == [{"worker_id": "w0"}]
 
 
+def test_what_a_scan_goes_on_without_is_said_and_makes_it_yellow() -> None:
+    made = status(cautions=["calibration c.json: there is no such file; the scan goes on without it"])
+    assert made.light == "yellow"
+    assert made.reasons == ["calibration c.json: there is no such file; the scan goes on without it"]
+
+
 def test_the_calibration_and_the_settings_that_can_change_are_told() -> None:
     made = status()
     assert made.calibration == CALIBRATION

@@ -33,10 +33,11 @@ THRESHOLDS = {
     "merge_cosine": (_FAMILIES + "merge_cosine", "of two profiles"),
     "min_positions": (_FAMILIES + "min_positions", "positions of a phase"),
     "min_share": (_FAMILIES + "min_share", "part of the positions inside domains"),
+    "granular_disks": (_FAMILIES + "granular_disks", "bright disks on no tracked peak"),
     "max_classes": ("analysis.classify.max_classes", "classes"),
 }
 """Key of each threshold of the families and classes, and its unit."""
-_WHOLE = ("min_positions", "max_classes")
+_WHOLE = ("min_positions", "granular_disks", "max_classes")
 CALIBRATION = "analysis.calibration."
 
 _LARGEST = 1 << 31

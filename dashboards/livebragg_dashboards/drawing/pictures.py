@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,10 @@ MAX_PATTERN_SIDE = 128
 
 _FAINT = 0.5
 """Brightness of a class pattern, as a part of the usual one, below which it is not made brighter."""
+_FEW = 25.0
+"""Counts in a pixel, of all frames of a class together, below which it is not made brighter: they are noise."""
+_OF_BEAM = 0.05
+"""Part of the direct beam that is brightest in the pattern of vacuum: beside it there is nothing to see."""
 
 SCALES = ("log", "sqrt", "linear")
 
@@ -98,17 +103,21 @@ def vector_picture(message: VectorMap, axes: Axes, scale: str) -> Picture:
     return counts_picture(message.map, axes, scale, high=99.7)
 
 
-def pattern_pictures(message: ClassPatterns) -> dict[int, NDArray[np.uint8]]:
+def pattern_pictures(message: ClassPatterns, vacuum: Collection[int] = ()) -> dict[int, NDArray[np.uint8]]:
     """Mean pattern of each class by id, square-rooted, each to its own brightness.
 
-    Only what is much fainter than the other classes stays dark: noise in vacuum must not look like a halo.
+    Only what is much fainter than the other classes, or no more than noise, stays dark, and what lies beside the
+    beam in the classes that are `vacuum`: it must not look like a halo.
     """
     scaled: dict[int, tuple[NDArray[np.float32], Range]] = {}
-    for class_id, pattern in zip(message.class_ids, message.patterns, strict=True):
+    for class_id, pattern, frames in zip(message.class_ids, message.patterns, message.n_frames, strict=True):
         block = block_size(pattern.shape, MAX_PATTERN_SIDE)
         compressed = np.where(np.isfinite(pattern), compress(np.nan_to_num(pattern), "sqrt"), np.nan)
         reduced = reduce_mean(compressed.astype(np.float32), block)
-        scaled[class_id] = (reduced, robust_range(reduced, 2.0, 99.3))
+        limits = robust_range(reduced, 2.0, 99.3)
+        beam = _OF_BEAM * np.nan_to_num(pattern).max(initial=0.0) if class_id in vacuum else 0.0
+        least = np.sqrt(max(_FEW / max(frames, 1), beam))
+        scaled[class_id] = (reduced, Range(limits.low, max(limits.high, float(least))))
     floor = _FAINT * float(np.median([limits.high for _, limits in scaled.values()])) if scaled else 0.0
     return {
         class_id: to_bytes(reduced, Range(limits.low, max(limits.high, floor)))

@@ -173,7 +173,8 @@ class Composer:
             return NO_TILES
         # Means change slowly, and many tiles are much work for the browser: once a second is enough.
         key = (snapshot.epoch, int(snapshot.slots[ClassPatterns].received_at), patterns.class_ids, on_plate(maps))
-        made: Tiles = self._keep("tiles", key, lambda: tiles(maps, pattern_pictures(patterns)))
+        vacuum = [i for i, kind in zip(maps.class_ids, maps.class_families, strict=True) if kind == "vacuum"]
+        made: Tiles = self._keep("tiles", key, lambda: tiles(maps, pattern_pictures(patterns, vacuum)))
         return made
 
     def _curves(self, snapshot: Snapshot) -> Curves:

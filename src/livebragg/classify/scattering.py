@@ -92,6 +92,11 @@ class Scattering:
         self._granular_disks = granular_disks
         self.reset()
 
+    def change(self, granular_disks: int) -> bool:
+        """Use another limit; whether it is another one, so that `look_at_disks` is due for all positions."""
+        before, self._granular_disks = self._granular_disks, granular_disks
+        return before != granular_disks
+
     def reset(self) -> None:
         """Forget all positions and which bins there are."""
         self._bins = np.zeros(0, np.int64)

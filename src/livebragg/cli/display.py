@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from livebragg.wire.messages import PipelineStatus
@@ -68,21 +69,18 @@ def render(status: PipelineStatus) -> RenderableType:
     total = c.get("positions_total", float(rows * cols))
     style = _STYLE.get(status.light, "")
     head = Text.assemble((f" {status.phase} ", f"reverse {style}"), "  ", (name, "bold"), f"  {rows}x{cols}")
-    table = Table.grid(padding=(0, 3))
-    table.add_row(
+    facts = [
         f"{status.positions_seen}/{total:.0f} positions",
         f"{c.get('rate_received_hz', 0):.0f} in, {c.get('rate_analysed_hz', 0):.0f} analysed /s",
         f"backlog {c.get('backlog_frames', 0):.0f}",
         f"lag {c.get('lag_p50_s', 0):.2f} s, p99 {c.get('lag_p99_s', 0):.2f} s",
-    )
-    table.add_row(
         f"{c.get('disks_per_frame', 0):.1f} disks/frame",
         f"{c.get('n_peaks', 0):.0f} tracked peaks",
         f"{c.get('n_classes', 0):.0f} classes",
         f"{len(status.workers)} workers, {c.get('worker_restarts', 0):.0f} restarts",
-    )
+    ]
     reasons = Text("; ".join(status.reasons), style=style)
-    bar = ProgressBar(total=max(total, 1), completed=status.positions_seen, width=60)
+    bar = Padding(ProgressBar(total=max(total, 1), completed=status.positions_seen, width=60), 0)  # ends its line
     notices = [Text(f"! {text}", style="yellow") for text in status.notices[-3:]]
     shape = [Text(status.shape_note, style="yellow")] if status.shape_note else []
-    return Group(head, bar, table, reasons, *shape, *notices)
+    return Group(head, bar, Columns(facts, padding=(0, 3)), reasons, *shape, *notices)

@@ -10,10 +10,9 @@ import time
 from types import FrameType
 from typing import Any
 
-from livebragg.errors import ConfigError
 from livebragg.pipeline.frame_lookup import LogLookup
 from livebragg.pipeline.health import Notices, losses
-from livebragg.pipeline.named_files import NamedFiles, read_named_files
+from livebragg.pipeline.named_files import FilesOfScans, NamedFiles
 from livebragg.pipeline.publisher import Publisher
 from livebragg.pipeline.requests.geometry import find_missed_triggers, guess_lines
 from livebragg.pipeline.requests.router import answer
@@ -73,7 +72,7 @@ class Analyst:
         config = runtime.config
         self._runtime = runtime
         self._settings = LiveSettings(config)
-        self._files: NamedFiles | None = None
+        self._files = FilesOfScans()
         self._config = config
         self._notices = Notices()
         self._log = FrameLogReader(runtime.log_directory)
@@ -98,8 +97,10 @@ class Analyst:
         self._begun = 0
         self._fruitless: dict[int, str] = {}
         """Acquisitions that ended without results, and why."""
+        self._cautions: dict[int, list[str]] = {}
+        """Acquisitions that go on without something that was asked for, and what."""
         self._stop = False
-        self._warm_up = threading.Thread(target=warm_up_analysis, args=(config,), daemon=True)
+        self._warm_up = threading.Thread(target=self._prepare, daemon=True)
 
     # -------------------------------------------------------------------------------------------- the loop
     def run(self) -> None:
@@ -135,6 +136,11 @@ class Analyst:
             finally:
                 run.close()
         self._log.close()
+
+    def _prepare(self) -> None:
+        """Compile, and read the named files as they were when the start checked them; results wait until then."""
+        warm_up_analysis(self._config)
+        self._files.read(self._config)
 
     def _on_sigterm(self, _number: int, _frame: FrameType | None) -> None:
         self._stop = True
@@ -174,23 +180,25 @@ class Analyst:
         self._forget_finished()
         self._opened = {s: o for s, o in self._opened.items() if s >= message.serial or s in self._runs}
         self._publisher.forget()
+        files = self._read_files(message.serial)
         lookup = LogLookup(self._log, opened.acquisition, opened.geometry)
         self._lookups[message.serial] = lookup
         self._runs[message.serial] = ScanRun(
-            opened, probe, self._settings.config, lookup, self._notices, live=True, files=self._read_files()
+            opened, probe, self._settings.config, lookup, self._notices, live=True, files=files
         )
         for result in self._waiting.pop(message.serial, []):
             self._take_result(result)
 
-    def _read_files(self) -> NamedFiles:
-        """What the named files say; that one became unusable since the last scan is told, and ends nothing."""
-        try:
-            self._files = read_named_files(self._settings.config)
-        except ConfigError as error:
-            if self._files is None:
-                raise
-            self._notices.add(f"{error}; what it said at the scan before is used")
-        return self._files
+    def _read_files(self, serial: int) -> NamedFiles:
+        """What the named files say; that one became unusable since the start is told, and ends nothing."""
+        files = self._files.read(self._settings.config)
+        self._cautions = {serial: self._files.problems} if self._files.problems else {}
+        for problem in self._files.problems:
+            self._notices.add(problem)
+        self._settings.filed = files.calibration
+        if files.calibration is None:
+            self._settings.leave_out_file()
+        return files
 
     def _take_result(self, result: DetectResult) -> None:
         run = self._runs.get(result.serial)
@@ -278,6 +286,7 @@ class Analyst:
             report_age_s=self._report_age_s,
             finishing=self._finishing,
             problem=self._fruitless.get(serial, ""),
+            cautions=self._cautions.get(serial, []),
             notices=self._notices.snapshot(),
             settings=self._settings.values,
         )

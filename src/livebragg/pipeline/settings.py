@@ -13,6 +13,7 @@ from livebragg.config.detection import SENSITIVITY_LIMITS
 from livebragg.config.loader import from_table
 from livebragg.config.schema import Config
 from livebragg.errors import ConfigError
+from livebragg.model import Calibration
 from livebragg.storage.calibration_file import load_calibration
 
 Value = bool | int | float | str
@@ -24,7 +25,7 @@ CALIBRATION = "analysis.calibration."
 
 _PIXEL_SIZE = CALIBRATION + "q_pixel_size_inv_angstrom"
 _RING = (CALIBRATION + "reference_spacing_angstrom", CALIBRATION + "reference_radius_px")
-_FAMILIES = ("vacuum_share", "separation", "merge_cosine", "min_positions", "min_share")
+_FAMILIES = ("vacuum_share", "separation", "merge_cosine", "min_positions", "min_share", "granular_disks")
 _CALIBRATION = ("ellipse", "ellipse_ratio", "ellipse_angle_deg", "rotation_deg", "flip")
 
 LIVE = (
@@ -63,12 +64,19 @@ class LiveSettings:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.filed: Calibration | None = None
+        """What the calibration file said when it was last read; it is read again where this is not known."""
 
     @property
     def values(self) -> dict[str, Value]:
         """Present values of `LIVE`; what has none is left out."""
         found = {key: _value_of(self.config, key) for key in LIVE}
         return {key: value for key, value in found.items() if value is not None}
+
+    def leave_out_file(self) -> None:
+        """Go on without the calibration file: nothing is known of what it says."""
+        calibration = replace(self.config.analysis.calibration, file="")
+        self.config = replace(self.config, analysis=replace(self.config.analysis, calibration=calibration))
 
     def changed(self, values: Mapping[str, Value]) -> Config:
         """The configuration with other values.
@@ -90,7 +98,7 @@ class LiveSettings:
             for section in sections:
                 inner = inner.setdefault(section, {})
             inner[name] = value
-        return from_table(Config, table, _prepared(self.config, values))
+        return from_table(Config, table, _prepared(self.config, values, self.filed))
 
 
 def _value_of(config: Config, key: str) -> Any:
@@ -107,13 +115,13 @@ def _no_such(key: str) -> str:
     return f"{key!r} cannot be changed while the pipeline runs; {hint}"
 
 
-def _prepared(config: Config, values: Mapping[str, Value]) -> Config:
+def _prepared(config: Config, values: Mapping[str, Value], filed: Calibration | None) -> Config:
     """The configuration without what the new values replace: a calibration file, the other way to a pixel size."""
     if not any(key.startswith(CALIBRATION) for key in values):
         return config
     calibration = config.analysis.calibration
     if calibration.file:
-        calibration = _without_file(calibration)
+        calibration = _without_file(calibration, filed or load_calibration(Path(calibration.file)))
     if _PIXEL_SIZE in values:
         calibration = replace(calibration, reference_spacing_angstrom=None, reference_radius_px=None)
     elif any(key in values for key in _RING):
@@ -121,9 +129,8 @@ def _prepared(config: Config, values: Mapping[str, Value]) -> Config:
     return replace(config, analysis=replace(config.analysis, calibration=calibration))
 
 
-def _without_file(config: CalibrationConfig) -> CalibrationConfig:
+def _without_file(config: CalibrationConfig, known: Calibration) -> CalibrationConfig:
     """What the file says as given values, so that some of them can be changed."""
-    known = load_calibration(Path(config.file))
     ellipse = known.ellipse
     return replace(
         config,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from livebragg.pipeline.scan.run import ScanRun
@@ -28,6 +29,8 @@ class Standing:
     settings: dict[str, Value]
     problem: str = ""
     """Why the newest acquisition has no results."""
+    cautions: Sequence[str] = ()
+    """What the newest acquisition goes on without."""
 
 
 def make_status(standing: Standing, now: float) -> PipelineStatus:
@@ -89,6 +92,7 @@ def _light(standing: Standing) -> tuple[str, list[str]]:
         more.append(("yellow", run.end_reason))
     if standing.problem:
         more.append(("red", standing.problem))
+    more += [("yellow", caution) for caution in standing.cautions]
     if run is not None and run.problem:
         more.append(("red", run.problem))
     if run is not None and run.counters["frames_failed"]:

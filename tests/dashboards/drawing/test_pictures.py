@@ -87,3 +87,19 @@ def test_noise_of_a_class_without_scattering_stays_dark_beside_the_others() -> N
     pictures = pattern_pictures(class_patterns(patterns=patterns))
     assert pictures[0].max() == 255
     assert pictures[2].max() < 80
+
+
+def test_vacuum_that_is_the_only_class_yet_is_dark_but_for_its_beam() -> None:
+    rng, (rows, cols) = np.random.default_rng(2), np.indices((64, 64))
+    radius = np.hypot(rows - 32, cols - 32)
+    expected = 200.0 * (radius < 4) + 2.0 * np.exp(-radius / 4) + 0.01
+    for frames in (1, 10, 1000):
+        pattern = rng.poisson(frames * expected)[None].astype(np.float32) / frames
+        message = class_patterns(class_ids=[3], patterns=pattern, n_frames=[frames])
+        picture = pattern_pictures(message, vacuum=[3])[3]
+        assert (picture[radius < 3] > 200).all()
+        assert (picture[radius > 12] < 70).all()
+    # Some weak light of another class is shown, once it is more than noise.
+    halo = np.full((1, 64, 64), 0.01, np.float32) + 0.05 * np.exp(-(((radius - 20) / 5) ** 2))
+    message = class_patterns(class_ids=[3], patterns=halo.astype(np.float32), n_frames=[1000])
+    assert pattern_pictures(message)[3][32, 52] > 200

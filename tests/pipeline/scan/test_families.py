@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from livebragg.config.analysis import AnalysisConfig, FamiliesConfig
 from livebragg.config.detection import ProfileConfig
 from livebragg.detect import FrameAnalyzer, measure_probe
 from livebragg.pipeline.scan.analysis import ScanAnalysis
@@ -120,6 +121,25 @@ def test_a_region_has_the_profile_of_its_class(analysis: ScanAnalysis) -> None:
     region = analysis.region_profile(np.flatnonzero(snapshot.labels == snapshot.class_ids[k]))
     np.testing.assert_allclose(region.mean, snapshot.class_profiles[k, 0], rtol=1e-5)
     assert region.n_positions == snapshot.class_positions[k]
+
+
+def test_polycrystals_are_told_anew_from_all_disks_when_their_limit_changes() -> None:
+    config = SpecimenConfig.preset("demo", scan_shape=(10, 12), frame_shape=(96, 96), n_grains=1)
+    frames = Specimen(config).frames(0, config.n_positions)
+    probe = measure_probe(frames[:64])
+    analysis = ScanAnalysis(config.scan_shape, config.frame_shape, probe)
+    analysis.add(FrameAnalyzer(probe, config.frame_shape).analyze(frames, np.arange(config.n_positions)))
+    analysis.refresh()
+    granular = _granular(analysis)
+    assert granular
+    for limit, expected in ((10_000, 0), (5, granular)):
+        analysis.change(AnalysisConfig(families=FamiliesConfig(granular_disks=limit)))
+        analysis.refresh()
+        assert _granular(analysis) == expected
+
+
+def _granular(analysis: ScanAnalysis) -> int:
+    return int(analysis._classes._scattering.view.granular.sum())
 
 
 def test_without_profiles_positions_without_peaks_are_one_class(frames: Any) -> None:

@@ -59,11 +59,14 @@ class Composition:
         for part in (self.labeler, self._profiles, self._scattering, self._families):
             part.reset()
         self._new: list[NDArray[np.int64]] = []
+        self._sort_again = False
+        """Whether the disks of all positions are to be looked at, as another limit holds for them."""
         self._maps = self._crystals = self._composed = self.labeler.maps
 
     def change_families(self, config: FamiliesConfig) -> None:
         """Use other thresholds for the classes without peaks, for everything that was seen."""
         self._families.change(config)
+        self._sort_again |= self._scattering.change(config.granular_disks)
 
     @property
     def events(self) -> list[AnalysisEvent]:
@@ -134,7 +137,8 @@ class Composition:
         new = np.concatenate([*self._new, np.zeros(0, np.int64)])
         self._new.clear()
         self._scattering.average(self._scattering.lines_of(new), self._profiles.at)
-        moved = np.flatnonzero(seen) if final else np.union1d(new, changed)
+        moved = np.flatnonzero(seen) if final or self._sort_again else np.union1d(new, changed)
+        self._sort_again = False
         around = self._follow(moved, vectors, features, origins)
         self._crystals = self._maps.resized(self._scattering.n_positions)
         on_lines = np.zeros(self._scattering.n_positions, np.bool_)
