@@ -153,7 +153,7 @@ def soak(browser: Any, url: str, pid: int, viewers: int, minutes: float) -> None
 
 def _pace(page: Any) -> tuple[float, float, float]:
     """Updates drawn per second, and their age in seconds: the median and 95 %."""
-    pace = page.evaluate("JSON.parse(Bokeh.documents[0].get_model_by_name('link').news).pace")
+    pace = page.evaluate("livebragg.texts().pace")
     return float(pace["rate"].split()[0]), _seconds(pace["p50"]), _seconds(pace["p95"])
 
 

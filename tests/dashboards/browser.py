@@ -41,6 +41,13 @@ def chromium_page() -> Iterator[Any]:
 @contextmanager
 def dashboard(feed: str, control: str, *options: str, port: int = 0) -> Iterator[str]:
     """Address of a dashboard server in its own process; without endpoints when the options say what is shown."""
+    with dashboard_process(feed, control, *options, port=port) as (address, _):
+        yield address
+
+
+@contextmanager
+def dashboard_process(feed: str, control: str, *options: str, port: int = 0) -> Iterator[tuple[str, Any]]:
+    """The same, and the process."""
     command = [sys.executable, "-m", "livebragg_dashboards.cli", "--no-browser", "--port", str(port)]
     endpoints = ["--feed", feed, "--control", control] if feed else []
     process = subprocess.Popen(
@@ -54,10 +61,10 @@ def dashboard(feed: str, control: str, *options: str, port: int = 0) -> Iterator
         assert found, f"the dashboard said {line!r}"
         # Somebody has to read what it says, or it would wait for a reader one day.
         threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield found.group()
+        yield found.group(), process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 

@@ -310,20 +310,6 @@ def test_a_page_that_is_opened_before_the_pipeline_waits_and_then_fills(
             assert viewer.complaints == []
 
 
-def test_a_dashboard_that_is_started_again_is_found_by_the_open_page(
-    viewer: Viewer, pipeline: FakePipeline
-) -> None:
-    with dashboard(pipeline.feed, pipeline.control) as address:
-        viewer.open(address)
-        port = int(address.rstrip("/").rsplit(":", 1)[1])
-    viewer.wait("document.querySelector('#lost').checkVisibility()")
-    viewer.wait("/lost for [0-9]+ s/.test(document.querySelector('#lost').textContent)")
-    with dashboard(pipeline.feed, pipeline.control, port=port):
-        viewer.wait("document.querySelector('#page').dataset.state === 'live'")
-        viewer.wait("Bokeh.documents[0].get_model_by_name('link').ack > 3")
-        viewer.wait("/Connected again after [0-9]+ s/.test(document.querySelector('#ribbon').textContent)")
-
-
 def test_both_themes_can_be_chosen(viewer: Viewer, steady_url: str) -> None:
     viewer.open(steady_url)
     assert viewer.evaluate("document.querySelector('#page').dataset.theme") == "dark"

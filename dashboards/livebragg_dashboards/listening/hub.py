@@ -27,6 +27,7 @@ from livebragg.wire.messages import (
 from livebragg_dashboards.asking.acts import ActClient, Outcome
 from livebragg_dashboards.asking.frames import ControlClient, FrameAnswer
 from livebragg_dashboards.asking.inquiries import Inquiries
+from livebragg_dashboards.feed.shared import Shared
 from livebragg_dashboards.feed.state import FeedState, Snapshot
 from livebragg_dashboards.listening.floor import Floor
 
@@ -76,6 +77,8 @@ class Hub:
         self._acts: deque[tuple[str, int, object]] = deque()
         self._outcomes: dict[str, Outcome] = {}
         self.floor = Floor()
+        self.shared = Shared()
+        """Pictures of the newest messages; for sessions only, which share one thread."""
         self.owners: set[str] = set()
         """Sessions that show this pipeline."""
         self._lock = threading.Lock()

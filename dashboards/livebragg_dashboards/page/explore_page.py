@@ -9,6 +9,7 @@ from bokeh.models import Circle, ColumnDataSource, Quad, VBar
 
 from livebragg_dashboards.explore.views import View
 from livebragg_dashboards.page.figures import add_glyph, bar_figure
+from livebragg_dashboards.page.outbox import Outbox
 from livebragg_dashboards.page.theme import Theme
 
 _NO_BOXES: dict[str, list[Any]] = {"left": [], "right": [], "top": [], "bottom": [], "colour": []}
@@ -23,14 +24,17 @@ class ExplorePage:
     plots : dict
         Figures by panel; that of the features is added.
     theme : Theme
+    outbox : Outbox
+        Takes what has changed.
     """
 
-    def __init__(self, plots: dict[str, Any], theme: Theme) -> None:
+    def __init__(self, plots: dict[str, Any], theme: Theme, outbox: Outbox) -> None:
+        self._outbox = outbox
         self.boxes = ColumnDataSource(name="boxes", data=_NO_BOXES)
-        self.tiles = ColumnDataSource(name="box_tiles", data={"id": [], "tile": []})
         self.places = ColumnDataSource(name="places", data=_NO_CIRCLES)
         self.rings = ColumnDataSource(name="rings", data=_NO_CIRCLES)
         self.bars = ColumnDataSource(name="bars", data={"x": [], "top": []})
+        self.sources = (self.boxes, self.places, self.rings, self.bars)
         self._drawn: dict[str, Any] = {}
         for name in ("classes", "virtual"):
             for colour, width in (("black", 4.5), ("colour", 2.5)):
@@ -50,15 +54,16 @@ class ExplorePage:
         """Send what has changed."""
         cards, detector = view.texts["boxes"], view.texts["detector"]
         if self._changed("boxes", [(card["number"], card["place"]) for card in cards]):
-            self.boxes.data = _box_columns(cards)
+            self._outbox.put("boxes", _box_columns(cards))
         if self._changed("tiles", [(number, id(tile)) for number, tile in view.tiles.items()]):
             self._drawn["pixels"] = list(view.tiles.values())  # kept, so that ids are not given away meanwhile
-            self.tiles.data = {"id": list(view.tiles), "tile": list(view.tiles.values())}
+            self._outbox.put("box_tiles", {"id": list(view.tiles), "tile": list(view.tiles.values())})
         if self._changed("detector", {k: v for k, v in (detector or {}).items() if k not in ("title", "note")}):
-            self.places.data, self.rings.data = _place_columns(detector), _ring_columns(detector)
+            self._outbox.put("places", _place_columns(detector))
+            self._outbox.put("rings", _ring_columns(detector))
         if self._drawn.get("bars") is not view.bars:
             self._drawn["bars"] = view.bars
-            self.bars.data = view.bars.columns()
+            self._outbox.put("bars", view.bars.columns())
             self.features.x_range.end = max(1.0, float(view.bars.value.size))
         texts["explore"] = view.texts
 

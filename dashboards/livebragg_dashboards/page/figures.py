@@ -49,14 +49,14 @@ def picture_figure(name: str, theme: Theme, *, axes: bool = False) -> Any:
     return plot
 
 
-def trend_figure(name: str, theme: Theme) -> Any:
+def trend_figure(name: str, theme: Theme, lately: Range1d) -> Any:
     """A small plot of the last minutes."""
     plot = figure(
         **_axis_types(False, True),
         name=name,
         tools=[],
         y_range=DataRange1d(start=0, range_padding=0.15),
-        x_range=Range1d(start=-60, end=0),
+        x_range=lately,
     )
     _bare(plot, theme)
     axis = plot.yaxis[0]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
 from bokeh.core.properties import value
 from bokeh.document import Document
 from bokeh.events import MouseLeave, MouseMove, Tap
-from bokeh.models import Circle, ColumnDataSource, CrosshairTool, CustomJS, Line, MultiLine, Scatter, Text
+from bokeh.models import Circle, ColumnDataSource, CrosshairTool, CustomJS, Line, MultiLine, Range1d, Scatter, Text
 from bokeh.models.annotations import Span
 
 from livebragg_dashboards.drawing.colours import class_palette, picture_palette
 from livebragg_dashboards.drawing.map_kinds import kind_of
 from livebragg_dashboards.drawing.pictures import Picture
-from livebragg_dashboards.drawing.plate import NO_CURVES, NO_TILES, Curves, Tiles
+from livebragg_dashboards.drawing.plate import NO_CURVES, Curves, Tiles
 from livebragg_dashboards.feed.trends import KEYS
 from livebragg_dashboards.page.explore_page import ExplorePage
 from livebragg_dashboards.page.figures import (
@@ -27,6 +28,7 @@ from livebragg_dashboards.page.figures import (
     trend_figure,
 )
 from livebragg_dashboards.page.link import Link
+from livebragg_dashboards.page.outbox import Outbox
 from livebragg_dashboards.page.theme import Theme
 from livebragg_dashboards.viewing.compose import PICTURES, Scene
 from livebragg_dashboards.viewing.points import Points
@@ -55,18 +57,19 @@ class Page:
         self.ring = ColumnDataSource(name="ring", data={"x": [], "y": []})
         self.marks = ColumnDataSource(name="marks", data={"x": [], "y": [], "size": [], "colour": []})
         self.notes = ColumnDataSource(name="notes", data={"x": [], "y": [], "n": []})
-        self.tiles = ColumnDataSource(name="tiles", data=_tile_columns(NO_TILES))
         self.curves = ColumnDataSource(name="curves", data=_curve_columns(NO_CURVES))
         self.trends = ColumnDataSource(name="trends", data={key: [] for key in ("age", *KEYS)})
         self._drawn: dict[str, Any] = {}
         self._image_palette = "gray"
         self.plots = self._real_space() | self._diffraction() | self._curves()
-        self.explore = ExplorePage(self.plots, theme)
+        self.outbox = Outbox()
+        self.explore = ExplorePage(self.plots, theme, self.outbox)
         self._wire()
 
     def attach(self, doc: Document) -> None:
         """Put everything into the document of a new session, which is empty."""
         doc.js_on_event("document_ready", self._ready)
+        doc.js_on_event("connection_lost", CustomJS(code="livebragg.cut()"))
         with doc.models.freeze():  # Bokeh collects all models anew for every root that is added one by one
             for plot in self.plots.values():
                 doc.add_root(plot)
@@ -122,6 +125,7 @@ class Page:
 
     def _curves(self) -> dict[str, Any]:
         theme = self._theme
+        self._lately = Range1d(start=-60, end=0)
         curves = {
             "rate": ("rate_received_hz", "rate_analysed_hz"),
             "lag": ("lag_p99_s", "lag_p50_s"),
@@ -131,7 +135,7 @@ class Page:
         }
         plots = {}
         for name, (faint, strong) in curves.items():
-            plot = plots[f"trend_{name}"] = trend_figure(f"trend_{name}", theme)
+            plot = plots[f"trend_{name}"] = trend_figure(f"trend_{name}", theme, self._lately)
             for key, colour, width in ((faint, theme.curve_faint, 1.5), (strong, theme.curve, 2.0)):
                 if key:
                     add_glyph(plot, self.trends, Line(x="age", y=key, line_color=colour, line_width=width))
@@ -154,64 +158,62 @@ class Page:
                 )
             if name in ("classes", "virtual"):
                 plot.js_on_event(Tap, CustomJS(args=args, code=f"livebragg.act('select', {where})"))
-        # The tiles are named here because only what hangs on a root follows its changes.
-        news = {"link": self.link, "tiles": self.tiles, "boxes": self.explore.tiles}
-        self.link.js_on_change("news", CustomJS(args=news, code="livebragg.update(link)"))
+        # The link is named here because only what hangs on a root follows its changes.
+        self.link.js_on_change("news", CustomJS(args={"link": self.link}, code="livebragg.update(link)"))
         features = self.plots["features"]
         hover = "livebragg.hover({panel: 'features', x: cb_obj.x, y: cb_obj.y})"
         features.js_on_event(MouseMove, CustomJS(code=hover))
         features.js_on_event(MouseLeave, CustomJS(code="livebragg.leave()"))
-        args = {"link": self.link, "plots": self.plots, "tiles": self.tiles, "boxes": self.explore.tiles,
+        own = (self.pictures, self.disks, self.peaks, self.ring, self.marks, self.notes, self.curves, self.trends)
+        sources = {source.name: source for source in (*own, *self.explore.sources)}
+        args = {"link": self.link, "plots": self.plots, "sources": sources,
                 "palette": list(picture_palette(PATTERN_PALETTE, self._theme.hole))}  # fmt: skip
-        self._ready = CustomJS(args=args, code="livebragg.start(link, plots, tiles, palette, boxes)")
+        self._ready = CustomJS(args=args, code="livebragg.start(link, plots, sources, palette)")
 
     # ------------------------------------------------------------------------------------------ drawing
     def draw(self, scene: Scene, texts: dict[str, Any]) -> None:
-        """Send what has changed; the texts go last, and with them the number to acknowledge."""
+        """Send what has changed or was not drawn yet, and all texts; with them goes the number to acknowledge."""
         self._choose_palette(kind_of(scene.image_name).palette)
         self._draw_pictures(scene.pictures)
         if self._changed("tiles", scene.tiles):
-            self.tiles.data = _tile_columns(scene.tiles)
+            self.outbox.put("tiles", _tile_columns(scene.tiles))
         if self._changed("curves", scene.curves):
-            self.curves.data = _curve_columns(scene.curves)
+            self.outbox.put("curves", _curve_columns(scene.curves))
             if scene.curves.x:
                 ends = [(x[0], x[-1]) for x in scene.curves.x]
                 self.plots["profiles"].x_range.update(start=min(ends)[0], end=max(e for _, e in ends))
-        self._draw_points("disks", self.disks, _disk_columns(scene.disks))
-        self._draw_points("peaks", self.peaks, scene.peaks)
-        self._draw_points("ring", self.ring, scene.ring)
-        self._draw_points("marks", self.marks, _mark_columns(scene.marks, self._theme))
+        self._draw_points("disks", _disk_columns(scene.disks))
+        self._draw_points("peaks", scene.peaks)
+        self._draw_points("ring", scene.ring)
+        self._draw_points("marks", _mark_columns(scene.marks, self._theme))
         self._draw_notes(texts["marks"])
         texts["profiles"] = len(scene.curves.x)
         texts["extents"] = {name: picture.axes.extent for name, picture in scene.pictures.items()}
-        self.link.news = json.dumps(texts, allow_nan=False)
+        self.link.news = {"texts": json.dumps(texts, allow_nan=False), "columns": self.outbox.columns}
 
     def draw_trends(self, columns: Points) -> None:
         """Replace the curves."""
-        self.trends.data = columns
+        self.outbox.put("trends", columns)
         oldest = float(columns["age"][0]) if columns["age"].size else 0.0
-        start = -min(600.0, max(60.0, -oldest))
-        for name, plot in self.plots.items():
-            if name.startswith("trend_"):
-                plot.x_range.start = start
+        self._lately.start = -min(600.0, max(60.0, -60.0 * math.ceil(-oldest / 60.0)))
 
     def _draw_notes(self, marks: dict[str, Any]) -> None:
         rows = marks["rows"] if marks["on"] else []
         placed = [(row["x"], row["y"], str(row["n"])) for row in rows if row["x"] is not None]
         if self._drawn.get("notes") != placed:
             self._drawn["notes"] = placed
-            self.notes.data = {name: [row[k] for row in placed] for k, name in enumerate(("x", "y", "n"))}
+            self.outbox.put("notes", {name: [row[k] for row in placed] for k, name in enumerate(("x", "y", "n"))})
 
     def _draw_pictures(self, pictures: dict[str, Picture]) -> None:
         changed = [name for name in PICTURES if self._changed(name, pictures.get(name))]
         if changed:
-            self.pictures.data = _picture_columns(pictures)
+            self.outbox.put("pictures", _picture_columns(pictures))
 
-    def _draw_points(self, name: str, source: ColumnDataSource, points: Points) -> None:
+    def _draw_points(self, name: str, points: Points) -> None:
         before = self._drawn.get(name)
         if before is None or any(not np.array_equal(points[key], before[key]) for key in points):
             self._drawn[name] = points
-            source.data = points
+            self.outbox.put(name, points)
 
     def _choose_palette(self, name: str) -> None:
         if name != self._image_palette:
@@ -240,8 +242,9 @@ def _disk_columns(disks: Points) -> dict[str, Any]:
     return {name: disks.get(name, np.zeros(0)) for name in ("x", "y", "radius")}
 
 
-def _tile_columns(tiles: Tiles) -> dict[str, list[Any]]:
-    return {"id": tiles.ids, "tile": list(tiles.pixels)}
+def _tile_columns(tiles: Tiles) -> dict[str, Any]:
+    """Ids, and the patterns, which are all of one size, as one array."""
+    return {"ids": tiles.ids, "stack": np.stack(tiles.pixels) if tiles.ids else _HOLE[None]}
 
 
 def _curve_columns(curves: Curves) -> dict[str, list[Any]]:

@@ -58,7 +58,7 @@ class Session:
         self, doc: Document, hub: Hub, theme: Theme, name: str = "this viewer", looks_only: bool = False
     ) -> None:
         self._hub, self._owner = hub, f"session {next(_numbers)}"
-        self._viewer, self._composer, self._pacer = Viewer(), Composer(), Pacer()
+        self._viewer, self._composer, self._pacer = Viewer(), Composer(hub.shared), Pacer()
         self._inbox = Inbox()
         self._desk = Desk(hub, self._owner, name, self._viewer, looks_only, self._attach)
         self._exploration = Exploration(hub.inquiries, self._owner, self._viewer)
@@ -184,6 +184,7 @@ class Session:
     # ----------------------------------------------------------------------------- from the browser
     def _acknowledged(self, attr: str, old: int, new: int) -> None:
         if self._pacer.acknowledge(new, time.monotonic()):
+            self._page.outbox.drawn()
             self._look()
 
     def _acted(self, attr: str, old: str, new: str) -> None:
@@ -207,5 +208,5 @@ class Session:
             retire(self._hub, self._owner)
             self._exploration = Exploration(hub.inquiries, self._owner, self._viewer)
             self._hub = self._desk.hub = hub
-            self._asked, self._epoch, self._composer = None, -1, Composer()
+            self._asked, self._epoch, self._composer = None, -1, Composer(hub.shared)
         return ""

@@ -1,7 +1,8 @@
 // The control drawer. What is asked goes to the server as an action, what became of it comes back in the texts.
 window.livebraggDrawer = (() => {
   "use strict";
-  let act = null, shown = {}, chosen = new Set(), picking = false;
+  let act = null, shown = {}, chosen = new Set(), picking = false, wanted = false;
+  const WANTED_MS = 30_000;
   const { $, put, element, list, typing, isKey } = livebraggDom;
   const open = () => !$("drawer").hidden;
   const mine = () => shown.control?.state === "mine";
@@ -120,6 +121,8 @@ window.livebraggDrawer = (() => {
     if (before.scan !== d.scan || d.over) chosen.clear();
     $("controls").dataset.control = d.control.state;
     $("controls").dataset.last = d.acts[0]?.state ?? "";
+    if (wanted && d.control.state === "free") act("floor", { take: true });
+    wanted &&= d.control.state !== "mine";
     $("d-pause").setAttribute("aria-pressed", String(d.paused));
     put($("d-pause"), d.paused ? "Go on" : "Pause");
     $("paused").hidden = !d.paused;
@@ -161,6 +164,15 @@ window.livebraggDrawer = (() => {
     return item;
   }
 
+  // A page that is loaded again, as its server was away, has the drawer and what was typed in it as before; control
+  // comes back if nobody else has taken it, which the server knows when it has forgotten the page before.
+  function restore() {
+    const kept = livebraggDrafts.restore();
+    if (!kept) return;
+    toggle(true);
+    wanted = kept.mine;
+    setTimeout(() => { wanted = false; }, WANTED_MS);
+  }
   function start(send) {
     act = send;
     $("controls").onclick = () => toggle();
@@ -200,6 +212,8 @@ window.livebraggDrawer = (() => {
     $("paused").onclick = () => act("pause", { on: false });
     $("d-picture").onclick = savePicture;
     $("d-attach").onclick = () => act("attach", { feed: $("d-feed").value.trim(), control: $("d-control-endpoint").value.trim() });
+    restore();
+    addEventListener("pagehide", () => { if (open()) livebraggDrafts.keep(mine()); });
     $("families").addEventListener("click", choose);
     $("families").addEventListener("dblclick", edit);
   }

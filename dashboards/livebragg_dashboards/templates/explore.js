@@ -3,7 +3,7 @@ window.explore = (() => {
   "use strict";
   const NEAR = 7, HAND = 5, PEAK_REACH = 14, NOTE_MS = 5000;
   const { $, put, hide, element, list, paint, isKey } = livebraggDom;
-  let tiles = null, tilesDrawn = null, lut = null, drawing = false, boxes = [], detector = null, drag = null;
+  let tiles = { id: [], tile: [] }, tilesDrawn = null, lut = null, drawing = false, boxes = [], detector = null, drag = null;
   let noteTimer = null, noteShown = "", cardsKey = "";
 
   // ------------------------------------------------------------- figures and the screen
@@ -194,17 +194,17 @@ window.explore = (() => {
     drawTiles(rows);
   }
   function drawTiles(rows) {
-    const ids = [...tiles.data.id], colours = Object.fromEntries(rows.map((row) => [row.number, row.colour]));
+    const ids = tiles.id, colours = Object.fromEntries(rows.map((row) => [row.number, row.colour]));
     for (const node of $("boxes").children) {
       const row = rows.find((r) => String(r.number) === node.dataset.number), known = ids.includes(node.dataset.number);
       put(node.querySelector(".why"), known ? "" : row?.note ?? "");
       hide(node.querySelector("canvas"), !known);
     }
-    if (tilesDrawn === tiles.data) return;
-    tilesDrawn = tiles.data;
+    if (tilesDrawn === tiles) return;
+    tilesDrawn = tiles;
     ids.forEach((id, k) => {
       const canvas = document.querySelector(`.box[data-number="${id}"] canvas`);
-      if (canvas) (tiles.data.tile[k].shape[0] === 1 ? curve : picture)(canvas, tiles.data.tile[k], colours[id]);
+      if (canvas) (tiles.tile[k].shape[0] === 1 ? curve : picture)(canvas, tiles.tile[k], colours[id]);
     });
   }
   const picture = (canvas, tile) => paint(canvas, tile.shape, tile, lut);
@@ -265,12 +265,13 @@ window.explore = (() => {
     const text = now.boxes || now.detector ? `#${new URLSearchParams(now)}` : "";
     if (text !== location.hash) history.replaceState(null, "", location.pathname + location.search + text);
   }
-  function update(u, there) {
+  function update(u, there, pixels) {
+    tiles = pixels ?? tiles;
     showBoxes(u.boxes); showNote(u.note); showDetector(u.detector); showPosition(u.position);
     keep(u.keep, u.restored, there);
   }
-  function start(source, palette) {
-    tiles = source; lut = palette;
+  function start(palette) {
+    lut = palette;
     for (const name of Object.keys(GESTURES)) listen(document.querySelector(`.canvas[data-plot="${name}"]`), name);
     document.addEventListener("pointermove", follow, true);
     document.addEventListener("pointerup", release, true);

@@ -10,10 +10,11 @@ window.livebragg = (() => {
   };
   // Of these only the newest counts, however fast they come.
   const HELD_MS = { select: 25, peak: 25, aperture: 60, annulus: 60, hover: 80 }, held = {};
-  const SILENT_MS = 5000, RECOVERED_MS = 8000;
-  let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now();
+  // A server that is silent is busy; one that is cut off, or silent for longer than any work takes, has lost this page.
+  const SILENT_MS = 5000, GIVEN_UP_MS = 60_000, RECOVERED_MS = 8000;
+  let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now(), isCut = false;
   let actions = 0, canvases = {}, drawn = 0;
-  let tiles = null, tilesDrawn = null, lut = null, kept = {}, trouble = null, recovered = null;
+  let sources = {}, tiles = null, tilesDrawn = null, lut = null, texts = {}, kept = {}, trouble = null, recovered = null;
   const { $, put, hide, element, list, abgr, paint, typing } = livebraggDom;
 
   // ------------------------------------------------------------------ to the server
@@ -164,14 +165,13 @@ window.livebragg = (() => {
     }
   }
   function drawTiles() {
-    const data = tiles.data;
-    if (tilesDrawn === data) return;
-    tilesDrawn = data;
-    [...data.id].forEach((id, k) => {
-      const canvas = document.querySelector(`.card[data-id="${id}"] canvas`), tile = data.tile[k];
+    if (!tiles || tilesDrawn === tiles) return;
+    tilesDrawn = tiles;
+    const [, rows, cols] = tiles.stack.shape;
+    tiles.ids.forEach((id, k) => {
+      const canvas = document.querySelector(`.card[data-id="${id}"] canvas`);
       if (!canvas) return;
-      const [rows, cols] = tile.shape;
-      paint(canvas, tile.shape, tile, lut);
+      paint(canvas, [rows, cols], tiles.stack.subarray(k * rows * cols, (k + 1) * rows * cols), lut);
       if (!same("frame", cols / rows)) { $("families").style.setProperty("--frame", cols / rows); fitPlate(); }
     });
   }
@@ -201,13 +201,20 @@ window.livebragg = (() => {
   }
 
   // ------------------------------------------------------------------- from the server
+  const plain = (value) => value instanceof Map ? Object.fromEntries(value) : value;
+  // All of an update is taken at once, so that each figure is painted once; none of it is the server's news.
+  function take(columns) {
+    for (const [name, data] of Object.entries(columns)) sources[name]?.setv({ data: plain(data) }, { sync: false, check_eq: false });
+    if (columns.tiles) tiles = plain(columns.tiles);
+  }
   function update(model) {
-    const u = JSON.parse(model.news);
+    const news = plain(model.news), columns = plain(news.columns), u = texts = JSON.parse(news.texts);
     heard = performance.now();
+    take(columns);
     hide($("lost"), true);
     showStrip(u.strip, u.alerts); livebraggAlerts.show(u.alerts); showRibbon(u.strip); showLegend(u.legend); showHeaders(u.headers); showReadout(u.readout); livebraggDrawer.show(u.drawer);
     livebraggMarks.show(u.marks);
-    explore.update(u.explore, !!u.extents.classes);
+    explore.update(u.explore, !!u.extents.classes, columns.box_tiles && plain(columns.box_tiles));
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
     const idle = u.strip.phase === "Complete" || u.strip.phase === "Stopped";
     if (u.strip.source === "file") put($("pace"), `${u.trends.disks} disks per frame · ${u.trends.residual} unexplained`);
@@ -230,20 +237,22 @@ window.livebragg = (() => {
     if (performance.now() - heard < SILENT_MS || document.hidden) return;
     $("page").dataset.state = "lost"; hide($("lost"), false); hide($("banner"), true); hide($("ribbon"), true);
     const since = performance.now() - heard;
-    put($("lost").querySelector("strong"), `Connection to the dashboard server lost for ${Math.round(since / 1000)} s`);
+    const seconds = `${Math.round(since / 1000)} s`;
+    put($("lost").querySelector("strong"), isCut ? `Connection to the dashboard server lost for ${seconds}` : `The dashboard server has said nothing for ${seconds}`);
     if (!sessionStorage.getItem("lostAt")) sessionStorage.setItem("lostAt", String(Date.now() - since));
+    if (!isCut && since < GIVEN_UP_MS) return;
     try { if ((await fetch(location.href, { cache: "no-store" })).ok) location.reload(); } catch { /* still away */ }
   }
-  function start(model, figures, patterns, palette, boxes) {
-    link = model; tiles = patterns; lut = Uint32Array.from(palette, abgr);
+  function start(model, figures, filled, palette) {
+    link = model; sources = plain(filled); lut = Uint32Array.from(palette, abgr);
     new ResizeObserver(fitPlate).observe($("legend"));
-    plots = figures instanceof Map ? Object.fromEntries(figures) : figures;
+    plots = plain(figures);
     canvases = Object.fromEntries([...document.querySelectorAll(".canvas")].map((node) => [node.dataset.plot, node]));
     const theme = new URLSearchParams(location.search);
     theme.set("theme", new URL($("theme").href).searchParams.get("theme"));
     $("theme").href = `?${theme}`;
     $("theme").onclick = (event) => { event.currentTarget.hash = location.hash; };
-    explore.start(boxes, lut);
+    explore.start(lut);
     $("live").onclick = () => act("live");
     $("image").onchange = (event) => act("image", { name: event.target.value });
     for (const choice of document.querySelectorAll(".choice[data-panel]")) {
@@ -264,5 +273,6 @@ window.livebragg = (() => {
     setInterval(watch, 1500);
     if (model.news) update(model);
   }
-  return { start, update, act, hover, leave, fit, plots: () => plots, drawn: () => drawn };
+  const cut = () => { isCut = true; };
+  return { start, cut, update, act, hover, leave, fit, plots: () => plots, texts: () => texts, drawn: () => drawn };
 })();

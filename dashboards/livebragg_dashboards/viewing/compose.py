@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +30,7 @@ from livebragg_dashboards.drawing.pictures import (
 )
 from livebragg_dashboards.drawing.plate import NO_CURVES, NO_TILES, Curves, Tiles, curves, on_plate, tiles
 from livebragg_dashboards.explore.views import OWN, OwnImage
+from livebragg_dashboards.feed.shared import Shared
 from livebragg_dashboards.feed.state import Snapshot
 from livebragg_dashboards.feed.units import probe_radius, q_pixel_size
 from livebragg_dashboards.viewing import points
@@ -72,10 +72,16 @@ class Scene:
 
 
 class Composer:
-    """Makes scenes, and keeps each picture until its message or the viewer's choice changes."""
+    """Makes scenes, and keeps each picture until its message or the viewer's choice changes.
 
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[Any, Any]] = {}
+    Parameters
+    ----------
+    shared : Shared, optional
+        Where pictures are kept for all who look at the same pipeline; by default they are this viewer's alone.
+    """
+
+    def __init__(self, shared: Shared | None = None) -> None:
+        self._keep = (shared or Shared()).keep
 
     def scene(
         self,
@@ -120,12 +126,6 @@ class Composer:
             image_name=_image_name(images, viewer) if own is None else OWN,
             own=own,
         )
-
-    def _keep(self, name: str, key: Any, make: Callable[[], Any]) -> Any:
-        kept = self._kept.get(name)
-        if kept is None or kept[0] != key:
-            kept = self._kept[name] = (key, make())
-        return kept[1]
 
     def _classes(self, snapshot: Snapshot) -> Picture | None:
         maps, images = snapshot.get(ClassMaps), snapshot.get(VirtualImageSet)
