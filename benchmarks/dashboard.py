@@ -2,13 +2,16 @@
 
 ::
 
-    python benchmarks/dashboard.py [--minutes 5] [--viewers 1 4] [--opens 8] [--skip first soak rate]
+    python benchmarks/dashboard.py [--minutes 5] [--viewers 1 4] [--opens 8] [--rounds 3] [--skip first soak rate]
 
 A synthetic pipeline publishes a 256x256 scan with all panels four times a second, in a process of its own; the
 dashboard server and Chromium run as they do for an operator. `first`: from asking for the page until the first
 pictures are drawn. `soak`: updates drawn and their age as the page itself counts them, and the slopes of the
 browser's JavaScript heap (after collecting garbage) and of the server's resident memory. `rate`: frames per second
-of a real pipeline at full speed with no, one and four viewers, the three in turn.
+of a real pipeline at full speed with no, one and four viewers, in turn; with each number of viewers twice: their
+browsers on the same processors at the priority of the pipeline, and all browser processes at nice 19. The latter
+stands for browsers on other machines: while the pipeline computes, the system gives them next to nothing. It is
+not the same: they still take caches and memory bandwidth, and as they draw slowly the server sends them less.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ FAKE = Path(__file__).parents[1] / "tests" / "dashboards" / "fake_pipeline.py"
 SAMPLE_S, SETTLE_S = 5.0, 30.0
 SHOWN = """() => {
   const doc = window.Bokeh?.documents?.[0], link = doc?.get_model_by_name('link');
-  return link?.ack > 0 && doc.get_model_by_name('pictures').data.classes[0].shape[0] > 1 && performance.now();
+  return link?.ack > 0 && doc.get_model_by_name('picture_classes').data.image[0].shape[0] > 1 && performance.now();
 }"""
 
 
@@ -47,6 +50,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0, help="length of each soak")
     parser.add_argument("--viewers", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--opens", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each pipeline, in turn; the median counts")
     parser.add_argument("--skip", nargs="*", default=[], choices=["first", "soak", "rate"])
     args = parser.parse_args()
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f} before", flush=True)
@@ -61,7 +65,7 @@ def main() -> None:
                 for viewers in () if "soak" in args.skip else args.viewers:
                     soak(browser, url, pid, viewers, args.minutes)
         if "rate" not in args.skip:
-            pipeline_rate(browser, (0, *args.viewers))
+            pipeline_rate(playwright, args.viewers, args.rounds)
         browser.close()
     print(f"load {os.getloadavg()[1]:.1f} after")
 
@@ -175,30 +179,38 @@ def _slope(samples: list[tuple[float, float]]) -> tuple[float, float]:
     return samples[-1][1], float(np.polyfit(*half.T, 1)[0]) if len(half) > 1 else float("nan")
 
 
-def pipeline_rate(browser: Any, viewers: tuple[int, ...], rounds: int = 3) -> None:
-    """Frames per second of a real pipeline at full speed, by number of viewers, in turn."""
-    rates: dict[int, list[float]] = {number: [] for number in viewers}
+def pipeline_rate(playwright: Any, viewers: list[int], rounds: int) -> None:
+    """Frames per second of a real pipeline at full speed, by number and priority of the viewers' browsers."""
+    cases = [(0, 0), *((number, nice) for number in viewers for nice in (0, 19))]
+    rates: dict[tuple[int, int], list[float]] = {case: [] for case in cases}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "specimen.h5"
         pipeline.record(path, 128, 64)
         for _ in range(rounds):
-            for number in viewers:
-                with _watched(browser, number) as endpoints:
-                    rates[number].append(pipeline.run(path, 1, 0.0, endpoints=endpoints)["frames_s"])
-    alone = float(np.median(rates[0]))
-    for number, found in rates.items():
+            for number, nice in cases:
+                with _watched(playwright, number, nice) as endpoints:
+                    rates[number, nice].append(pipeline.run(path, 1, 0.0, endpoints=endpoints)["frames_s"])
+    alone = float(np.median(rates[0, 0]))
+    for (number, nice), found in rates.items():
         rate = float(np.median(found))
-        print(f"pipeline with {number} viewer(s): {rate:.0f} frames/s, {rate / alone:.2f} of alone", flush=True)
+        where = f" at nice {nice}" if number else ""
+        ratios = ", ".join(f"{one / own:.2f}" for one, own in zip(found, rates[0, 0], strict=True))
+        print(
+            f"pipeline with {number} viewer(s){where}: {rate:.0f} frames/s, {rate / alone:.3f} of alone "
+            f"(by round: {ratios})",
+            flush=True,
+        )
 
 
 @contextlib.contextmanager
-def _watched(browser: Any, viewers: int) -> Iterator[tuple[str, str]]:
+def _watched(playwright: Any, viewers: int, nice: int) -> Iterator[tuple[str, str]]:
     """Endpoints of a pipeline that is started later, with pages open that wait for it."""
     feed, control = (f"tcp://127.0.0.1:{port}" for port in free_ports(2))
     if not viewers:
         yield feed, control
         return
     with served(feed, control) as (url, _), contextlib.ExitStack() as stack:
+        browser = stack.enter_context(_browser(playwright, nice))
         for _ in range(viewers):
             context = browser.new_context(viewport={"width": 1920, "height": 1080})
             stack.callback(context.close)
@@ -206,6 +218,18 @@ def _watched(browser: Any, viewers: int) -> Iterator[tuple[str, str]]:
             page.goto(url)
             page.wait_for_function("Bokeh.documents[0]?.get_model_by_name('link')?.ack > 0")
         yield feed, control
+
+
+@contextlib.contextmanager
+def _browser(playwright: Any, nice: int) -> Iterator[Any]:
+    """A browser whose processes, all of them, have this priority."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = Path(folder) / "chromium"
+        start.write_text(f'#!/bin/sh\nexec nice -n {nice} {CHROMIUM} "$@"\n')
+        start.chmod(0o755)
+        browser = playwright.chromium.launch(executable_path=str(start), args=ARGUMENTS)
+        yield browser
+        browser.close()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import socket
 import sys
 import threading
@@ -109,6 +110,7 @@ def serve(config: DashboardConfig, *, show: bool) -> None:
     print(f"livebragg dashboard: {url}\nlistening to {config.feed}; stop with Ctrl-C", flush=True)
     if show:
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+    _give_way(config.nice)  # before threads are started: they inherit it
     try:
         prepare(THEMES[config.theme])
         shared_hub(config)  # it listens from the start, so that the first page is filled at once
@@ -141,6 +143,11 @@ def shown_config(args: argparse.Namespace, stack: contextlib.ExitStack) -> Dashb
     frames = ["--recording", args.recording] if args.recording else []
     served = stack.enter_context(Served("serve", args.file, *frames))
     return replace(config, feed=served.feed, control=served.control)
+
+
+def _give_way(nice: int) -> None:
+    """Lower the priority of this process: viewers take little of what the pipeline could use."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(nice, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -62,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
         help="nothing can be changed from this server's pages")  # fmt: skip
     add("--token-file", default=DEFAULTS.token_file, metavar="FILE",
         help="ask browsers for the token in this file before they see anything")  # fmt: skip
+    add("--nice", type=int, default=DEFAULTS.nice, metavar="N",
+        help="how far the server gives way to other programs, as the pipeline: 0 to 19 (%(default)s)")  # fmt: skip
     add("--theme", choices=THEMES, default=DEFAULTS.theme, help="look at the start (%(default)s)")
     add("--show", action=argparse.BooleanOptionalAction, default=True, help="open the page in a browser")
     add("--no-browser", dest="show", action="store_false", help="the same as --no-show")
@@ -83,6 +85,7 @@ def config_of(args: argparse.Namespace) -> DashboardConfig:
         port=args.port,
         allowed_origins=tuple(args.allow_origin),
         theme=args.theme,
+        nice=args.nice,
         read_only=args.read_only,
         token_file=args.token_file,
     )

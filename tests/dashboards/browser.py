@@ -105,7 +105,7 @@ class Viewer:
         """An 8-bit image of the page's data source, by rows."""
         rows: list[list[int]] = self.evaluate(
             f"""() => {{
-                const image = Bokeh.documents[0].get_model_by_name('pictures').data['{name}'][0];
+                const image = Bokeh.documents[0].get_model_by_name('picture_{name}').data.image[0];
                 const [rows, cols] = image.shape;
                 return Array.from({{length: rows}}, (_, r) => Array.from(image.slice(r * cols, (r + 1) * cols)));
             }}"""

@@ -25,7 +25,7 @@ def scene() -> Scene:
 @pytest.fixture
 def pipeline(scene: Scene) -> Iterator[FakePipeline]:
     """A pipeline half-way through a slow scan."""
-    with FakePipeline(scene, rate_hz=20.0, interval_s=0.1, start=240) as fake:
+    with FakePipeline(scene, rate_hz=3.0, interval_s=0.1, start=240) as fake:
         yield fake
 
 

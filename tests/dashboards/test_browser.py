@@ -29,7 +29,7 @@ def test_the_class_map_on_the_page_is_that_of_the_feed(
     viewer: Viewer, steady_url: str, steady: FakePipeline
 ) -> None:
     viewer.open(steady_url)
-    viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
+    viewer.wait("Bokeh.documents[0].get_model_by_name('picture_classes').data.image[0].shape[0] === 18")
     pixels = np.array(viewer.pixels("classes"))
     assert pixels.shape == (18, 27)
     scanned = slice(0, 8)
@@ -132,7 +132,7 @@ def test_a_click_brings_the_frame_of_that_position_and_live_brings_the_newest(
     assert steady.requests[-1] == row * 27 + col
     assert viewer.text("#where") == f"selected ({row}, {col})"
     frame = steady.scene.frame(row * 27 + col)
-    viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.frame[0].shape[1] === 64")
+    viewer.wait("Bokeh.documents[0].get_model_by_name('picture_frame').data.image[0].shape[1] === 64")
     shown = np.array(viewer.pixels("frame")).astype(float)
     assert shown.shape == frame.shape == (48, 64)
     assert np.corrcoef(shown.ravel(), np.sqrt(frame).ravel())[0, 1] > 0.98
@@ -217,7 +217,7 @@ def test_a_pipeline_that_stops_is_unmistakable_and_one_that_comes_back_goes_on(
         viewer.wait_text("#name", "second")
         viewer.wait("!document.querySelector('#banner').checkVisibility()")
         assert "without the pipeline" in viewer.text("#ribbon") and viewer.page.is_visible("#ribbon")
-        viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
+        viewer.wait("Bokeh.documents[0].get_model_by_name('picture_classes').data.image[0].shape[0] === 18")
         assert (np.array(viewer.pixels("classes"))[12:] == 0).all()
     assert viewer.complaints == []
 
@@ -288,7 +288,7 @@ def test_a_new_acquisition_clears_the_page(viewer: Viewer, url: str, pipeline: F
     pipeline.new_acquisition("the next scan")
     viewer.wait_text("#name", "the next scan")
     viewer.wait("document.querySelector('#frame-panel').dataset.mode === 'live'")
-    viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].at(-1) === 0")
+    viewer.wait("Bokeh.documents[0].get_model_by_name('picture_classes').data.image[0].at(-1) === 0")
     assert (np.array(viewer.pixels("classes"))[-8:] == 0).all()
 
 
@@ -304,7 +304,7 @@ def test_a_page_that_is_opened_before_the_pipeline_waits_and_then_fills(
             viewer.wait_text("#start strong", "Waiting for a stream")
             fake.new_acquisition("first")
             viewer.wait("document.querySelector('#page').dataset.state === 'live'")
-            viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
+            viewer.wait("Bokeh.documents[0].get_model_by_name('picture_classes').data.image[0].shape[0] === 18")
             viewer.wait("document.querySelector('.card canvas')?.width === 64")
             assert lit(viewer, ".card canvas") > 100
             assert viewer.complaints == []
@@ -348,7 +348,7 @@ def test_bokeh_serve_can_serve_the_folder_too(viewer: Viewer, pipeline: FakePipe
             address = process.stderr.readline()
             assert process.poll() is None, address
         viewer.open(address[address.index("http://") :].strip())
-        viewer.wait("Bokeh.documents[0].get_model_by_name('pictures').data.classes[0].shape[0] === 18")
+        viewer.wait("Bokeh.documents[0].get_model_by_name('picture_classes').data.image[0].shape[0] === 18")
         assert viewer.complaints == []
     finally:
         process.terminate()

@@ -312,7 +312,7 @@ def test_a_paused_display_stands_still_while_the_strip_goes_on(
         assert viewer.pixels("classes") == still
         viewer.page.click("#paused")
         viewer.wait(
-            "JSON.stringify([...Bokeh.documents[0].get_model_by_name('pictures').data.classes[0]]) !== arg",
+            "JSON.stringify([...Bokeh.documents[0].get_model_by_name('picture_classes').data.image[0]]) !== arg",
             str([v for row in still for v in row]).replace(" ", ""),
         )
         viewer.page.wait_for_selector("#paused", state="hidden")

@@ -186,7 +186,7 @@ def test_a_box_where_nothing_was_scanned_says_so(open_page: Viewer) -> None:
 
 def own_image(viewer: Viewer, expected: np.ndarray) -> None:
     """Wait until the virtual image is the expected one, between its percentiles."""
-    viewer.wait(f"(() => {{ const image = {MODEL}('pictures').data.virtual[0]; "
+    viewer.wait(f"(() => {{ const image = {MODEL}('picture_virtual').data.image[0]; "
                 "return image.shape[0] === 18 && image[0] === 1 && image[120] > image[60]; })()")  # fmt: skip
     shown = np.array(viewer.pixels("virtual")).astype(float)
     both = (shown > 0) & np.isfinite(expected)

@@ -18,10 +18,11 @@ def test_the_defaults_of_the_command_line_are_those_of_the_configuration() -> No
 
 def test_every_option_reaches_the_configuration() -> None:
     args = ["--feed", "ipc:///tmp/f", "--control", "tcp://h:1", "--host", "0.0.0.0", "--port", "80",
-            "--allow-origin", "a.example", "--allow-origin", "b.example:99", "--theme", "light"]  # fmt: skip
+            "--allow-origin", "a.example", "--allow-origin", "b.example:99", "--theme", "light",
+            "--nice", "3"]  # fmt: skip
     assert config_of(parser().parse_args(args)) == DashboardConfig(
         feed="ipc:///tmp/f", control="tcp://h:1", host="0.0.0.0", port=80,
-        allowed_origins=("a.example", "b.example:99"), theme="light",
+        allowed_origins=("a.example", "b.example:99"), theme="light", nice=3,
     )  # fmt: skip
 
 
@@ -35,6 +36,7 @@ def test_the_browser_is_opened_unless_one_asks_it_not_to(flag: list[str], shown:
     [
         ({"feed": "localhost:7551"}, "dashboard.feed"), ({"control": "tcp://x"}, "dashboard.control"),
         ({"host": " "}, "dashboard.host"), ({"port": 70_000}, "dashboard.port"),
+        ({"nice": 20}, "dashboard.nice"),
         ({"theme": "pink"}, "'dark', 'light'"), ({"allowed_origins": ("*",)}, r"'\*'"),
         ({"allowed_origins": ("http://a.example",)}, "without http"),
     ],

@@ -47,7 +47,6 @@ class Snapshot:
     rejected: int = 0
     """Messages that could not be used."""
     rejected_reason: str = ""
-    trend_samples: int = 0
 
     def get(self, kind: type[T]) -> T | None:
         """Newest message of a kind, of the acquisition under way."""
@@ -145,7 +144,6 @@ class FeedState:
             updates=self._counts["updates"],
             rejected=self._counts["rejected"],
             rejected_reason=self._reason,
-            trend_samples=len(self.trends),
         )
 
     def _take_status(self, status: PipelineStatus, now: float) -> None:

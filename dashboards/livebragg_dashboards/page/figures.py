@@ -119,11 +119,10 @@ def _quiet_axis(axis: Any, theme: Theme) -> None:
     axis.ticker = BasicTicker(desired_num_ticks=5)
 
 
-def add_picture(plot: Any, source: ColumnDataSource, key: str, palette: tuple[str, ...]) -> LinearColorMapper:
-    """Draw the 8-bit image of the source's columns ``key``, ``key_x`` ...; its values are palette indices."""
+def add_picture(plot: Any, source: ColumnDataSource, palette: tuple[str, ...]) -> LinearColorMapper:
+    """Draw the 8-bit image of a source, whose values are palette indices."""
     mapper = LinearColorMapper(palette=list(palette), low=-0.5, high=255.5)
-    places: dict[str, Any] = {"x": f"{key}_x", "y": f"{key}_y", "dw": f"{key}_w", "dh": f"{key}_h"}
-    add_glyph(plot, source, Image(image=key, **places, color_mapper=mapper))
+    add_glyph(plot, source, Image(image="image", x="x", y="y", dw="dw", dh="dh", color_mapper=mapper))
     return mapper
 
 

@@ -51,7 +51,10 @@ class Page:
     def __init__(self, theme: Theme) -> None:
         self._theme = theme
         self.link = Link(name="link")
-        self.pictures = ColumnDataSource(name="pictures", data=_picture_columns({}))
+        # One for each panel: a figure is painted anew with every change of a source that it draws from.
+        self.pictures = {
+            name: ColumnDataSource(name=_source_name(name), data=_picture_columns(None)) for name in PICTURES
+        }
         self.disks = ColumnDataSource(name="disks", data=_disk_columns({}))
         self.peaks = ColumnDataSource(name="peaks", data={"x": [], "y": []})
         self.ring = ColumnDataSource(name="ring", data={"x": [], "y": []})
@@ -78,9 +81,9 @@ class Page:
     def _real_space(self) -> dict[str, Any]:
         hole = self._theme.hole
         plots = {name: picture_figure(name, self._theme) for name in ("classes", "virtual")}
-        add_picture(plots["classes"], self.pictures, "classes", class_palette(hole, self._theme.unclassified))
+        add_picture(plots["classes"], self.pictures["classes"], class_palette(hole, self._theme.unclassified))
         self._virtual_mapper = add_picture(
-            plots["virtual"], self.pictures, "virtual", picture_palette(self._image_palette, hole)
+            plots["virtual"], self.pictures["virtual"], picture_palette(self._image_palette, hole)
         )
         style: dict[str, Any] = {
             "line_color": self._theme.muted,
@@ -108,14 +111,14 @@ class Page:
     def _diffraction(self) -> dict[str, Any]:
         theme = self._theme
         vectors, frame = picture_figure("vectors", theme, axes=True), picture_figure("frame", theme, axes=True)
-        add_picture(vectors, self.pictures, "vectors", picture_palette(VECTOR_PALETTE, theme.hole))
+        add_picture(vectors, self.pictures["vectors"], picture_palette(VECTOR_PALETTE, theme.hole))
         add_glyph(vectors, self.peaks, Scatter(
             x="x", y="y", size=8, fill_color=None, line_color=theme.peaks, line_width=1.2, line_alpha=0.9,
         ))  # fmt: skip
         add_glyph(vectors, self.ring, Line(
             x="x", y="y", line_color=theme.accent, line_width=1.6, line_dash=[6, 4]
         ))  # fmt: skip
-        add_picture(frame, self.pictures, "frame", picture_palette(FRAME_PALETTE, theme.hole))
+        add_picture(frame, self.pictures["frame"], picture_palette(FRAME_PALETTE, theme.hole))
         add_glyph(frame, self.disks, Circle(
             x="x", y="y", radius="radius", fill_color=None, line_color=theme.peaks, line_width=1.4,
         ))  # fmt: skip
@@ -164,7 +167,16 @@ class Page:
         hover = "livebragg.hover({panel: 'features', x: cb_obj.x, y: cb_obj.y})"
         features.js_on_event(MouseMove, CustomJS(code=hover))
         features.js_on_event(MouseLeave, CustomJS(code="livebragg.leave()"))
-        own = (self.pictures, self.disks, self.peaks, self.ring, self.marks, self.notes, self.curves, self.trends)
+        own = (
+            *self.pictures.values(),
+            self.disks,
+            self.peaks,
+            self.ring,
+            self.marks,
+            self.notes,
+            self.curves,
+            self.trends,
+        )
         sources = {source.name: source for source in (*own, *self.explore.sources)}
         args = {"link": self.link, "plots": self.plots, "sources": sources,
                 "palette": list(picture_palette(PATTERN_PALETTE, self._theme.hole))}  # fmt: skip
@@ -205,9 +217,9 @@ class Page:
             self.outbox.put("notes", {name: [row[k] for row in placed] for k, name in enumerate(("x", "y", "n"))})
 
     def _draw_pictures(self, pictures: dict[str, Picture]) -> None:
-        changed = [name for name in PICTURES if self._changed(name, pictures.get(name))]
-        if changed:
-            self.outbox.put("pictures", _picture_columns(pictures))
+        for name in PICTURES:
+            if self._changed(name, pictures.get(name)):
+                self.outbox.put(_source_name(name), _picture_columns(pictures.get(name)))
 
     def _draw_points(self, name: str, points: Points) -> None:
         before = self._drawn.get(name)
@@ -225,17 +237,15 @@ class Page:
         return before is not thing
 
 
-def _picture_columns(pictures: dict[str, Picture]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {}
-    for name in PICTURES:
-        picture = pictures.get(name)
-        pixels, (left, right, top, bottom) = (
-            (_HOLE, (0, 0, 0, 0)) if picture is None else (picture.pixels, picture.drawn)
-        )
-        columns[name] = [pixels]
-        columns[f"{name}_x"], columns[f"{name}_y"] = [left], [top]
-        columns[f"{name}_w"], columns[f"{name}_h"] = [right - left], [bottom - top]
-    return columns
+def _source_name(panel: str) -> str:
+    return f"picture_{panel}"
+
+
+def _picture_columns(picture: Picture | None) -> dict[str, list[Any]]:
+    pixels, (left, right, top, bottom) = (
+        (_HOLE, (0, 0, 0, 0)) if picture is None else (picture.pixels, picture.drawn)
+    )
+    return {"image": [pixels], "x": [left], "y": [top], "dw": [right - left], "dh": [bottom - top]}
 
 
 def _disk_columns(disks: Points) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Updates that are sent on a clock queue up in a browser that cannot follow, and it shows the past with nothing to
 tell it. Here the browser acknowledges each update after it was drawn. One that never acknowledges (a hidden tab,
-a broken network) gets an update after a time-out, then ever fewer.
+a broken network) gets an update after a time-out, then ever fewer. One that takes long rests for as long after it:
+where it shares its processors with a pipeline, it leaves it at least half of what it could take.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from collections import deque
 
 TIMEOUT_S = 1.0
 MAX_TIMEOUT_S = 8.0
+EASY_S = 0.15
+"""Drawing that takes no longer is no burden."""
+MAX_REST_S = 1.0
 KEPT = 300
 """Acknowledged updates whose times are kept."""
 
@@ -30,7 +34,7 @@ class Pacer:
 
     def __init__(self) -> None:
         self._seq = 0
-        self._sent_at = float("-inf")
+        self._sent_at = self._rests_until = float("-inf")
         self._data_at: float | None = None
         self._waiting = False
         self._timeout_s = TIMEOUT_S
@@ -41,6 +45,10 @@ class Pacer:
     def may_send(self, now: float) -> bool:
         """Whether the browser is ready, or has had its time."""
         return not self._waiting or now - self._sent_at >= self._timeout_s
+
+    def has_rested(self, now: float) -> bool:
+        """Whether the browser has had a break as long as it drew; what its viewer asks for need not wait."""
+        return now >= self._rests_until
 
     def sent(self, now: float, data_at: float | None = None) -> int:
         """Number of the update that is sent now; `data_at` is when its new data came, if it has any."""
@@ -56,6 +64,8 @@ class Pacer:
         if seq != self._seq or not self._waiting:
             return False
         self._waiting, self._timeout_s = False, TIMEOUT_S
+        took = now - self._sent_at
+        self._rests_until = now + min(took, MAX_REST_S) if took > EASY_S else now
         if self._data_at is not None:
             self._drawn.append((now, now - self._data_at))
         return True

@@ -38,6 +38,8 @@ _numbers = itertools.count(1)
 TICK_MS = 40
 HEARTBEAT_S = 0.5
 """The page is told the time at least this often, so that ages go on and it knows that its server lives."""
+TRENDS_S = 2.0
+"""Five small plots with axes are as much work for a browser as the pictures."""
 
 
 class Session:
@@ -74,7 +76,7 @@ class Session:
         self._sent_at = float("-inf")
         self._updates = 0
         self._skipped = 0
-        self._trend_samples = -1
+        self._trends_at = float("-inf")
         self._axes: dict[str, Any] = {}
         self._dirty = True
         self._page.link.on_change("ack", self._acknowledged)
@@ -103,9 +105,14 @@ class Session:
         self._dirty |= self._desk.poll()
         self._frozen = (self._frozen or snapshot) if self._desk.paused else None
         answer, explored = self._answer(snapshot), self._exploration.step(self._frozen or snapshot)
-        news = (snapshot.epoch, snapshot.updates, answer and id(answer), explored)
-        if self._dirty or news != self._shown or now - self._sent_at >= HEARTBEAT_S:
-            self._send(snapshot, answer, now, news)
+        asked = (snapshot.epoch, answer and id(answer), explored)
+        if self._dirty or asked != self._shown or self._is_due(snapshot, now):
+            self._send(snapshot, answer, now, asked)
+
+    def _is_due(self, snapshot: Snapshot, now: float) -> bool:
+        """Whether there is news of the pipeline, or of the time, for a browser that is not busy."""
+        is_news = snapshot.updates != self._updates or now - self._sent_at >= HEARTBEAT_S
+        return is_news and self._pacer.has_rested(now)
 
     def _begin_anew(self, snapshot: Snapshot) -> None:
         self._epoch = snapshot.epoch
@@ -128,7 +135,7 @@ class Session:
             self._hub.ask_frame(self._owner, snapshot.status.serial, index)
         return details.frame_reply_matches(self._hub.answer(self._owner), index)
 
-    def _send(self, snapshot: Snapshot, answer: FrameAnswer | None, now: float, news: tuple[Any, ...]) -> None:
+    def _send(self, snapshot: Snapshot, answer: FrameAnswer | None, now: float, asked: tuple[Any, ...]) -> None:
         shown = self._frozen or snapshot
         view, answer = self._exploration.view(shown), self._exploration.complete(answer, shown)
         scene = self._composer.scene(shown, self._viewer, answer, self._desk.radius, view.own)
@@ -147,14 +154,14 @@ class Session:
         data_at = self._count_skipped(snapshot)
         texts["pace"] = self._pace(now)
         texts["seq"] = self._pacer.sent(now, data_at)
-        if snapshot.trend_samples != self._trend_samples or data_at is None:
-            self._draw_trends(snapshot, now)
+        if now - self._trends_at >= TRENDS_S:
+            self._draw_trends(now)
         acquisition = shown.status.acquisition if shown.status is not None else None
         view.texts["keep"] = kept(self._viewer.explorer, acquisition, shown.serial)
         view.texts["restored"] = self._viewer.restored
         self._page.explore.draw(view, texts)
         self._page.draw(scene, texts)
-        self._shown, self._sent_at, self._dirty = news, now, False
+        self._shown, self._sent_at, self._dirty = asked, now, False
 
     def _count_skipped(self, snapshot: Snapshot) -> float | None:
         """When the class maps that are new in this update arrived; ``None`` when there are none."""
@@ -166,8 +173,8 @@ class Session:
         self._skipped += new - 1
         return max(slot.received_at, self._opened_at)
 
-    def _draw_trends(self, snapshot: Snapshot, now: float) -> None:
-        self._trend_samples = snapshot.trend_samples
+    def _draw_trends(self, now: float) -> None:
+        self._trends_at = now
         self._page.draw_trends(self._hub.trend_columns(now))
 
     def _pace(self, now: float) -> dict[str, str]:

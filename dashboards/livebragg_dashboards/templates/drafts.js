@@ -2,6 +2,7 @@
 window.livebraggDrafts = (() => {
   "use strict";
   const KEY = "livebragg drafts";
+  let typedIn = null;
   const fields = () => [...document.querySelectorAll("#drawer form:not([data-what='rename']) :is(input, select)[name]")];
   const valueOf = (field) => field.type === "checkbox" ? (field.checked ? "1" : "") : field.value;
   function keep(mine) {
@@ -20,9 +21,11 @@ window.livebraggDrafts = (() => {
       if (field.type === "checkbox") field.checked = one.value === "1"; else field.value = one.value;
       if (one.was !== undefined) field.dataset.was = one.was;
       field.dispatchEvent(new Event("input"));
-      if (one.focus) field.focus();
+      if (one.focus) typedIn = field;
     }
     return kept;
   }
-  return { keep, restore };
+  // Where one was typing; a field that is disabled, as nobody has control yet, cannot have it.
+  function refocus() { typedIn?.focus(); typedIn = null; }
+  return { keep, restore, refocus };
 })();

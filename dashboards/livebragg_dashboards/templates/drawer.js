@@ -122,7 +122,6 @@ window.livebraggDrawer = (() => {
     $("controls").dataset.control = d.control.state;
     $("controls").dataset.last = d.acts[0]?.state ?? "";
     if (wanted && d.control.state === "free") act("floor", { take: true });
-    wanted &&= d.control.state !== "mine";
     $("d-pause").setAttribute("aria-pressed", String(d.paused));
     put($("d-pause"), d.paused ? "Go on" : "Pause");
     $("paused").hidden = !d.paused;
@@ -133,6 +132,7 @@ window.livebraggDrawer = (() => {
     document.querySelector('[data-floor="release"]').hidden = d.control.state !== "mine";
     for (const set of document.querySelectorAll("fieldset[data-acts]")) set.disabled = !mine();
     for (const node of document.querySelectorAll(".scan [data-acts] button, .scan [data-acts] input, .scan form input, .scan form button, #d-clear, [data-what='class_number'] *")) node.disabled = !running();
+    if (wanted && mine()) { wanted = false; livebraggDrafts.refocus(); }
     $("d-pause").disabled = !!d.over && !d.paused;
     for (const [id, text] of [["d-feed", d.attached.feed], ["d-control-endpoint", d.attached.control]]) {
       const field = $(id);

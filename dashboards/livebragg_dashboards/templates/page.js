@@ -12,7 +12,7 @@ window.livebragg = (() => {
   const HELD_MS = { select: 25, peak: 25, aperture: 60, annulus: 60, hover: 80 }, held = {};
   // A server that is silent is busy; one that is cut off, or silent for longer than any work takes, has lost this page.
   const SILENT_MS = 5000, GIVEN_UP_MS = 60_000, RECOVERED_MS = 8000;
-  let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now(), isCut = false;
+  let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now(), isCut = false, asking = false;
   let actions = 0, canvases = {}, drawn = 0;
   let sources = {}, tiles = null, tilesDrawn = null, lut = null, texts = {}, kept = {}, trouble = null, recovered = null;
   const { $, put, hide, element, list, abgr, paint, typing } = livebraggDom;
@@ -240,8 +240,12 @@ window.livebragg = (() => {
     const seconds = `${Math.round(since / 1000)} s`;
     put($("lost").querySelector("strong"), isCut ? `Connection to the dashboard server lost for ${seconds}` : `The dashboard server has said nothing for ${seconds}`);
     if (!sessionStorage.getItem("lostAt")) sessionStorage.setItem("lostAt", String(Date.now() - since));
-    if (!isCut && since < GIVEN_UP_MS) return;
-    try { if ((await fetch(location.href, { cache: "no-store" })).ok) location.reload(); } catch { /* still away */ }
+    if (asking || (!isCut && since < GIVEN_UP_MS)) return;
+    asking = true;
+    // A file that costs the server nothing: the page itself would be built anew with every question.
+    const script = document.querySelector("script[src*='static/js/bokeh']").src;
+    try { if ((await fetch(script, { method: "HEAD", cache: "no-store" })).ok) location.reload(); } catch { /* still away */ }
+    asking = false;
   }
   function start(model, figures, filled, palette) {
     link = model; sources = plain(filled); lut = Uint32Array.from(palette, abgr);

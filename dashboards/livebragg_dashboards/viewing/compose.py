@@ -154,7 +154,8 @@ class Composer:
         size = q_pixel_size(snapshot.status)
         origin = (message.origin_row, message.origin_col)
         axes = q_axes(message.map.shape, origin, size, message.bins_per_pixel)
-        key = (snapshot.epoch, message.revision, scale, size)
+        # It changes slowly, and its axes are much work for the browser: once a second is enough.
+        key = (snapshot.epoch, int(snapshot.slots[VectorMap].received_at), scale, size, axes)
         made: Picture = self._keep("vectors", key, lambda: vector_picture(message, axes, scale))
         return made
 

@@ -32,6 +32,8 @@ class DashboardConfig:
     """Nothing can be changed from the page."""
     token_file: str = ""
     """File with the token that browsers are asked for, at least 16 characters; empty: none is asked for."""
+    nice: int = 15
+    """How far the server's process gives way to other programs, from 0 (as little as the pipeline) to 19."""
     theme: str = "dark"
     """Look of the page when it is opened: "dark" or "light"; each viewer can change it."""
 
@@ -44,6 +46,7 @@ class DashboardConfig:
         if not self.host.strip():
             raise ConfigError("dashboard.host must not be empty; write 127.0.0.1 for this computer only")
         within("dashboard.port", self.port, 0, 65535)
+        within("dashboard.nice", self.nice, 0, 19)
         one_of("dashboard.theme", self.theme, THEMES)
         for origin in self.allowed_origins:
             if not _ORIGIN.fullmatch(origin):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from livebragg_dashboards.server.pacer import MAX_TIMEOUT_S, TIMEOUT_S, Pacer
+from livebragg_dashboards.server.pacer import MAX_REST_S, MAX_TIMEOUT_S, TIMEOUT_S, Pacer
 
 
 def test_the_next_update_waits_for_the_acknowledgement() -> None:
@@ -14,6 +14,15 @@ def test_the_next_update_waits_for_the_acknowledgement() -> None:
     assert not pacer.may_send(0.9 * TIMEOUT_S)
     assert pacer.acknowledge(seq, 0.1)
     assert pacer.may_send(0.1)
+
+
+@pytest.mark.parametrize(("took", "rest"), [(0.1, 0.0), (0.4, 0.4), (30.0, MAX_REST_S)])
+def test_a_browser_that_draws_slowly_rests_for_as_long_as_it_drew(took: float, rest: float) -> None:
+    pacer = Pacer()
+    assert pacer.has_rested(0.0)
+    pacer.acknowledge(pacer.sent(0.0), took)
+    assert pacer.may_send(took)
+    assert pacer.has_rested(took + rest) and pacer.has_rested(took + 0.99 * rest) == (rest == 0.0)
 
 
 def test_also_the_first_update_times_out() -> None:
