@@ -130,3 +130,8 @@ class Viewer:
     def click(self, name: str, row: int, col: int) -> None:
         """Click on a scan position with the mouse."""
         self.page.mouse.click(*self.place_of(name, row, col))
+
+
+def outcome(viewer: Viewer, words: str) -> None:
+    """Wait until the newest act is done, or refused, with these words."""
+    viewer.wait_text("#d-acts li:first-child", words)

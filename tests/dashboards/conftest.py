@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +64,18 @@ def steady_url(steady: FakePipeline) -> Iterator[str]:
 def url(pipeline: FakePipeline) -> Iterator[str]:
     with dashboard(pipeline.feed, pipeline.control) as address:
         yield address
+
+
+@pytest.fixture
+def open_page(chromium: Any) -> Iterator[Callable[[str], Viewer]]:
+    pages = []
+
+    def made(url: str) -> Viewer:
+        pages.append(chromium.new_page(viewport={"width": 1920, "height": 1080}))
+        viewer = Viewer(pages[-1]).open(url)
+        viewer.wait("document.querySelectorAll('.card').length > 4")
+        return viewer
+
+    yield made
+    for page in pages:
+        page.close()

@@ -69,7 +69,28 @@ def test_the_plate_shows_each_family_with_the_pattern_of_each_class_that_has_pos
         border = viewer.evaluate(f"getComputedStyle(document.querySelector({canvas!r})).borderColor")
         assert border == f"rgb{tuple(round(255 * v) for v in colour)}"
         assert lit(viewer, canvas) > 20
+    data = "(c) => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].join()"
+    seen = f"new Set([...document.querySelectorAll('.card canvas')].map({data})).size"
+    assert viewer.evaluate(seen) == len({steady.scene.mean_frame(int(card)).tobytes() for card in present})
     assert viewer.evaluate("livebragg.plots().profiles.renderers[0].data_source.data.x.length") == 2
+
+
+def test_a_click_on_a_card_shows_the_parts_of_its_class_and_another_the_image_before(
+    viewer: Viewer, steady_url: str
+) -> None:
+    viewer.open(steady_url)
+    viewer.wait("document.querySelectorAll('.card').length > 4")
+    viewer.wait("document.querySelector('#image').options.length > 4")
+    viewer.page.select_option("#image", "total")
+    viewer.wait("livebragg.texts().headers.virtual.name === 'total'")
+    name = viewer.text(".card[data-id='0'] .class")
+    viewer.page.click(".card[data-id='0'] canvas")
+    viewer.wait("document.querySelector('#image').value === 'class:0'")
+    assert viewer.evaluate("document.querySelector('#image').selectedOptions[0].text") == f"Part of {name}"
+    assert (viewer.text("#low"), viewer.text("#high")) == ("0 %", "100 %")
+    viewer.page.click(".card[data-id='0'] canvas")
+    viewer.wait("livebragg.texts().headers.virtual.name === 'total'")
+    assert viewer.complaints == []
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
@@ -109,7 +130,7 @@ def test_nothing_scrolls_and_no_default_clutter_is_left(viewer: Viewer, steady_u
 
 def test_ages_pace_and_skipped_updates_are_shown_and_move(viewer: Viewer, steady_url: str) -> None:
     viewer.open(steady_url)
-    viewer.wait("/drawn [1-9].*after arrival/.test(document.querySelector('#pace').textContent)")
+    viewer.wait("/drawn [0-9.]+ .s, after [0-9]/.test(document.querySelector('#pace').textContent)")
     seen = {viewer.text("#n-age") for _ in range(6) if time.sleep(0.3) is None}
     assert len(seen) > 1 and all(text.endswith("s") for text in seen)
     skipped = "Number(/skipped ([0-9]+)/.exec(document.querySelector('#pace').textContent)[1])"

@@ -82,6 +82,20 @@ def seen_positions(images: VirtualImageSet | None, shape: tuple[int, ...]) -> ND
     return np.asarray(np.isfinite(images.images[0]))
 
 
+def part_image(maps: ClassMaps, class_id: int, seen: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+    """Part of each position that is a class, from 0 to 1; NaN where nothing was seen, and only known for the two
+    largest parts of a position."""
+    part = np.where(maps.labels == class_id, maps.parts[0], np.where(maps.second == class_id, maps.parts[1], 0))
+    return np.where(True if seen is None else seen, part / np.float32(255), np.nan).astype(np.float32)
+
+
+def part_picture(part: NDArray[np.float32]) -> Picture:
+    """A real-space image of parts, from none to all."""
+    block = block_size(part.shape, MAX_SIDE)
+    limits = Range(0.0, 1.0)
+    return _picture(to_bytes(reduce_mean(part, block), limits), Axes(shape=part.shape), block, limits)
+
+
 def virtual_picture(image: NDArray[np.float32]) -> Picture:
     """A real-space image between its percentiles."""
     block = block_size(image.shape, MAX_SIDE)

@@ -281,5 +281,5 @@ window.explore = (() => {
     $("ring").onclick = () => livebragg.act(detector?.kind === "ring" ? "detector_off" : "annulus");
     document.addEventListener("keydown", (event) => { if (isKey(event, "b")) toggle(!drawing); });
   }
-  return { start, update, peak, escape };
+  return { start, update, peak, escape, tiles: () => tiles };
 })();

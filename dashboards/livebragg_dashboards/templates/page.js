@@ -14,7 +14,7 @@ window.livebragg = (() => {
   const SILENT_MS = 5000, GIVEN_UP_MS = 60_000, RECOVERED_MS = 8000;
   let link = null, plots = {}, extents = {}, stepNm = null, heard = performance.now(), isCut = false, asking = false;
   let actions = 0, canvases = {}, drawn = 0;
-  let sources = {}, tiles = null, tilesDrawn = null, lut = null, texts = {}, kept = {}, trouble = null, recovered = null;
+  let sources = {}, tiles = null, tilesDrawn = null, lut = null, texts = {}, before = "bright_field", kept = {}, trouble = null, recovered = null;
   const { $, put, hide, element, list, abgr, paint, typing } = livebraggDom;
 
   // ------------------------------------------------------------------ to the server
@@ -81,7 +81,7 @@ window.livebragg = (() => {
     $("live").title = s.source === "file" ? "No position is chosen any more (Esc)" : "The latest frame again (Esc)";
     $("light").dataset.light = s.light;
     put($("phase"), s.phase); put($("reasons"), s.reasons.join(" · "));
-    put($("name"), s.name); put($("about"), s.about);
+    put($("name"), s.name); put($("about"), s.about); $("about").title = s.about;
     $("bar").style.width = `${100 * s.progress.fraction}%`;
     put($("rows"), s.progress.rows);
     put($("results"), s.results ? `results in ${s.results.split("/").at(-1)}` : ""); $("results").title = s.results; put($("left"), s.progress.left); put($("percent"), s.progress.percent ?? "");
@@ -146,7 +146,7 @@ window.livebragg = (() => {
   function card(row) {
     const node = element("div", "card"), canvas = element("canvas"), line = element("div", "line");
     const share = element("i"), part = element("b");
-    node.dataset.id = row.id; node.title = row.name;
+    node.dataset.id = row.id; node.title = `${row.name}: click for the map of its parts`;
     canvas.style.borderColor = part.style.background = row.colour;
     share.append(part);
     line.append(share, element("span", "area"));
@@ -155,7 +155,7 @@ window.livebragg = (() => {
   }
   // The fewest columns, so the largest patterns, with which all classes are in view.
   function fitPlate() {
-    const plate = $("families"), width = plate.clientWidth;
+    const plate = $("families"), width = Math.floor(plate.getBoundingClientRect().width); // clientWidth rounds up
     if (!width) return;
     const gap = parseFloat(getComputedStyle(plate).columnGap);
     for (let columns = Math.ceil(width / 210); columns <= (width > 640 ? 14 : 8); columns++) {
@@ -171,13 +171,15 @@ window.livebragg = (() => {
     tiles.ids.forEach((id, k) => {
       const canvas = document.querySelector(`.card[data-id="${id}"] canvas`);
       if (!canvas) return;
-      paint(canvas, [rows, cols], tiles.stack.subarray(k * rows * cols, (k + 1) * rows * cols), lut);
+      // Not subarray(): Bokeh's arrays take other arguments than those that it makes one with.
+      paint(canvas, [rows, cols], new Uint8Array(tiles.stack.buffer, tiles.stack.byteOffset + k * rows * cols, rows * cols), lut);
       if (!same("frame", cols / rows)) { $("families").style.setProperty("--frame", cols / rows); fitPlate(); }
     });
   }
   function showHeaders(h) {
     list($("image"), h.virtual.options, ([value, title]) => new Option(title, value));
     $("image").value = h.virtual.name;
+    for (const card of document.querySelectorAll(".card")) card.classList.toggle("shown", `class:${card.dataset.id}` === h.virtual.name);
     put($("low"), h.virtual.low); put($("high"), h.virtual.high);
     $("gradient").style.background = `linear-gradient(90deg, ${GRADIENTS[h.virtual.palette] ?? GRADIENTS.viridis})`;
     for (const choice of document.querySelectorAll(".choice[data-panel]")) {
@@ -218,7 +220,7 @@ window.livebragg = (() => {
     for (const [key, text] of Object.entries(u.trends)) put($(`t-${key}`), text);
     const idle = u.strip.phase === "Complete" || u.strip.phase === "Stopped";
     if (u.strip.source === "file") put($("pace"), `${u.trends.disks} disks per frame · ${u.trends.residual} unexplained`);
-    else put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, ${u.pace.p50} after arrival (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}${u.pace.dropped ? ` · ${u.pace.dropped} actions left out` : ""}`);
+    else put($("pace"), `${idle ? "nothing new to draw" : `drawn ${u.pace.rate}, after ${u.pace.p50} (95 %: ${u.pace.p95})`} · skipped ${u.pace.skipped}${u.pace.dropped ? ` · ${u.pace.dropped} actions left out` : ""}`);
     for (const name of Object.keys(plots)) {
       const canvas = canvases[name];
       if (canvas && !name.startsWith("trend_") && name !== "features") canvas.classList.toggle("empty", name === "profiles" ? !u.profiles : !u.extents[name]);
@@ -258,6 +260,13 @@ window.livebragg = (() => {
     $("theme").onclick = (event) => { event.currentTarget.hash = location.hash; };
     explore.start(lut);
     $("live").onclick = () => act("live");
+    $("families").addEventListener("click", (event) => {
+      const card = event.target.closest(".card");
+      if (!card || !$("drawer").hidden) return; // with the drawer open a click chooses
+      const name = `class:${card.dataset.id}`, now = $("image").value;
+      if (!now.startsWith("class:") && now !== "own") before = now;
+      act("image", { name: now === name ? before : name });
+    });
     $("image").onchange = (event) => act("image", { name: event.target.value });
     for (const choice of document.querySelectorAll(".choice[data-panel]")) {
       choice.onclick = (event) => {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livebragg.wire.messages import (
     ClassMaps,
@@ -23,6 +24,8 @@ from livebragg_dashboards.drawing.pictures import (
     Picture,
     class_picture,
     counts_picture,
+    part_image,
+    part_picture,
     pattern_pictures,
     seen_positions,
     vector_picture,
@@ -36,6 +39,9 @@ from livebragg_dashboards.feed.units import probe_radius, q_pixel_size
 from livebragg_dashboards.viewing import points
 from livebragg_dashboards.viewing.points import Points
 from livebragg_dashboards.viewing.viewer import Viewer
+
+PART = "class:"
+"""Before the id of a class: the name of the image of its parts."""
 
 PICTURES = ("classes", "virtual", "vectors", "frame")
 
@@ -123,7 +129,7 @@ class Composer:
             marks=points.marks(snapshot, viewer.selected, present),
             ring=points.chosen_ring(snapshot, radius, present),
             shown=shown,
-            image_name=_image_name(images, viewer) if own is None else OWN,
+            image_name=_image_name(images, snapshot.get(ClassMaps), viewer) if own is None else OWN,
             own=own,
         )
 
@@ -137,11 +143,15 @@ class Composer:
         return made
 
     def _virtual(self, snapshot: Snapshot, viewer: Viewer) -> Picture | None:
-        images = snapshot.get(VirtualImageSet)
+        images, maps = snapshot.get(VirtualImageSet), snapshot.get(ClassMaps)
         if images is None:
             return None
-        name = _image_name(images, viewer)
-        key = (snapshot.epoch, images.revision, name)
+        name = _image_name(images, maps, viewer)
+        part = part_on_view(snapshot, name)
+        key = (snapshot.epoch, images.revision, name, maps and maps.revision)
+        if part is not None:
+            shown: Picture = self._keep("part", key, lambda: part_picture(part))
+            return shown
         made: Picture = self._keep(
             "virtual", key, lambda: virtual_picture(images.images[images.names.index(name)])
         )
@@ -189,8 +199,23 @@ class Composer:
         return made
 
 
-def _image_name(images: VirtualImageSet | None, viewer: Viewer) -> str:
-    if images is None:
+def part_on_view(snapshot: Snapshot, name: str) -> NDArray[np.float32] | None:
+    """Part of each position that is the class whose map `name` stands for; ``None`` for other images."""
+    maps = snapshot.get(ClassMaps)
+    class_id = class_of(maps, name)
+    if maps is None or class_id is None:
+        return None
+    return part_image(maps, class_id, seen_positions(snapshot.get(VirtualImageSet), maps.labels.shape))
+
+
+def class_of(maps: ClassMaps | None, name: str) -> int | None:
+    """Id of the class whose map an image's name stands for."""
+    ids = {f"{PART}{number}": number for number in maps.class_ids} if maps is not None else {}
+    return ids.get(name)
+
+
+def _image_name(images: VirtualImageSet | None, maps: ClassMaps | None, viewer: Viewer) -> str:
+    if images is None or class_of(maps, viewer.image) is not None:
         return viewer.image
     return viewer.image if viewer.image in images.names else images.names[0]
 

@@ -18,10 +18,11 @@ from livebragg.wire.messages import (
 from livebragg_dashboards.asking.frames import FrameAnswer
 from livebragg_dashboards.drawing.map_kinds import kind_of
 from livebragg_dashboards.drawing.plate import MAX_CLASSES, families
+from livebragg_dashboards.drawing.scaling import Range
 from livebragg_dashboards.explore.views import OWN, View
 from livebragg_dashboards.feed.state import Snapshot
 from livebragg_dashboards.feed.units import q_pixel_size, scan_step_nm
-from livebragg_dashboards.viewing.compose import Scene
+from livebragg_dashboards.viewing.compose import Scene, class_of, part_on_view
 from livebragg_dashboards.viewing.viewer import Hover, Viewer
 from livebragg_dashboards.words import clean, count, digits_for, lattice_spacing, number, percent, q_length
 
@@ -47,7 +48,8 @@ def headers(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswe
     images, limits = snapshot.get(VirtualImageSet), None
     if "virtual" in scene.pictures:
         limits = scene.pictures["virtual"].limits
-    digits = digits_for(limits.low, limits.high) if limits else 3
+    maps = snapshot.get(ClassMaps)
+    part = class_of(maps, scene.image_name)
     kind = kind_of(scene.image_name)
     size = q_pixel_size(snapshot.status)
     return {
@@ -55,11 +57,11 @@ def headers(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswe
             "name": scene.image_name,
             "options": [
                 *([[OWN, scene.own.title]] if scene.own else []),
+                *([[scene.image_name, f"Part of {_class_name(maps, part)}"]] if part is not None else []),
                 *([[name, kind_of(name).title] for name in images.names] if images else []),
             ],
             "note": scene.own.note if scene.own else "",
-            "low": number(limits.low, digits) if limits else "",
-            "high": f"{number(limits.high, digits)} {kind.unit}" if limits else "",
+            **_scale(limits, kind.unit, is_part=part is not None),
             "palette": kind.palette,
         },
         "scales": viewer.scales,
@@ -68,6 +70,16 @@ def headers(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswe
         "peaks": f"{scene.peaks['x'].size} peaks",
         "frame": _frame_header(snapshot, scene, viewer, answer),
     }
+
+
+def _scale(limits: Range | None, unit: str, *, is_part: bool) -> dict[str, str]:
+    """What the ends of the colour bar stand for."""
+    if limits is None:
+        return {"low": "", "high": ""}
+    if is_part:
+        return {"low": percent(limits.low), "high": percent(limits.high)}
+    digits = digits_for(limits.low, limits.high)
+    return {"low": number(limits.low, digits), "high": f"{number(limits.high, digits)} {unit}"}
 
 
 def _frame_header(snapshot: Snapshot, scene: Scene, viewer: Viewer, answer: FrameAnswer | None) -> dict[str, str]:
@@ -154,6 +166,10 @@ def _real_space(snapshot: Snapshot, scene: Scene, at: tuple[int, int]) -> dict[s
         label = int(maps.labels[at])
         sure = f", {percent(float(maps.confidence[at]))} sure" if label >= 0 else ""
         texts["classes"] += f" · {_class_name(maps, label)}{sure}{_mixture(maps, at)}"
+    part = part_on_view(snapshot, scene.image_name)
+    if part is not None:
+        texts["virtual"] += f" · {percent(float(part[at]))}" if math.isfinite(part[at]) else " · not scanned yet"
+        return texts
     shown = _shown_image(images, scene)
     if shown is not None and _inside(at, shown):
         kind = kind_of(scene.image_name)

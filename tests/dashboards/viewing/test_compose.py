@@ -17,8 +17,9 @@ from makers import (
     virtual_images,
 )
 
+from livebragg.wire.messages import VirtualImageSet
 from livebragg_dashboards.asking.frames import FrameAnswer
-from livebragg_dashboards.viewing.compose import Composer
+from livebragg_dashboards.viewing.compose import PART, Composer, part_on_view
 from livebragg_dashboards.viewing.viewer import Viewer
 
 MESSAGES = (class_maps(), virtual_images(), vector_map(), latest_frame(), class_patterns(), class_profiles())
@@ -45,6 +46,25 @@ def test_pictures_are_made_again_only_when_their_data_or_the_choice_changes() ->
     viewer.image, viewer.scales["vectors"] = "com_qx", "linear"
     third = composer.scene(snapshot, viewer, None)
     assert [n for n in first.pictures if third.pictures[n] is not first.pictures[n]] == ["virtual", "vectors"]
+
+
+def test_the_parts_of_one_class_are_an_image_until_the_class_is_gone() -> None:
+    viewer, maps = Viewer(), class_maps()
+    number = maps.class_ids[0]
+    viewer.image = f"{PART}{number}"
+    snapshot = snapshot_of(*MESSAGES, status())
+    scene = Composer().scene(snapshot, viewer, None)
+    assert scene.image_name == viewer.image
+    part = part_on_view(snapshot, viewer.image)
+    assert part is not None
+    own = maps.labels == number
+    seen = np.isfinite(part)
+    np.testing.assert_allclose(part[own & seen], maps.parts[0][own & seen] / 255, rtol=1e-6)
+    assert (part[~own & seen & (maps.second != number)] == 0).all()
+    limits = scene.pictures["virtual"].limits
+    assert limits is not None and (limits.low, limits.high) == (0.0, 1.0)
+    viewer.image = f"{PART}12345"
+    assert Composer().scene(snapshot, viewer, None).image_name in snapshot.slots[VirtualImageSet].message.names
 
 
 def test_disks_and_peaks_lie_on_their_pixels() -> None:
