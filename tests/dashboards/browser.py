@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -135,3 +136,13 @@ class Viewer:
 def outcome(viewer: Viewer, words: str) -> None:
     """Wait until the newest act is done, or refused, with these words."""
     viewer.wait_text("#d-acts li:first-child", words)
+
+
+def until(found: Callable[[], Any]) -> Any:
+    """First thing that is not false."""
+    end = time.monotonic() + LIMIT_MS / 1000
+    while time.monotonic() < end:
+        if thing := found():
+            return thing
+        time.sleep(0.02)
+    raise AssertionError("it did not come")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from browser import Viewer, dashboard, outcome
+from browser import Viewer, dashboard, outcome, until
 from fake_pipeline import FakePipeline
 from fake_scene import Scene
 
@@ -55,16 +53,6 @@ def acting(open_page: Callable[[str], Viewer], url: str, fake: FakePipeline) -> 
     yield viewer
     viewer.evaluate("livebragg.act('floor', { take: false })")
     viewer.wait_text("#d-control", "Nobody has control")
-
-
-def until(found: Callable[[], Any]) -> Any:
-    """First thing that is not false."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        if thing := found():
-            return thing
-        time.sleep(0.02)
-    raise AssertionError("it did not come")
 
 
 def test_the_drawer_is_closed_at_first_and_disturbs_nothing_when_it_opens(

@@ -52,7 +52,7 @@ def test_a_file_fills_the_page_says_so_and_draws_what_is_clicked(viewer: Viewer,
         enabled = """[...document.querySelectorAll('#drawer :is(button, input, select)')]
             .filter((node) => !node.matches(':disabled') && node.checkVisibility() && !node.closest('.attach'))
             .map((node) => node.id)"""
-        assert viewer.evaluate(enabled) == ["d-picture"]
+        viewer.wait(f"JSON.stringify({enabled}) === '[\"d-picture\"]'")
         assert viewer.complaints == []
 
 
@@ -69,7 +69,7 @@ def test_the_program_that_reads_the_file_ends_with_the_dashboard(results: Path) 
     readers = ["pgrep", "-f", f"serve {results}"]
     with dashboard("", "", "--file", str(results)):
         assert subprocess.run(readers, capture_output=True).returncode == 0
-    for _ in range(50):
+    for _ in range(300):
         if subprocess.run(readers, capture_output=True).returncode:
             return
         subprocess.run(["sleep", "0.1"], check=True)
