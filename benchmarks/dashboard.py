@@ -98,7 +98,7 @@ def _process(words: list[str]) -> Iterator[Any]:
         yield process
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 
