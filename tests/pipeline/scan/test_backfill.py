@@ -157,13 +157,28 @@ def test_a_measurement_that_failed_is_told_once_and_does_not_keep_the_scan_from_
     assert backfill.finish(vectors, np.arange(N), ORIGINS, 100).tolist() == [0, 2, 3, 4, 5, 6, 7]
 
 
-def test_positions_that_lack_light_of_their_own_class_come_before_those_that_lack_more_of_others(
-    features, vectors
-):
+def test_new_peaks_are_measured_where_their_class_is_shown_and_elsewhere_at_the_end(features, vectors):
     patterns = np.array([[0.8, 0.6, 0.0], [0.0, 0.6, 0.8]], np.float32)
     leader = np.where(np.arange(N) < 4, 1, 0)
     backfill = Backfill(Light(), features, lambda positions: None, shows=lambda rows: (leader[rows], patterns))
     refreshed(backfill, vectors)
     features.track(peaks_at((10, 0), (0, 12), (20, 20)))  # a reflection of the second class
-    assert refreshed(backfill, vectors, most=3) == [0, 2, 3]
-    assert refreshed(backfill, vectors, most=9) == [4, 5, 6, 7]
+    assert refreshed(backfill, vectors) == [0, 2, 3]
+    assert backfill.finish(vectors, np.arange(N), ORIGINS, 100).tolist() == [4, 5, 6, 7]
+
+
+def test_without_a_class_a_position_is_measured_again_when_half_of_the_peaks_are_new(features, vectors):
+    backfill = Backfill(Light(), features, lambda positions: None)
+    refreshed(backfill, vectors)
+    places = (10, 0), (0, 12), (20, 20), (-20, 20)
+    features.track(peaks_at(*places[:3]))
+    assert refreshed(backfill, vectors) == []
+    features.track(peaks_at(*places))
+    assert refreshed(backfill, vectors) == [0, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_round_looks_at_the_newest_and_at_others_in_turn(features, vectors, monkeypatch):
+    monkeypatch.setattr("livebragg.pipeline.scan.backfill._LOOKED_AT", 2)
+    backfill = Backfill(Light(), features, lambda positions: None)
+    rounds = [refreshed(backfill, vectors) for _ in range(4)]
+    assert rounds == [[0, 6, 7], [2, 3], [4, 5], []]

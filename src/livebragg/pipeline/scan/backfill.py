@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 
 from livebragg.classify import FeatureTable
 from livebragg.classify.forced import Catalogue, Vectors
+from livebragg.classify.turns import next_in_turn
 from livebragg.model import ForcedIntensities
 
 Part = tuple[NDArray[np.int64], ForcedIntensities]
 Measuring = tuple[NDArray[np.int64], Future[ForcedIntensities]]
 """Positions, and their light as soon as it is measured."""
-_WORTH_WHILE = 0.1
-"""Part of the peaks that must be new before a position is measured again while the scan runs: a grain brings many
-at once, and one or two more can wait for the end."""
+_WORTH_WHILE = 0.25
+"""Part of the light of the class it shows that is not measured at a position, from which the position is measured
+while the scan runs: where most is known, the peaks of other classes can wait for the end."""
+_TOLD_NOTHING = 0.5
+"""Part of the peaks that are not measured where a position shows no class, from which it is measured (again)."""
+_LOOKED_AT = 8192
+"""Newest positions, and others in turn, among which a round looks for those that are due."""
 _NOBODY = np.zeros(0, np.int64)
 Shows = Callable[[NDArray[np.int64]], tuple[NDArray[np.int64], NDArray[np.float32]]]
 
@@ -81,6 +86,7 @@ class Backfill:
         self._background = background
         self._shows = shows
         self._asked: list[Measuring] = []
+        self._looked_to = 0
         self._catalogue = features.forced.catalogue
 
     @property
@@ -95,8 +101,8 @@ class Backfill:
         origins: NDArray[np.float32],
         most: int,
     ) -> NDArray[np.int64]:
-        """Measure at most `most` of the positions that are due: those that lack most of the light of the class
-        they show first, then those that lack most peaks, of them the newest.
+        """Measure at most `most` of the positions that are due: those first of whose class least light is known,
+        then those that lack most peaks, of them the newest.
 
         Returns the positions with new light; `arrived` are all that have been seen, the newest last.
         """
@@ -132,13 +138,20 @@ class Backfill:
         return np.union1d(done, self._measure(vectors, weakest, origins))
 
     def _due(self, arrived: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What lacks so much that measuring it again is worth while, the most urgent last."""
+        """What lacks so much that measuring it is worth while before the end, the most urgent last."""
         forced = self._features.forced
-        stale = forced.stale(arrived)
-        lacks, own = forced.lacking(stale), forced.lacking_light(stale, *self._shows(stale))
-        own[own < _WORTH_WHILE] = 0.0
+        stale = forced.stale(self._next_to_look_at(arrived))
+        leader, patterns = self._shows(stale)
+        lacks, own = forced.lacking(stale), forced.lacking_light(stale, leader, patterns)
+        due = own >= np.where(leader < 0, _TOLD_NOTHING, _WORTH_WHILE)
         order = np.lexsort((lacks, own))
-        return stale[order[np.maximum(lacks, own)[order] >= _WORTH_WHILE]]
+        return stale[order[due[order]]]
+
+    def _next_to_look_at(self, arrived: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The newest positions and the next few of the others in turn, in order of arrival."""
+        older = max(arrived.size - _LOOKED_AT, 0)
+        turn, self._looked_to = next_in_turn(np.arange(older), self._looked_to, _LOOKED_AT)
+        return arrived[np.append(turn, np.arange(older, arrived.size))]
 
     def _ask(self, chosen: NDArray[np.int64], origins: NDArray[np.float32]) -> None:
         assert self._photometer is not None
