@@ -3,11 +3,13 @@
     python benchmarks/classification_cost.py            # 10^4 to 2.6 * 10^5 positions
     python benchmarks/classification_cost.py --full     # up to 1024 x 1024
     python benchmarks/classification_cost.py --sizes 256 --profile 30   # and where the time goes
+    python benchmarks/classification_cost.py --sizes 1024 --light --batch 16384  # memory with light at all peaks
 
 The scene: 12 crystalline grains with 38 of 250 reflections each, two amorphous phases and vacuum; 85 % of the
 disks are found, five false disks per frame, about 40 disks in all; radial profiles of 48 bins with the noise of
 8,000 electrons; the origin drifts. Positions come 1024 at a time; after each the maps are brought up to date and
-copied.
+copied. With ``--light`` every position is measured at every tracked peak as well: made-up light, so that what it
+takes to keep and use is counted (the making of it too, in *add light*), but no photometry.
 
 Per size: microseconds of processor time per position of each stage of the live maps, of the copy for publication,
 and of the final pass; peak memory of the process (each size runs in one of its own); the Rand index (ARI) of the
@@ -21,8 +23,9 @@ import cProfile
 import pstats
 import resource
 import time
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
@@ -31,7 +34,15 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
-from livebragg.model import VIRTUAL_IMAGES, BraggPeaks, DetectedBatch, ProbeShape, RadialBatch
+from livebragg.config.analysis import AnalysisConfig, ClassifyConfig
+from livebragg.model import (
+    VIRTUAL_IMAGES,
+    BraggPeaks,
+    DetectedBatch,
+    ForcedIntensities,
+    ProbeShape,
+    RadialBatch,
+)
 from livebragg.pipeline.scan.analysis import ScanAnalysis
 
 FRAME_SHAPE = (128, 128)
@@ -43,6 +54,8 @@ DETECTION = 0.85
 FALSE_DISKS = 5.0
 LOCALISATION = 0.25
 ELECTRONS = 8000.0
+BACKGROUND = 4.0
+"""Counts under each disk, for the noise of its light."""
 RADII = np.arange(48, dtype=np.float32) + 6.5
 
 STAGES = {
@@ -145,11 +158,71 @@ def batch_of(scene: Scene, index: NDArray[np.int64], rng: np.random.Generator) -
     )
 
 
-def measure(size: int, seed: int, at_once: int, show: int) -> dict[str, Any]:
+class MadeUpLight:
+    """What a photometer would measure in frames of a scene."""
+
+    capacity = 65536
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._rng = np.random.default_rng(scene.seed + 2)
+        self.measured = 0
+
+    def measure(
+        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], _origins: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
+        """See `livebragg.pipeline.scan.backfill.Photometer`."""
+        gap = np.hypot(*(places[:, None, None] - self._scene.places).transpose(3, 0, 1, 2))
+        expected = np.where(gap < 1.5, self._scene.counts, 0.0).max(axis=2).T.astype(np.float32)
+        for first in range(0, scan_index.size, 4096):
+            index = scan_index[first : first + 4096]
+            light = expected[self._scene.label[index]]
+            error = np.sqrt(light + BACKGROUND)
+            light = light + error * self._rng.standard_normal(light.shape, np.float32)
+            self.measured += index.size
+            yield index, ForcedIntensities(intensity=light, error=error, usable=np.ones_like(light))
+
+    def begin(
+        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+    ) -> Iterator[tuple[NDArray[np.int64], Future[ForcedIntensities]]]:
+        """The same, done already."""
+        for index, values in self.measure(scan_index, places, origins):
+            task: Future[ForcedIntensities] = Future()
+            task.set_result(values)
+            yield index, task
+
+
+def arrays_of(part: object, name: str, seen: set[int]) -> Iterator[tuple[int, str]]:
+    """Bytes and name of every array that an object keeps, itself or through others."""
+    if id(part) in seen or type(part).__module__.split(".")[0] not in (
+        "livebragg",
+        "builtins",
+        "numpy",
+        "collections",
+    ):
+        return
+    seen.add(id(part))
+    if isinstance(part, np.ndarray):
+        if part.base is None:
+            yield part.nbytes, f"{name} {part.dtype} {part.shape}"
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            yield from arrays_of(value, f"{name}.{key}", seen)
+    elif isinstance(part, (list, tuple, deque)):
+        for value in part:
+            yield from arrays_of(value, name, seen)
+    else:
+        yield from arrays_of(getattr(part, "__dict__", {}), name, seen)
+
+
+def measure(size: int, seed: int, at_once: int, show: int, with_light: bool, arrays: int) -> dict[str, Any]:
     """Analyse one scan; times, memory and scores."""
     warm_up()
     scene = make_scene(size, seed)
-    analysis = ScanAnalysis((size, size), FRAME_SHAPE, ProbeShape(radius=3.0, edge_width=0.5, center=CENTER))
+    light = MadeUpLight(scene) if with_light else None
+    config = AnalysisConfig(classify=ClassifyConfig(backfill=at_once, final_backfill=size * size))
+    probe = ProbeShape(radius=3.0, edge_width=0.5, center=CENTER)
+    analysis = ScanAnalysis((size, size), FRAME_SHAPE, probe, config, photometer=light)
     profile, seconds = (
         cProfile.Profile(time.process_time),
         dict.fromkeys(("add", "refresh", "copy", "finish"), 0.0),
@@ -183,6 +256,9 @@ def measure(size: int, seed: int, at_once: int, show: int) -> dict[str, Any]:
     snapshot = analysis.snapshot()
     scores.append(adjusted_rand_score(scene.label, snapshot.labels.ravel()))
     stats = pstats.Stats(profile)
+    if arrays:
+        for size_of, name in sorted(arrays_of(analysis, "", set()), reverse=True)[:arrays]:
+            print(f"{size_of / total:8.1f} bytes per position: {name}")
     if show:
         stats.sort_stats("tottime").print_stats(show)
     return {
@@ -191,6 +267,7 @@ def measure(size: int, seed: int, at_once: int, show: int) -> dict[str, Any]:
         "peak": (live_peak, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20),
         "scores": scores,
         "flips": flips,
+        "measured": light.measured / total if light is not None else 0.0,
         "classes": int((snapshot.class_positions > 0).sum()),
         "peaks": len(snapshot.peaks),
     }
@@ -224,19 +301,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch", type=int, default=1024, help="positions between two updates of the maps")
     parser.add_argument("--profile", type=int, default=0, help="show so many functions with the most time")
+    parser.add_argument("--light", action="store_true", help="measure every position at every tracked peak")
+    parser.add_argument("--arrays", type=int, default=0, help="show so many of the largest arrays that are kept")
     options = parser.parse_args()
     print("microseconds per position")
     print(f"{'positions':>9s}    add refresh   copy finish | " + " ".join(f"{name:>8s}" for name in STAGES))
     for size in [*options.sizes, *([1024] if options.full else [])]:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            result = pool.submit(measure, size, options.seed, options.batch, options.profile).result()
+            how = options.seed, options.batch, options.profile, options.light, options.arrays
+            result = pool.submit(measure, size, *how).result()
         seconds = " ".join(f"{value:6.1f}" for value in result["seconds"].values())
         stages = " ".join(f"{value:8.1f}" for value in result["stages"].values())
         print(f"{size**2:9d} {seconds} | {stages}")
         scores = " ".join(f"{score:.3f}" for score in result["scores"])
         print(
             f"          ARI {scores}; {result['classes']} classes of 15; {result['peaks']} peaks; flips "
-            f"{result['flips']:.2%}; memory {result['peak'][0]:.2f} GiB live, "
+            f"{result['flips']:.2%}; measured {result['measured']:.2f} times; "
+            f"memory {result['peak'][0]:.2f} GiB live, "
             f"{result['peak'][1]:.2f} with the end",
             flush=True,
         )

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from livebragg.accumulate import VectorStore
 from livebragg.classify.forced import ForcedStore
-from livebragg.model import ForcedIntensities, TrackedPeaks
+from livebragg.model import BraggPeaks, ForcedIntensities, TrackedPeaks
 
 
 def tracked(places, ids):
@@ -76,18 +77,18 @@ def test_a_value_that_could_not_be_told_is_never_current(store):
     assert store.stale(np.array([0])).size == 0
 
 
-def test_memory_is_three_bytes_a_value(store):
+def test_memory_is_two_bytes_a_value(store):
     store.make_room(1000)
-    assert store.root.nbytes + store.significance.nbytes == 3 * store.root.size and len(store.root) == 1000
+    assert store.stored.nbytes == 2 * store.stored.size and len(store.stored) == 1000
 
 
 def test_a_scan_that_grows_line_by_line_is_seldom_copied(store):
-    copies, before = 0, store.root
+    copies, before = 0, store.stored
     for n in range(100, 10_000, 100):
         store.make_room(n)
-        copies += store.root is not before
-        before = store.root
-    assert copies < 15 and len(store.root) < 15_000
+        copies += store.stored is not before
+        before = store.stored
+    assert copies < 15 and len(store.stored) < 15_000
 
 
 def test_light_that_is_lacking_is_counted_by_the_class_a_position_shows(store):
@@ -105,3 +106,17 @@ def test_light_at_peaks_younger_than_the_patterns_is_not_lacking_to_a_class(stor
     patterns = np.zeros((1, 6), np.float32)
     patterns[0, 3] = 1.0
     assert store.lacking_light(np.arange(4), np.zeros(4, np.int64), patterns).tolist() == [0, 0, 0, 0]
+
+
+def test_a_disk_on_no_peak_makes_light_beside_it_unknown_where_its_place_is_sure(store):
+    one = np.ones(4, np.float32)
+    peaks = BraggPeaks(
+        qx=np.array([14, 14, 14, 30], np.float32), qy=5 * one, intensity=one, intensity_error=one,
+        position_error=np.array([0.1, 0.1, 0.9, 0.1], np.float32), offsets=np.array([0, 1, 2, 4]),
+    )  # fmt: skip
+    vectors = VectorStore(4)
+    vectors.update(np.arange(3), peaks)
+    store.put(np.arange(4), measured(np.ones((4, 2))), store.catalogue)
+    column = np.array([-1, -2, -1, 5], np.int16)
+    store.shadow(vectors.view, column, np.arange(3), np.full((3, 2), 5.0, np.float32), 4.0)
+    assert store.current(np.arange(4), np.array([3, 5])).tolist() == [[False, True], *[[True, True]] * 3]

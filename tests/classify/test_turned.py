@@ -42,8 +42,8 @@ def scan(turn, stretch, error=0.4, found=0.4, seed=1):
         count.append(which.size)
     start = np.concatenate([[0], np.cumsum(count)[:-1]])
     vectors = SimpleNamespace(
-        qx=np.float32(qx), qy=np.float32(qy), position_error=np.full(len(qx), error, np.float32), start=start,
-        count=np.int32(count), intensity=np.ones(len(qx), np.float32),
+        qx=np.float32(qx), qy=np.float32(qy), start=start, count=np.int32(count),
+        place_error=lambda disks: np.full(disks.size, error, np.float32), intensity=np.ones(len(qx), np.float32),
     )  # fmt: skip
     return vectors, np.int32(matched)
 

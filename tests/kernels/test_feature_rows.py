@@ -7,7 +7,6 @@ import pytest
 
 from livebragg.kernels.feature_rows import (
     ROOT_UNIT,
-    SIGNIFICANCE_UNIT,
     UNKNOWN,
     Light,
     count_entries,
@@ -15,8 +14,6 @@ from livebragg.kernels.feature_rows import (
     shadow_forced,
     store_forced,
 )
-
-LEAST = 16
 
 
 def scene(seed=0, n=30, n_slots=9):
@@ -36,15 +33,13 @@ def scene(seed=0, n=30, n_slots=9):
         "intensity": rng.exponential(40, disk_column.size).astype(np.float32),
         "disks": (disk_column, start, count),
         "stored": (
-            rng.integers(-100, 200, (n, n_slots)).astype(np.int16),
-            rng.choice(np.array([UNKNOWN, 0, 10, 16, 40], np.int8), (n, n_slots)),
+            rng.choice(np.append(UNKNOWN, np.arange(-200, 400, 7)), (n, n_slots)).astype(np.int16),
             rng.integers(0, 60, n_slots).astype(np.int16),
             rng.random(n) < 0.8,
             rng.integers(0, 4, n).astype(np.int32),
             rng.integers(1, 4, n_slots).astype(np.int32),
             slot_of,
             column_of,
-            LEAST,
         ),
     }
 
@@ -52,15 +47,16 @@ def scene(seed=0, n=30, n_slots=9):
 def plain_row(s, i, power):
     p = s["positions"][i]
     disk_column, start, count = s["disks"]
-    root, significance, faintest, shown, stamp, version, _, column_of, least = s["stored"]
+    stored, faintest, shown, stamp, version, _, column_of = s["stored"]
     row = {}
     for d in range(start[p], start[p] + count[p]):
         if disk_column[d] >= 0:
             row[int(disk_column[d])] = float(s["intensity"][d]) ** power
     for slot, column in enumerate(column_of):
         current = shown[p] and stamp[p] > 0 and stamp[p] >= version[slot]
-        if column >= 0 and current and significance[p, slot] >= least and root[p, slot] >= faintest[slot]:
-            row[int(column)] = (root[p, slot] * ROOT_UNIT) ** (2 * power)
+        root, significant = divmod(int(stored[p, slot]), 2)
+        if column >= 0 and current and significant and root >= faintest[slot]:
+            row[int(column)] = (root * ROOT_UNIT) ** (2 * power)
     return row
 
 
@@ -89,21 +85,18 @@ def test_rows_hold_current_light_and_otherwise_disks(power):
 def test_intensities_are_stored_as_signed_roots():
     intensity = np.array([[100.0, -4.0, np.nan], [1e9, 0.0, 9.0]], np.float32)
     error = np.array([[10.0, 2.0, np.nan], [1.0, 1.0, 3.0]], np.float32)
-    root, significance = np.zeros((5, 4), np.int16), np.zeros((5, 4), np.int8)
-    store_forced(intensity, error, np.array([3, 1]), np.array([0, 2, 3]), root, significance)
-    np.testing.assert_allclose(root[3, [0, 2, 3]] * ROOT_UNIT, [10, -2, 0])
-    np.testing.assert_allclose(significance[3, [0, 2]] * SIGNIFICANCE_UNIT, [10, -2])
-    assert significance[3, 3] == UNKNOWN and (root[1, 0], significance[1, 0]) == (32767, 127)
-    assert not root[[0, 2, 4]].any() and not root[:, 1].any()
+    stored = np.zeros((5, 4), np.int16)
+    store_forced(intensity, error, np.array([3, 1]), np.array([0, 2, 3]), 1.6, stored)
+    np.testing.assert_allclose((stored[3, [0, 2]] >> 1) * ROOT_UNIT, [10, -2])
+    assert (stored[3, [0, 2]] & 1).tolist() == [1, 0] and stored[3, 3] == UNKNOWN
+    assert (stored[1, [0, 2]] >> 1).tolist() == [16383, 0]
+    np.testing.assert_allclose((stored[1, 3] >> 1) * ROOT_UNIT, 3)
+    assert not stored[[0, 2, 4]].any() and not stored[:, 1].any()
 
 
-def test_a_disk_on_no_peak_makes_its_neighbours_unknown_where_its_place_is_sure():
-    one = np.ones(4, np.float32)
-    significance = np.full((2, 3), 40, np.int8)
-    shadow_forced(
-        np.array([13.0, 10, 13, 30], np.float32), 5 * one, np.array([0.1, 0.1, 0.9, 0.1], np.float32),
-        np.array([-1, -2, -1, 7], np.int32), np.array([0, 2], np.int64), np.array([2, 2], np.int32),
-        np.full((2, 2), 5.0, np.float32), np.array([0, 1]), np.array([0, 1, 2]),
-        np.array([[10.0, 0], [13.0, 0], [25.0, 0]], np.float32), 4.0, significance,
-    )  # fmt: skip
-    assert significance.tolist() == [[UNKNOWN, 40, 40], [40, 40, 40]]
+def test_light_near_a_disk_is_unknown():
+    stored = np.full((2, 3), 40, np.int16)
+    place = np.array([[10.0, 0], [13.0, 0], [25.0, 0]], np.float32)
+    disks = np.array([[8.0, 0], [25.0, 9.0]], np.float32)
+    shadow_forced(np.array([0, 1]), disks, np.arange(3), place, 4.0, stored)
+    assert stored.tolist() == [[UNKNOWN, 40, 40], [40, 40, 40]]

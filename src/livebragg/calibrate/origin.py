@@ -299,7 +299,7 @@ class OriginTracker:
 
 def pattern_origins(
     disks: NDArray[np.float32],
-    column: NDArray[np.int32],
+    column: NDArray[np.signedinteger],
     owner: NDArray[np.int64],
     peaks: TrackedPeaks,
     least: int = 4,
@@ -310,7 +310,7 @@ def pattern_origins(
     ----------
     disks : NDArray[np.float32], shape (n_disks, 2)
         ``(qx, qy)`` in detector pixels.
-    column : NDArray[np.int32], shape (n_disks,)
+    column : NDArray, shape (n_disks,)
         Id of the tracked peak of each disk, negative for none.
     owner : NDArray[np.int64], shape (n_disks,)
         Scan index of each disk.

@@ -25,6 +25,7 @@ from livebragg.model.arrays import ragged, with_room
 FEATURE_POWER = {"boolean": 0.0, "intensity": 1.0, "sqrt_intensity": 0.5}
 _FAINT = 0.25
 """Light below this part of what the disks found at a peak have does not count as present."""
+_ROOM = 1.5
 _BLOCK = 8192
 _SAMPLE = 50_000
 """Disks from which that is learned."""
@@ -39,8 +40,8 @@ class FeatureView:
 
     Parameters
     ----------
-    column : NDArray[np.int32], shape (n_entries,)
-        Feature column of each entry.
+    column : NDArray, shape (n_entries,)
+        Feature column of each entry: 16-bit integers while they suffice.
     value : NDArray[np.float32], shape (n_entries,)
         Feature value; the values of a row have unit norm.
     start, count : shape (n_positions,)
@@ -55,7 +56,7 @@ class FeatureView:
         Columns so far: peak ids are the columns.
     """
 
-    column: NDArray[np.int32]
+    column: NDArray[np.signedinteger]
     value: NDArray[np.float32]
     start: NDArray[np.int64]
     count: NDArray[np.int32]
@@ -128,8 +129,8 @@ class FeatureTable:
         self._distance = np.zeros(self._lookup.shape, np.float32)
         self._columns = np.zeros(0, np.int32)
         self._n_columns = 0
-        self._matched = np.full(0, -1, np.int32)
-        self._column = np.zeros(0, np.int32)
+        self._matched: NDArray[np.signedinteger] = np.full(0, -1, np.int16)
+        self._column: NDArray[np.signedinteger] = np.zeros(0, np.int16)
         self._value = np.zeros(0, np.float32)
         self._end = 0
         self._n_positions = 0
@@ -142,7 +143,7 @@ class FeatureTable:
         self._loose = np.zeros(0, np.int32)
         self._shown = np.zeros(0, np.bool_)
         self._faintest = np.zeros(0, np.int16)
-        self.forced = ForcedStore()
+        self.forced = ForcedStore(presence=self._presence)
 
     def track(self, peaks: TrackedPeaks) -> None:
         """Use these peaks from now on; rows follow when they are next updated."""
@@ -150,6 +151,8 @@ class FeatureTable:
         paint_owners(bins, self._match_radius * _OVERSAMPLING, self._owner, self._distance)
         self._columns = peaks.peak_id.copy()
         self._n_columns = max(self._n_columns, int(peaks.peak_id.max(initial=-1)) + 1)
+        if self._n_columns > np.iinfo(self._column.dtype).max:
+            self._matched, self._column = self._matched.astype(np.int32), self._column.astype(np.int32)
         self.forced.track(peaks)
         self._faintest = np.zeros(0, np.int16)
 
@@ -276,7 +279,7 @@ class FeatureTable:
         return self._columns
 
     @property
-    def matched(self) -> NDArray[np.int32]:
+    def matched(self) -> NDArray[np.signedinteger]:
         """Feature column of each disk, -1 for none, -2 for the direct beam; not to be written to."""
         return self._matched
 
@@ -301,15 +304,13 @@ class FeatureTable:
         if self._faintest.size != forced.column_of.size:
             self._learn_faintest(vectors)
         light = Light(
-            root=forced.root,
-            significance=forced.significance,
+            stored=forced.stored,
             faintest=self._faintest,
             shown=self._shown,
             stamp=forced.stamp,
             version=forced.version,
             slot_of=forced.slot_of,
             column_of=forced.column_of,
-            least=forced.least(self._presence),
         )
         disks = self._matched, vectors.start[positions], vectors.count[positions]
         count, norm = np.zeros(n, np.int32), np.zeros(n, np.float32)
@@ -333,12 +334,10 @@ class FeatureTable:
         self._end += total
 
     def _pack(self, needed: int) -> None:
-        """Close the gaps between rows, with room at the end for as much again."""
+        """Close the gaps between rows, with room at the end for half as much again."""
         self._end = int(self._count.sum())
-        column, value = (
-            np.empty(2 * (self._end + needed), np.int32),
-            np.empty(2 * (self._end + needed), np.float32),
-        )
+        room = int(_ROOM * (self._end + needed))
+        column, value = np.empty(room, self._column.dtype), np.empty(room, np.float32)
         start = np.zeros(self._count.size, np.int64)
         pack_rows(self._column, self._value, self._start, self._count, column, value, start)
         self._column, self._value, self._start, self._room = column, value, start, self._count.copy()

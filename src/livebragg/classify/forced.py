@@ -7,13 +7,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from livebragg.kernels.feature_rows import ROOT_UNIT, SIGNIFICANCE_UNIT, UNKNOWN, shadow_forced, store_forced
+from livebragg.kernels.feature_rows import ROOT_UNIT, UNKNOWN, shadow_forced, store_forced
 from livebragg.model import ForcedIntensities, TrackedPeaks
-from livebragg.model.arrays import with_room
+from livebragg.model.arrays import ragged, with_room
 
 _MOVED = 0.5
 """A peak that moved further than this since it was measured, in pixels, is measured again."""
-_GONE = np.iinfo(np.int32).max
+_SURE_PLACE = 0.4
+"""Standard error of a disk's place, in pixels, up to which it is known to belong to no peak."""
 
 
 class Vectors(Protocol):
@@ -26,11 +27,10 @@ class Vectors(Protocol):
     @property
     def intensity(self) -> NDArray[np.float32]: ...
     @property
-    def position_error(self) -> NDArray[np.float32]: ...
-    @property
     def start(self) -> NDArray[np.int64]: ...
     @property
     def count(self) -> NDArray[np.int32]: ...
+    def place_error(self, disks: NDArray[np.int64]) -> NDArray[np.float32]: ...
 
 
 class Catalogue(NamedTuple):
@@ -43,7 +43,7 @@ class Catalogue(NamedTuple):
 
 
 class ForcedStore:
-    """Intensities at the tracked peaks, three bytes each, with exact bookkeeping.
+    """Intensities at the tracked peaks, two bytes each, with exact bookkeeping.
 
     The catalogue of peaks has a version that rises whenever a peak is new or has moved. Every slot remembers the
     version at which its peak last changed, every position the version with which it was measured; a value is
@@ -53,6 +53,8 @@ class ForcedStore:
     ----------
     n_positions : int
         Positions so far; `make_room` adds more.
+    presence : float
+        Standard errors from which light is significant.
 
     Examples
     --------
@@ -71,8 +73,9 @@ class ForcedStore:
     ([0, 2], [nan, 25.0, nan])
     """
 
-    def __init__(self, n_positions: int = 0) -> None:
+    def __init__(self, n_positions: int = 0, presence: float = 0.0) -> None:
         self._n_positions = n_positions
+        self._presence = presence
         self.reset()
 
     def reset(self) -> None:
@@ -85,8 +88,7 @@ class ForcedStore:
         self.version = np.zeros(0, np.int32)
         self.stamp = np.zeros(self._n_positions, np.int32)
         self._gone = np.zeros(self._n_positions, np.bool_)
-        self.root = np.zeros((self._n_positions, 0), np.int16)
-        self.significance = np.zeros((self._n_positions, 0), np.int8)
+        self.stored = np.zeros((self._n_positions, 0), np.int16)
 
     @property
     def places(self) -> NDArray[np.float32]:
@@ -101,7 +103,7 @@ class ForcedStore:
     def make_room(self, n_positions: int) -> None:
         """Know at least so many positions."""
         self.stamp, self._gone = with_room(self.stamp, n_positions), with_room(self._gone, n_positions)
-        self.root, self.significance = with_room(self.root, n_positions), with_room(self.significance, n_positions)
+        self.stored = with_room(self.stored, n_positions)
 
     def track(self, peaks: TrackedPeaks) -> None:
         """Take these peaks as the catalogue; slots of those that are gone are used again."""
@@ -156,32 +158,30 @@ class ForcedStore:
     def put(self, positions: NDArray[np.int64], measured: ForcedIntensities, catalogue: Catalogue) -> None:
         """Take what was measured for some positions at the peaks of a catalogue, which may be an earlier one:
         where the peaks have changed since, that is not current."""
-        store_forced(measured.intensity, measured.error, positions, catalogue.slots, self.root, self.significance)
+        light = measured.intensity, measured.error
+        store_forced(*light, positions, catalogue.slots, self._presence, self.stored)
         self.stamp[positions] = catalogue.version
 
     def shadow(
         self,
         vectors: Vectors,
-        column: NDArray[np.int32],
+        column: NDArray[np.signedinteger],
         positions: NDArray[np.int64],
         origins: NDArray[np.float32],
         radius: float,
     ) -> None:
-        """Call unknown what disks without a column (-1) light up within `radius` pixels."""
-        shadow_forced(
-            vectors.qx,
-            vectors.qy,
-            vectors.position_error,
-            column,
-            vectors.start[positions],
-            vectors.count[positions],
-            origins,
-            positions,
-            self._order,
-            self.places,
-            radius,
-            self.significance,
-        )
+        """Call unknown what disks without a column (-1) light up within `radius` pixels.
+
+        Disks whose place is not sure, as at low doses, may belong to the peaks beside them, and are left out.
+        `origins` (n, 2) are those of `positions`.
+        """
+        row, disk = ragged(vectors.start[positions], vectors.count[positions])
+        alone = column[disk] == -1
+        row, disk = row[alone], disk[alone]
+        sure = vectors.place_error(disk) <= _SURE_PLACE
+        row, disk = row[sure], disk[sure]
+        place = np.stack([vectors.qx[disk], vectors.qy[disk]], axis=1) - origins[row]
+        shadow_forced(positions[row], place, self._order, self.places, radius, self.stored)
 
     def give_up(self, positions: NDArray[np.int64]) -> None:
         """Do not ask for these positions again: there are no frames of them."""
@@ -192,24 +192,20 @@ class ForcedStore:
         slot = self.slot_of[peak_id] if 0 <= peak_id < self.slot_of.size else -1
         if slot < 0:
             return np.full(self.stamp.size, np.nan, np.float32)
-        current = (self.stamp >= self.version[slot]) & (self.significance[:, slot] != UNKNOWN)
-        root = self.root[:, slot].astype(np.float32) * ROOT_UNIT
+        current = (self.stamp >= self.version[slot]) & (self.stored[:, slot] != UNKNOWN)
+        root = (self.stored[:, slot] >> 1).astype(np.float32) * ROOT_UNIT
         return np.where(current, np.sign(root) * root**2, np.nan).astype(np.float32)
 
     def current(self, positions: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which values of some positions and peaks are measured and up to date, shape (n, k)."""
         slots = self.slot_of[columns]
         there = (self.stamp[positions][:, None] >= self.version[slots]) & (slots >= 0)
-        return np.asarray(there & (self.significance[np.ix_(positions, slots)] != UNKNOWN))
+        return np.asarray(there & (self.stored[np.ix_(positions, slots)] != UNKNOWN))
 
     def roots(self, positions: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float32]:
         """Signed square roots of the intensities of some positions and peaks, shape (n, k); NaN: not current."""
-        value = self.root[np.ix_(positions, self.slot_of[columns])].astype(np.float32) * ROOT_UNIT
+        value = (self.stored[np.ix_(positions, self.slot_of[columns])] >> 1).astype(np.float32) * ROOT_UNIT
         return np.where(self.current(positions, columns), value, np.nan).astype(np.float32)
-
-    def least(self, significance: float) -> int:
-        """A significance as it is stored."""
-        return round(significance / SIGNIFICANCE_UNIT)
 
     def _free(self, columns: NDArray[np.int32]) -> None:
         self.column_of[self.slot_of[columns]] = -1
@@ -234,5 +230,7 @@ class ForcedStore:
         self.column_of = np.concatenate([self.column_of, np.full(extra, -1, np.int32)])
         self.version = np.pad(self.version, (0, extra))
         self._place = np.pad(self._place, ((0, extra), (0, 0)))
-        self.root = np.pad(self.root, ((0, 0), (0, extra)))
-        self.significance = np.pad(self.significance, ((0, 0), (0, extra)))
+        end = int(np.flatnonzero(self.stamp).max(initial=-1)) + 1  # what was never written takes no memory
+        stored = np.zeros((len(self.stored), self.column_of.size), np.int16)
+        stored[:end, :-extra] = self.stored[:end]
+        self.stored = stored

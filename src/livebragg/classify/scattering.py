@@ -187,7 +187,7 @@ class Scattering:
         self,
         positions: NDArray[np.int64],
         vectors: Vectors,
-        column: NDArray[np.int32],
+        column: NDArray[np.signedinteger],
         origins: NDArray[np.float32],
     ) -> None:
         """Sort the disks of some positions into tracked ones, bright others, and speckle.

@@ -71,7 +71,7 @@ class Deformation:
 
 def deformation(
     vectors: Vectors,
-    matched: NDArray[np.int32],
+    matched: NDArray[np.signedinteger],
     positions: NDArray[np.int64],
     origins: NDArray[np.float32],
     peaks: TrackedPeaks,
@@ -83,7 +83,7 @@ def deformation(
     ----------
     vectors : Vectors
         Disks of the scan.
-    matched : NDArray[np.int32], shape (n_disks,)
+    matched : NDArray, shape (n_disks,)
         Id of the peak of each disk, negative for none.
     positions : NDArray[np.int64], shape (m,)
         Scan indices of positions that have arrived.
@@ -100,7 +100,7 @@ def deformation(
     peak = place[np.maximum(matched[disk], -1)]  # a disk without a peak finds the last row, which no peak has
     off = np.stack([vectors.qx[disk], vectors.qy[disk]], axis=1) - origins[positions[row]] - peak
     known = np.isfinite(off[:, 0])
-    row, peak, off, weight = row[known], peak[known], off[known], _weight(vectors.position_error[disk[known]])
+    row, peak, off, weight = row[known], peak[known], off[known], _weight(vectors.place_error(disk[known]))
     across, along = peak[:, 0] * off[:, 1] - peak[:, 1] * off[:, 0], (peak * off).sum(axis=1)
     square = (peak**2).sum(axis=1)
     n, w, ww = (np.bincount(row, of, positions.size) for of in (np.ones(row.size), weight, weight * square))
@@ -269,7 +269,7 @@ class TurnFinder:
     def update(
         self,
         vectors: Vectors,
-        matched: NDArray[np.int32],
+        matched: NDArray[np.signedinteger],
         origins: NDArray[np.float32],
         factors: Factors,
         leader: NDArray[np.int32],

@@ -8,23 +8,21 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-ROOT_UNIT = 0.125
-"""Unit in which square roots of measured intensities are stored."""
-SIGNIFICANCE_UNIT = 0.125
-"""Unit in which their significances are stored."""
-SURE_PLACE = 0.4
-"""Standard error of a disk's place, in pixels, below which it is known to belong to no peak."""
-UNKNOWN = -128
-"""Stored significance of what could not be measured."""
+ROOT_UNIT = 0.2
+"""Unit in which square roots of measured intensities are stored. Counting alone scatters a root by a half,
+whatever the intensity; rounding adds 1 % to that variance."""
+UNKNOWN = -32768
+"""Stored for what could not be measured."""
+_LARGEST = 16383.0
+"""Largest root that is stored, in `ROOT_UNIT`: 10 million counts."""
 
 
 class Light(NamedTuple):
     """The light measured at tracked peaks, and what of it counts."""
 
-    root: NDArray[np.int16]
-    """(n_positions, n_slots): square root of each intensity, in `ROOT_UNIT`."""
-    significance: NDArray[np.int8]
-    """(n_positions, n_slots): in `SIGNIFICANCE_UNIT`; `UNKNOWN` where it could not be measured."""
+    stored: NDArray[np.int16]
+    """(n_positions, n_slots): twice the signed square root of each intensity in `ROOT_UNIT`, and 1 more where it
+    is significant; `UNKNOWN` where it could not be measured."""
     faintest: NDArray[np.int16]
     """(n_slots,): least stored root that counts."""
     shown: NDArray[np.bool_]
@@ -37,8 +35,6 @@ class Light(NamedTuple):
     """(n_columns,): slot of each feature column, -1 for none."""
     column_of: NDArray[np.int32]
     """(n_slots,): the reverse."""
-    least: int
-    """Least stored significance that counts."""
 
 
 @njit(cache=True, nogil=True)
@@ -47,53 +43,40 @@ def store_forced(
     error: NDArray[np.float32],
     positions: NDArray[np.int64],
     slots: NDArray[np.int64],
-    out_root: NDArray[np.int16],
-    out_significance: NDArray[np.int8],
+    least: float,
+    out: NDArray[np.int16],
 ) -> None:
-    """Write intensities (n, k) as signed roots and significances into rows `positions` and columns `slots`."""
+    """Write intensities (n, k) as `Light.stored` has them into rows `positions` and columns `slots`; from `least`
+    standard errors they are significant."""
     for i in range(positions.size):
         for k in range(slots.size):
             v, e = float(intensity[i, k]), float(error[i, k])
             if not (np.isfinite(v) and np.isfinite(e)):
-                out_root[positions[i], slots[k]] = 0
-                out_significance[positions[i], slots[k]] = UNKNOWN
+                out[positions[i], slots[k]] = UNKNOWN
                 continue
-            root = np.sqrt(abs(v)) / ROOT_UNIT
-            out_root[positions[i], slots[k]] = int(np.rint(np.sign(v) * min(root, 32767.0)))
-            z = v / max(e, 1e-6) / SIGNIFICANCE_UNIT
-            out_significance[positions[i], slots[k]] = int(np.rint(max(-127.0, min(z, 127.0))))
+            root = int(np.rint(np.sign(v) * min(np.sqrt(abs(v)) / ROOT_UNIT, _LARGEST)))
+            out[positions[i], slots[k]] = 2 * root + (v >= least * e)
 
 
 @njit(cache=True, nogil=True)
 def shadow_forced(
-    qx: NDArray[np.float32],
-    qy: NDArray[np.float32],
-    position_error: NDArray[np.float32],
-    disk_column: NDArray[np.int32],
-    disk_start: NDArray[np.int64],
-    disk_count: NDArray[np.int32],
-    origin: NDArray[np.float32],
-    positions: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    disks: NDArray[np.float32],
     slots: NDArray[np.int64],
     place: NDArray[np.float32],
     radius: float,
-    out_significance: NDArray[np.int8],
+    out: NDArray[np.int16],
 ) -> None:
-    """Call unknown what was measured within `radius` pixels of a disk that belongs to no tracked peak.
+    """Call unknown what was measured within `radius` pixels of some disks, whose light spills over.
 
-    Its light spills over to the peaks beside it. Disks whose place is not sure, as at low doses, may belong to
-    those peaks after all, and are left out. `disk_start`, `disk_count` and `origin` are those of
-    `positions`; `place` (k, 2) are the peaks in `slots`.
+    Row `owner` of `out` is that of each of the `disks` (n, 2), which as `place` (k, 2), where the peaks in `slots`
+    are, is relative to the origin.
     """
-    for i in range(positions.size):
-        for d in range(disk_start[i], disk_start[i] + disk_count[i]):
-            if disk_column[d] != -1 or position_error[d] > SURE_PLACE:
-                continue
-            x, y = qx[d] - origin[i, 0], qy[d] - origin[i, 1]
-            for k in range(slots.size):
-                dx, dy = place[k, 0] - x, place[k, 1] - y
-                if dx * dx + dy * dy < radius * radius:
-                    out_significance[positions[i], slots[k]] = UNKNOWN
+    for d in range(owner.size):
+        for k in range(slots.size):
+            dx, dy = place[k, 0] - disks[d, 0], place[k, 1] - disks[d, 1]
+            if dx * dx + dy * dy < radius * radius:
+                out[owner[d], slots[k]] = UNKNOWN
 
 
 @njit(cache=True, nogil=True)
@@ -102,7 +85,8 @@ def _is_lit(light: Light, p: int, s: int) -> bool:
     for its peak."""
     if not light.shown[p] or light.stamp[p] <= 0 or light.stamp[p] < light.version[s]:
         return False
-    return bool(light.significance[p, s] >= light.least and light.root[p, s] >= light.faintest[s])
+    stored = light.stored[p, s]
+    return bool((stored & 1) and (stored >> 1) >= light.faintest[s])
 
 
 @njit(cache=True, nogil=True)
@@ -164,7 +148,7 @@ def fill_rows(
         if light.shown[p]:
             for s in range(light.column_of.size):
                 if light.column_of[s] >= 0 and _is_lit(light, p, s):
-                    v = (light.root[p, s] * ROOT_UNIT) ** (2.0 * power)
+                    v = ((light.stored[p, s] >> 1) * ROOT_UNIT) ** (2.0 * power)
                     out_column[e], out_value[e] = light.column_of[s], v
                     total += v * v
                     e += 1

@@ -28,7 +28,8 @@ def with_room(values: NDArray[T], needed: int, fill: float = 0, axis: int = 0) -
         return values
     shape = list(values.shape)
     shape[axis] = max(needed, int(_GROWTH * have))
-    grown = np.full(shape, fill, values.dtype)
+    # Room of zeros takes no memory until it is used.
+    grown = np.full(shape, fill, values.dtype) if fill else np.zeros(shape, values.dtype)
     kept = [slice(None)] * values.ndim
     kept[axis] = slice(have)
     grown[tuple(kept)] = values
