@@ -169,7 +169,11 @@ class MadeUpLight:
         self.measured = 0
 
     def measure(
-        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], _origins: NDArray[np.float32]
+        self,
+        scan_index: NDArray[np.int64],
+        places: NDArray[np.float32],
+        _origins: NDArray[np.float32],
+        _wanted: NDArray[np.bool_],
     ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
         """See `livebragg.pipeline.scan.backfill.Photometer`."""
         gap = np.hypot(*(places[:, None, None] - self._scene.places).transpose(3, 0, 1, 2))
@@ -183,10 +187,14 @@ class MadeUpLight:
             yield index, ForcedIntensities(intensity=light, error=error, usable=np.ones_like(light))
 
     def begin(
-        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+        self,
+        scan_index: NDArray[np.int64],
+        places: NDArray[np.float32],
+        origins: NDArray[np.float32],
+        wanted: NDArray[np.bool_],
     ) -> Iterator[tuple[NDArray[np.int64], Future[ForcedIntensities]]]:
         """The same, done already."""
-        for index, values in self.measure(scan_index, places, origins):
+        for index, values in self.measure(scan_index, places, origins, wanted):
             task: Future[ForcedIntensities] = Future()
             task.set_result(values)
             yield index, task

@@ -86,12 +86,16 @@ def test_intensities_are_stored_as_signed_roots():
     intensity = np.array([[100.0, -4.0, np.nan], [1e9, 0.0, 9.0]], np.float32)
     error = np.array([[10.0, 2.0, np.nan], [1.0, 1.0, 3.0]], np.float32)
     stored = np.zeros((5, 4), np.int16)
-    store_forced(intensity, error, np.array([3, 1]), np.array([0, 2, 3]), 1.6, stored)
+    wanted = np.ones((2, 3), np.bool_)
+    store_forced(intensity, error, np.array([3, 1]), np.array([0, 2, 3]), wanted, 1.6, stored)
     np.testing.assert_allclose((stored[3, [0, 2]] >> 1) * ROOT_UNIT, [10, -2])
     assert (stored[3, [0, 2]] & 1).tolist() == [1, 0] and stored[3, 3] == UNKNOWN
     assert (stored[1, [0, 2]] >> 1).tolist() == [16383, 0]
     np.testing.assert_allclose((stored[1, 3] >> 1) * ROOT_UNIT, 3)
     assert not stored[[0, 2, 4]].any() and not stored[:, 1].any()
+    before, wanted[0] = stored.copy(), False
+    store_forced(intensity + 50, error, np.array([3, 1]), np.array([0, 2, 3]), wanted, 1.6, stored)
+    assert (stored == before)[3].all() and (stored[1] != before[1]).tolist() == [False, False, True, True]
 
 
 def test_light_near_a_disk_is_unknown():

@@ -161,16 +161,15 @@ def test_one_intensity_is_that_of_least_squares_with_the_coarse_background(kit):
 
 
 def test_neighbours_without_noise_get_exactly_their_light_and_the_memory_is_left_empty(kit):
-    probe, plan, scratch, forced = kit
+    probe, _, scratch, forced = kit
     positions, truth = [[14.2, 12.7], [14.9, 15.6], [17.1, 13.3], [25.0, 25.0]], [500.0, 20.0, 0.0, 90.0]
     value, error, _ = measure(kit, stamped(probe, positions, truth, 0.5), positions)
     np.testing.assert_allclose(value, truth, atol=0.3)
     assert (error > 0.5).all()
     assert not scratch.model.any()
     outside = np.ones(forced.filter.size, bool)
-    margin = forced.filter.shape[0] // 2 - plan.reach
-    outside[margin * (forced.filter.shape[0] + 1) + forced.filter_patch.astype(int)] = False
-    assert not forced.filter.reshape(-1)[outside].any()
+    outside[forced.pitch + forced.wide_patch.astype(int)] = False
+    assert not forced.filter[outside].any()
 
 
 def test_the_error_beside_neighbours_is_that_of_the_joint_normal_equations(kit):

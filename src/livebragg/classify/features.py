@@ -211,13 +211,15 @@ class FeatureTable:
         origins: NDArray[np.float32],
         measured: ForcedIntensities,
         catalogue: Catalogue,
+        wanted: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Take what was measured at the peaks of a catalogue, and compute the rows of these positions again.
+        """Take what was measured at the peaks of a catalogue, as `ForcedStore.put` does, and compute the rows of
+        these positions again.
 
         A disk that belongs to no tracked peak makes the peaks beside it unknown. `origins` are those of
         `positions`, as in `update`.
         """
-        self.forced.put(positions, measured, catalogue)
+        self.forced.put(positions, measured, catalogue, wanted)
         self.forced.shadow(vectors, self._matched, positions, origins, self._center_radius / 1.5)
         self._write(vectors, positions)
 

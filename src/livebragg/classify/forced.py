@@ -155,11 +155,30 @@ class ForcedStore:
             lacks[where] = 1 - known / max(light[-1], 1e-9)
         return lacks
 
-    def put(self, positions: NDArray[np.int64], measured: ForcedIntensities, catalogue: Catalogue) -> None:
+    def wanted(self, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which peaks of the catalogue to measure at each of some positions, shape (n, k): those whose light is
+        not known, and those that shine, since they share their light with those beside them. Where a peak is known
+        to be dark, measuring it again would tell nothing new."""
+        stale = self.version[self._order] > self.stamp[positions][:, None]
+        stored = self.stored[np.ix_(positions, self._order)]
+        return np.asarray(stale | (stored == UNKNOWN) | (stored & 1 == 1))
+
+    def put(
+        self,
+        positions: NDArray[np.int64],
+        measured: ForcedIntensities,
+        catalogue: Catalogue,
+        wanted: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Take what was measured for some positions at the peaks of a catalogue, which may be an earlier one:
-        where the peaks have changed since, that is not current."""
+        where the peaks have changed since, that is not current.
+
+        By default everything is new; else what is not `wanted`, shape (n, k), stays what it was.
+        """
+        if wanted is None:
+            wanted = np.ones(measured.intensity.shape, np.bool_)
         light = measured.intensity, measured.error
-        store_forced(*light, positions, catalogue.slots, self._presence, self.stored)
+        store_forced(*light, positions, catalogue.slots, wanted, self._presence, self.stored)
         self.stamp[positions] = catalogue.version
 
     def shadow(

@@ -43,13 +43,16 @@ def store_forced(
     error: NDArray[np.float32],
     positions: NDArray[np.int64],
     slots: NDArray[np.int64],
+    wanted: NDArray[np.bool_],
     least: float,
     out: NDArray[np.int16],
 ) -> None:
-    """Write intensities (n, k) as `Light.stored` has them into rows `positions` and columns `slots`; from `least`
-    standard errors they are significant."""
+    """Write the `wanted` intensities (n, k) as `Light.stored` has them into rows `positions` and columns `slots`;
+    from `least` standard errors they are significant."""
     for i in range(positions.size):
         for k in range(slots.size):
+            if not wanted[i, k]:
+                continue
             v, e = float(intensity[i, k]), float(error[i, k])
             if not (np.isfinite(v) and np.isfinite(e)):
                 out[positions[i], slots[k]] = UNKNOWN

@@ -67,12 +67,15 @@ class Forced(NamedTuple):
     """(tile rows, tile cols): pixels a tile's background is measured on."""
     tile_variance: NDArray[np.float64]
     """(tile rows, tile cols): variance of the background of a tile, per pixel."""
+    pitch: int
+    """Length of the rows of `wide` and `filter`: the square of a patch, and zeros as far as a neighbour may lie
+    aside, so that a disk shifted out of the square meets zeros although row follows row."""
+    wide: NDArray[np.float32]
+    """(k, (2 * reach + 1) * pitch): the disks row by row, for sums without a list of pixels."""
     filter: NDArray[np.float32]
-    """(side, side): one position's filter in the middle of zeros, so wide that a neighbour's disk is inside."""
-    filter_patch: NDArray[np.uint32]
-    """(pixels of the patch,): ``Plan.patch`` in there, without what only fills up the vectors."""
-    lit_rows: NDArray[np.int64]
-    """(2 * reach + 2,): first lit pixel of each row of the patch's square, and their number."""
+    """((2 * reach + 3) * pitch,): one position's filter in the same order, between two rows of zeros."""
+    wide_patch: NDArray[np.uint32]
+    """(pixels of the patch,): ``Plan.patch`` in `wide`, without what only fills up the vectors."""
     lines: NDArray[np.float32]
     """(3, n): other disks, usability and filter of a position's patch."""
     member: NDArray[np.int32]
@@ -84,7 +87,8 @@ class Forced(NamedTuple):
 def allocate_forced(plan: Plan, scratch: Scratch, n_positions: int) -> Forced:
     """Allocate the memory for up to `n_positions` positions."""
     k, n = n_positions, plan.patch.size
-    width, side = plan.weight.shape[1], 2 * (plan.reach + int(plan.touch) + 2) + 1
+    width, side = plan.weight.shape[1], 2 * plan.reach + 1
+    pitch = side + int(plan.touch) + 2
     rows, cols = np.divmod(plan.patch[: int(plan.inside_patch.sum())].astype(np.int64), width)
     return Forced(
         place=np.zeros((k, 2)),
@@ -111,9 +115,10 @@ def allocate_forced(plan: Plan, scratch: Scratch, n_positions: int) -> Forced:
         area=np.zeros(plan.cell_area.shape, np.float32),
         tile_area=np.zeros(scratch.level.shape),
         tile_variance=np.zeros(scratch.level.shape),
-        filter=np.zeros((side, side), np.float32),
-        filter_patch=(rows * side + cols).astype(np.uint32),
-        lit_rows=np.searchsorted(rows[: plan.lit], np.arange(2 * plan.reach + 2)),
+        pitch=pitch,
+        wide=np.zeros((k, side * pitch), np.float32),
+        filter=np.zeros((side + 2) * pitch, np.float32),
+        wide_patch=(rows * pitch + cols).astype(np.uint32),
         lines=np.zeros((3, n), np.float32),
         member=np.zeros(COUPLED, np.int32),
         matrix=np.zeros((COUPLED, COUPLED)),

@@ -13,7 +13,7 @@ from livebragg.kernels.forced import NEIGHBOURS, Forced
 from livebragg.kernels.forced_place import tile_of
 from livebragg.kernels.forced_sums import (
     add_line,
-    filtered,
+    dot,
     ring_sums,
     scatter,
     take_out_line,
@@ -114,12 +114,12 @@ def _gather_lines(
 @part()
 def _pull_neighbours(plan: Plan, forced: Forced, k: int) -> None:  # pragma: no cover - compiled
     """Sum the filter of position `k` over the disk of each neighbour, on the rows of pixels that both have."""
-    side, margin, last = forced.filter.shape[0], forced.filter.shape[0] // 2 - plan.reach, 2 * plan.reach
-    flat = forced.filter.reshape(-1)
-    scatter(forced.lines[2], margin * (side + 1), forced.filter_patch, flat)
+    pitch, last = forced.pitch, 2 * plan.reach
+    scatter(forced.lines[2], pitch, forced.wide_patch, forced.filter)
     for i in range(min(forced.near[k], NEIGHBOURS)):
         n = forced.neighbour[k, i]
         down, right = forced.corner[n, 0] - forced.corner[k, 0], forced.corner[n, 1] - forced.corner[k, 1]
-        first, end = forced.lit_rows[max(-down, 0)], forced.lit_rows[min(last - down, last) + 1]
-        there = (margin + down) * side + margin + right
-        forced.pull[k, i] = filtered(forced.shape[n, first:end], there, forced.filter_patch[first:end], flat)
+        first, end = max(-down, 0), min(last - down, last) + 1
+        shift = (down + 1) * pitch + right
+        there = forced.filter[first * pitch + shift : end * pitch + shift]
+        forced.pull[k, i] = dot(there, forced.wide[n, first * pitch : end * pitch])

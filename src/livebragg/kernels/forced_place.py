@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from livebragg.kernels.compiled import part
 from livebragg.kernels.fit import PHASES, phase_of
 from livebragg.kernels.forced import NEIGHBOURS, Forced
-from livebragg.kernels.forced_sums import filtered, write_template
+from livebragg.kernels.forced_sums import filtered, scatter, write_template
 from livebragg.kernels.plan import Plan, Scratch
 from livebragg.kernels.virtual import weighted_sum
 
@@ -69,6 +69,7 @@ def _write_shape(plan: Plan, forced: Forced, k: int) -> None:  # pragma: no cove
     col, phase_col, rest_col = phase_of(forced.place[k, 1])
     forced.corner[k, 0], forced.corner[k, 1] = row + plan.pad - plan.reach, col + plan.pad - plan.reach
     write_template(plan.templates[phase_row * PHASES + phase_col], rest_row, rest_col, forced.shape[k])
+    scatter(forced.shape[k], 0, forced.wide_patch[: plan.lit], forced.wide[k])
 
 
 @part()

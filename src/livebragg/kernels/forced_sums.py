@@ -126,6 +126,15 @@ def add_line(
 
 
 @fast_sums()
+def dot(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:  # pragma: no cover - compiled
+    """Sum of the products of two lines."""
+    total = np.float32(0.0)
+    for i in range(one.size):
+        total += one[i] * other[i]
+    return float(total)
+
+
+@fast_sums()
 def filtered(
     line: NDArray[np.float32], corner: int, patch: NDArray[np.uint32], image: NDArray[np.float32]
 ) -> float:  # pragma: no cover - compiled

@@ -215,7 +215,7 @@ class Light:
         radius, angle = 36 * np.sqrt(rng.uniform(0.1, 1, (4, 20))), rng.uniform(0, 2 * np.pi, (4, 20))
         self.places = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
-    def measure(self, scan_index, places, origins):
+    def measure(self, scan_index, places, origins, wanted):
         self.asked += scan_index.size
         index = scan_index[scan_index >= self.gone]
         grain = truth().ravel()[index]

@@ -12,6 +12,7 @@ from livebragg.pipeline.scan.photometer import FramePhotometer, OddPixels
 
 PROBE = ProbeShape(radius=4.0, edge_width=0.5, center=(31.0, 31.0))
 PLACES = np.array([[15.0, 0.0], [0.0, -15.0]], np.float32)
+EVERYTHING = np.ones((99, 2), np.bool_)
 
 
 class Frames:
@@ -35,7 +36,7 @@ def test_light_follows_the_origin_and_frames_that_are_gone_are_left_out(threads)
     lookup, asked = Frames(), np.array([1, 3, 6, 8])
     origins = np.stack([31.0 + np.arange(9) % 3, np.full(9, 31.0)], axis=1).astype(np.float32)
     photometer = FramePhotometer(lookup, PROBE, (64, 64), DetectionConfig(), threads=threads)
-    parts = list(photometer.measure(asked, PLACES, origins))
+    parts = list(photometer.measure(asked, PLACES, origins, EVERYTHING))
     photometer.close()
     index = np.concatenate([part for part, _ in parts])
     intensity = np.concatenate([values.intensity for _, values in parts])
@@ -45,9 +46,19 @@ def test_light_follows_the_origin_and_frames_that_are_gone_are_left_out(threads)
     np.testing.assert_allclose(intensity[:, 1], 0, atol=15)
 
 
+def test_only_what_is_wanted_is_measured():
+    photometer = FramePhotometer(Frames(), PROBE, (64, 64), DetectionConfig())
+    wanted = np.array([[True, True], [True, False], [False, True]])
+    parts = list(photometer.measure(np.array([2, 4, 5]), PLACES, np.full((9, 2), 31.0, np.float32), wanted))
+    photometer.close()
+    index = np.concatenate([part for part, _ in parts])
+    known = np.isfinite(np.concatenate([values.intensity for _, values in parts]))
+    assert (index.tolist(), known.tolist()) == ([2, 4, 5], wanted.tolist())
+
+
 def test_without_peaks_no_frame_is_read():
     photometer = FramePhotometer(None, PROBE, (64, 64), DetectionConfig())
-    assert list(photometer.measure(np.arange(4), PLACES[:0], np.zeros((4, 2), np.float32))) == []
+    assert list(photometer.measure(np.arange(4), PLACES[:0], np.zeros((4, 2), np.float32), EVERYTHING)) == []
     photometer.close()
 
 
@@ -68,8 +79,10 @@ def test_light_is_not_measured_through_pixels_that_the_detector_says_have_none(m
     )
     photometer = FramePhotometer(lookup, PROBE, (64, 64), DetectionConfig(), pixels=PixelHealth(acquisition))
     origins = np.stack([31.0 + np.arange(33) % 3, np.full(33, 31.0)], axis=1).astype(np.float32)
-    list(photometer.measure(index, PLACES, origins))  # the first frames may have to show which pixels are dead
-    parts = list(photometer.measure(index, PLACES, origins))
+    list(
+        photometer.measure(index, PLACES, origins, EVERYTHING)
+    )  # the first frames may have to show which pixels are dead
+    parts = list(photometer.measure(index, PLACES, origins, EVERYTHING))
     photometer.close()
     found = {int(i): v for part, values in parts for i, v in zip(part, values.intensity[:, 0], strict=True)}
     area = (np.hypot(*np.mgrid[-5:6, -5:6]) < 4).sum()
@@ -81,7 +94,7 @@ def test_a_hot_pixel_beside_a_peak_is_no_light():
     lookup.frames[:, 31, 17] = 400
     photometer = FramePhotometer(lookup, PROBE, (64, 64), DetectionConfig())
     origins = np.stack([31.0 + np.arange(40) % 3, np.full(40, 31.0)], axis=1).astype(np.float32)
-    parts = list(photometer.measure(index, PLACES, origins))
+    parts = list(photometer.measure(index, PLACES, origins, EVERYTHING))
     photometer.close()
     dark = np.concatenate([values.intensity[:, 1] for _, values in parts])
     np.testing.assert_allclose(dark, 0, atol=20)
@@ -108,7 +121,7 @@ def test_the_first_few_frames_wait_until_broken_pixels_are_known():
     lookup.frames[:, 31, 17] = 400
     photometer = FramePhotometer(lookup, PROBE, (64, 64), DetectionConfig())
     origins = np.stack([31.0 + np.arange(40) % 3, np.full(40, 31.0)], axis=1).astype(np.float32)
-    parts = list(photometer.measure(index, PLACES, origins))
+    parts = list(photometer.measure(index, PLACES, origins, EVERYTHING))
     photometer.close()
     assert np.concatenate([part for part, _ in parts]).tolist() == index.tolist()
     assert len(parts) == 2  # frames that came one by one are measured together

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ _WORTH_WHILE = 0.25
 while the scan runs: where most is known, the peaks of other classes can wait for the end."""
 _TOLD_NOTHING = 0.5
 """Part of the peaks that are not measured where a position shows no class, from which it is measured (again)."""
+_TOGETHER = 8192
+"""Positions of a round that waits."""
 _LOOKED_AT = 8192
 """Newest positions, and others in turn, among which a round looks for those that are due."""
 _NOBODY = np.zeros(0, np.int64)
@@ -35,24 +37,40 @@ def _nothing_known(positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDA
 class Photometer(Protocol):
     """Measures light at given places of the frames of some positions.
 
-    `scan_index` rises; `places` (k, 2) are relative to the origins, `origins` (n_positions, 2) are those of all
-    positions. Positions without frames are left out.
+    `scan_index` (n,) rises; `places` (k, 2) are relative to the origins, `origins` (n_positions, 2) are those of
+    all positions; only what is `wanted` (n, k) is measured. Positions without frames are left out.
     """
 
     capacity: int
     """Most positions to begin with at a time: their frames wait in memory."""
 
     def measure(
-        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+        self,
+        scan_index: NDArray[np.int64],
+        places: NDArray[np.float32],
+        origins: NDArray[np.float32],
+        wanted: NDArray[np.bool_],
     ) -> Iterator[Part]:
         """Part after part of `scan_index` with its intensities."""
         ...
 
     def begin(
-        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+        self,
+        scan_index: NDArray[np.int64],
+        places: NDArray[np.float32],
+        origins: NDArray[np.float32],
+        wanted: NDArray[np.bool_],
     ) -> Iterator[Measuring]:
         """The same without waiting for the intensities."""
         ...
+
+
+class Round(NamedTuple):
+    """What is measured together: positions in rising order, the peaks as they were, and which of them where."""
+
+    positions: NDArray[np.int64]
+    catalogue: Catalogue
+    wanted: NDArray[np.bool_]
 
 
 class Backfill:
@@ -87,7 +105,7 @@ class Backfill:
         self._shows = shows
         self._asked: list[Measuring] = []
         self._looked_to = 0
-        self._catalogue = features.forced.catalogue
+        self._round = self._round_of(_NOBODY)
 
     @property
     def is_ready(self) -> bool:
@@ -155,8 +173,9 @@ class Backfill:
 
     def _ask(self, chosen: NDArray[np.int64], origins: NDArray[np.float32]) -> None:
         assert self._photometer is not None
-        self._catalogue = self._features.forced.catalogue
-        self._asked = list(self._photometer.begin(np.sort(chosen), self._catalogue.places, origins))
+        self._round = self._round_of(chosen)
+        index, catalogue, wanted = self._round
+        self._asked = list(self._photometer.begin(index, catalogue.places, origins, wanted))
         self._give_up(chosen, [index for index, _ in self._asked])
 
     def _take(
@@ -165,22 +184,24 @@ class Backfill:
         parts: Iterable[Measuring],
         origins: NDArray[np.float32],
     ) -> NDArray[np.int64]:
-        done = [self._put(vectors, index, task.result(), origins, self._catalogue) for index, task in parts]
+        done = [self._put(vectors, index, task.result(), origins, self._round) for index, task in parts]
         return np.concatenate([_NOBODY, *done])
 
     def _measure(
         self, vectors: Vectors, chosen: NDArray[np.int64], origins: NDArray[np.float32]
     ) -> NDArray[np.int64]:
         assert self._photometer is not None
-        if chosen.size == 0:
-            return _NOBODY
-        catalogue = self._features.forced.catalogue
-        done = [
-            self._put(vectors, index, values, origins, catalogue)
-            for index, values in self._photometer.measure(np.sort(chosen), catalogue.places, origins)
-        ]
+        done = []
+        for first in range(0, chosen.size, _TOGETHER):
+            index, catalogue, wanted = this = self._round_of(chosen[first : first + _TOGETHER])
+            for part, values in self._photometer.measure(index, catalogue.places, origins, wanted):
+                done.append(self._put(vectors, part, values, origins, this))
         self._give_up(chosen, done)
         return np.concatenate([_NOBODY, *done])
+
+    def _round_of(self, chosen: NDArray[np.int64]) -> Round:
+        forced, index = self._features.forced, np.sort(chosen)
+        return Round(index, forced.catalogue, forced.wanted(index))
 
     def _put(
         self,
@@ -188,10 +209,11 @@ class Backfill:
         index: NDArray[np.int64],
         values: ForcedIntensities,
         origins: NDArray[np.float32],
-        catalogue: Catalogue,
+        of: Round,
     ) -> NDArray[np.int64]:
         self._changing(index)
-        self._features.measure(vectors, index, origins[index], values, catalogue)
+        wanted = of.wanted[np.searchsorted(of.positions, index)]
+        self._features.measure(vectors, index, origins[index], values, of.catalogue, wanted)
         return index
 
     def _give_up(self, chosen: NDArray[np.int64], with_frames: list[NDArray[np.int64]]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from threading import get_native_id, local
 from typing import Any, Protocol
 
@@ -32,6 +33,10 @@ _ROUND_BYTES = 256 << 20
 
 _LEAST, _ENOUGH = 8, 256
 """Frames from which broken pixels are looked for, and up to which."""
+
+
+_Begun = tuple[NDArray[np.int64], Future[ForcedIntensities], Callable[[], ForcedIntensities]]
+"""Positions, their light as soon as a thread has measured it, and how to measure it here."""
 
 
 class OddPixels:
@@ -120,63 +125,70 @@ class FramePhotometer:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="photometry", initializer=_step_back)
 
     def measure(
-        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
-    ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
-        """See `livebragg.pipeline.scan.backfill.Photometer`. Who waits helps: the threads give way to others."""
-        waiting: deque[tuple[NDArray[np.int64], Future[ForcedIntensities], NDArray[Any]]] = deque()
-        for part in self._begin(scan_index, places, origins):
-            waiting.append(part)
-            if len(waiting) > 2 * self._threads:
-                yield self._done(*waiting.popleft(), places, origins)
-        while waiting:
-            yield self._done(*waiting.popleft(), places, origins)
-
-    def _done(
         self,
-        index: NDArray[np.int64],
-        task: Future[ForcedIntensities],
-        frames: NDArray[Any],
+        scan_index: NDArray[np.int64],
         places: NDArray[np.float32],
         origins: NDArray[np.float32],
-    ) -> tuple[NDArray[np.int64], ForcedIntensities]:
-        """A part's light; measured here when no thread has begun with it."""
-        return index, self._measure(frames, places, origins[index]) if task.cancel() else task.result()
+        wanted: NDArray[np.bool_],
+    ) -> Iterator[tuple[NDArray[np.int64], ForcedIntensities]]:
+        """See `livebragg.pipeline.scan.backfill.Photometer`. Who waits helps: the threads give way to others."""
+        waiting: deque[_Begun] = deque()
+        for part in self._begin(scan_index, places, origins, wanted):
+            waiting.append(part)
+            if len(waiting) > 2 * self._threads:
+                yield _done(*waiting.popleft())
+        while waiting:
+            yield _done(*waiting.popleft())
 
     def begin(
-        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
+        self,
+        scan_index: NDArray[np.int64],
+        places: NDArray[np.float32],
+        origins: NDArray[np.float32],
+        wanted: NDArray[np.bool_],
     ) -> Iterator[Measuring]:
         """See `livebragg.pipeline.scan.backfill.Photometer`."""
-        for index, task, _ in self._begin(scan_index, places, origins):
+        for index, task, _ in self._begin(scan_index, places, origins, wanted):
             yield index, task
 
     def _begin(
-        self, scan_index: NDArray[np.int64], places: NDArray[np.float32], origins: NDArray[np.float32]
-    ) -> Iterator[tuple[NDArray[np.int64], Future[ForcedIntensities], NDArray[Any]]]:
+        self,
+        scan_index: NDArray[np.int64],
+        places: NDArray[np.float32],
+        origins: NDArray[np.float32],
+        wanted: NDArray[np.bool_],
+    ) -> Iterator[_Begun]:
         if len(places) == 0:
             return
         held: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
+
+        def submit() -> Iterator[_Begun]:
+            index = np.concatenate([i for i, _ in held])
+            asked = np.where(wanted[np.searchsorted(scan_index, index), :, np.newaxis], places, np.nan)
+            yield from self._submit(index, stack_frames([f for _, f in held]), asked, origins)
+            held.clear()
+
         for index, frames in self._lookup.some(scan_index):
             clean = frames if self._pixels is None else self._pixels.clean(frames)
             self._odd.learn(clean)
             held.append((index, clean))
             if self._odd.known and sum(index.size for index, _ in held) >= _PART:
-                yield from self._submit(held, places, origins)
-                held.clear()
+                yield from submit()
         if held:
-            yield from self._submit(held, places, origins)
+            yield from submit()
 
     def _submit(
         self,
-        blocks: list[tuple[NDArray[np.int64], NDArray[Any]]],
+        index: NDArray[np.int64],
+        frames: NDArray[Any],
         places: NDArray[np.float32],
         origins: NDArray[np.float32],
-    ) -> Iterator[tuple[NDArray[np.int64], Future[ForcedIntensities], NDArray[Any]]]:
+    ) -> Iterator[_Begun]:
         # Payloads may hold single frames, and each task takes the GIL from the thread that publishes.
-        index, frames = np.concatenate([i for i, _ in blocks]), stack_frames([f for _, f in blocks])
         for first in range(0, index.size, _PART):
             part = slice(first, first + _PART)
-            task = self._pool.submit(self._measure, frames[part], places, origins[index[part]])
-            yield index[part], task, frames[part]
+            what = partial(self._measure, frames[part], places[part], origins[index[part]])
+            yield index[part], self._pool.submit(what), what
 
     def close(self) -> None:
         """End the threads."""
@@ -186,7 +198,8 @@ class FramePhotometer:
         self, frames: NDArray[np.generic], places: NDArray[np.float32], origins: NDArray[np.float32]
     ) -> ForcedIntensities:
         detector = self._detector()
-        with_beam = np.concatenate([np.zeros((1, 2), places.dtype), places])  # it lights its surroundings
+        beam = np.zeros((len(places), 1, 2), places.dtype)  # it lights its surroundings
+        with_beam = np.concatenate([beam, places], axis=1)
         all_of_them = detector.measure_at(frames, with_beam, origins=origins)
         return ForcedIntensities(
             intensity=all_of_them.intensity[:, 1:],
@@ -204,6 +217,13 @@ class FramePhotometer:
             self._mine.revision = revision
         detector: DiskDetector = self._mine.detector
         return detector
+
+
+def _done(
+    index: NDArray[np.int64], task: Future[ForcedIntensities], what: Callable[[], ForcedIntensities]
+) -> tuple[NDArray[np.int64], ForcedIntensities]:
+    """A part's light; measured here when no thread has begun with it."""
+    return index, what() if task.cancel() else task.result()
 
 
 def _step_back() -> None:
