@@ -177,7 +177,8 @@ class ForcedStore:
         """
         if wanted is None:
             wanted = np.ones(measured.intensity.shape, np.bool_)
-        light = measured.intensity, measured.error
+        # Parts of larger arrays look different to the compiler from whole ones.
+        light = np.ascontiguousarray(measured.intensity), np.ascontiguousarray(measured.error)
         store_forced(*light, positions, catalogue.slots, wanted, self._presence, self.stored)
         self.stamp[positions] = catalogue.version
 
