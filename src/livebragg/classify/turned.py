@@ -306,10 +306,11 @@ class TurnFinder:
             members = np.flatnonzero(leader == number)
             if due:
                 self._learned_on[number] = members.size
-                pure = members[factors.novelty[members] < _PURE]
-                noisy = 2 * pure.size < members.size  # so few disks that their neighbours must help
-                sample, fewest = (members, 1) if noisy else (evenly(pure, _SAMPLE), _FEWEST_DISKS)
-                self._learn(number, deformation(vectors, matched, sample, origins, peaks, fewest))
+                disks = vectors, matched
+                few = deformation(*disks, evenly(members, _SAMPLE), origins, peaks, fewest=1).faint
+                pure = evenly(members[factors.novelty[members] < _PURE], _SAMPLE)
+                sample, fewest = (members, 1) if few else (pure, _FEWEST_DISKS)
+                self._learn(number, deformation(*disks, sample, origins, peaks, fewest))
             if number in self.turns:
                 found = deformation(vectors, matched, members, origins, peaks, fewest=1)
                 part[members] = self.turns[number].part(found, members, self._cols)
