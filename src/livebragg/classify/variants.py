@@ -165,8 +165,9 @@ class VariantFinder:
         pure = members[(weights.max(axis=1) < _PURE * largest) & (factors.novelty[members] < _PURE)]
         sample = pure[:: max(1, pure.size // _SAMPLE)]
         light = _light(table, sample, columns[use])
-        unseen = 0.0 if table.forced.stamp.any() else float(light[light > 0].min(initial=np.inf))
-        dark = _dark(table, sample, np.hypot(*place.T), columns)[use]
+        measured = bool(table.forced.stamp.any())  # else what is missing may only not have been found
+        unseen = 0.0 if measured else float(light[light > 0].min(initial=np.inf))
+        dark = _dark(table, sample, np.hypot(*place.T), columns)[use] if measured else None
         found = find_fading(light, place[use], columns[use], unseen, dark)
         before = self.fadings.get(number)
         if found is not None:
