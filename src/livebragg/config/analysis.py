@@ -93,7 +93,8 @@ class ClassifyConfig:
     """Significance with which the light at the peaks of a class must stand out for a position where fewer than
     `min_peaks` disks were found."""
     backfill: int = 256
-    """Positions measured per refresh, the newest first; the others wait for a later one, or for the end."""
+    """Positions measured per refresh, those first that lack most light of their class; the others wait for a later
+    one, or for the end."""
     final_backfill: int = 65536
     """Positions measured at the end, those with the fewest disks first."""
     min_peaks: int = 3
