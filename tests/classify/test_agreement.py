@@ -92,3 +92,23 @@ def test_another_class_is_not_held_to_what_the_former_was() -> None:
     agreement.update(order, ONE_CLASS)
     other = agreement.update(1 - order, ONE_CLASS + 1)
     np.testing.assert_array_equal(other, agreed_order(1 - order, ONE_CLASS + 1, COLS))
+
+
+def test_lines_looked_at_one_by_one_are_held_to_their_side_like_the_whole_scan() -> None:
+    order = np.random.default_rng(3).normal(0.5, 0.06, (2, N)).astype(np.float32)
+    cols = 8  # too few positions in a line to tell by how much they scatter
+    agreement = OrderAgreement(cols)
+    before = agreement.update(order[0], ONE_CLASS).copy()
+    for line in range(N // cols):
+        after = agreement.update(order[1], ONE_CLASS, np.arange(cols) + line * cols)
+    changed = ((after < 0.5) != (before < 0.5)).mean()
+    free = ((agreed_order(order[1], ONE_CLASS, cols) < 0.5) != (before < 0.5)).mean()
+    assert changed < 0.7 * free
+
+
+def test_what_no_longer_fades_is_forgotten_and_what_fades_later_is_seen() -> None:
+    agreement, (_, order) = OrderAgreement(COLS), ramp(0.05)
+    nothing = np.full(N, np.nan, np.float32)
+    assert np.isnan(agreement.update(nothing, ONE_CLASS)).all()
+    np.testing.assert_array_equal(agreement.update(order, ONE_CLASS), agreed_order(order, ONE_CLASS, COLS))
+    assert np.isnan(agreement.update(nothing, ONE_CLASS)).all()

@@ -108,3 +108,18 @@ def test_reset_forgets():
     assert classes.coupling == 0
     table, factors, leader, ids = scene(4.0)
     assert (classes.update(table, factors, leader, ids).component == NOT_ASKED).all()
+
+
+def test_a_position_of_two_crystals_is_not_none_though_neither_explains_it():
+    table, factors, leader, ids = scene(1.6)
+    between = 12 * COLS + 10
+    rows = [between + COLS * k for k in (-2, 0, 2)]
+    light = table.forced.roots(np.arange(N), None).copy()
+    light[rows] = (light[np.array(rows) - 4] + light[np.array(rows) + 4]) / 2
+    table.forced.roots = lambda rows, columns: light[rows]
+    alone = LightClasses(ClassifyConfig(), 1).update(table, factors, leader, ids)
+    factors.weights[rows] = [1.0, 0.6, 0.0]
+    factors.novelty[rows] = 0.2
+    mixed = LightClasses(ClassifyConfig(), 1).update(table, factors, leader, ids)
+    assert (alone.component[rows] == NO_CRYSTAL).any()
+    assert (mixed.component[rows] != NO_CRYSTAL).all()

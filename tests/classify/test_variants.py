@@ -86,3 +86,12 @@ def test_order_of_a_position_stays_when_its_light_is_no_longer_known():
     table.forced.roots = lambda rows, columns: np.full_like(roots(rows, columns), np.nan)
     after = finder.update(table, factors(N, strength), peaks, np.arange(5))
     np.testing.assert_array_equal(after, before)
+
+
+def test_fading_that_is_new_is_said_to_concern_all_positions():
+    table, peaks, strength = scene()
+    finder, nobody = VariantFinder(), np.zeros(0, np.int64)
+    finder.update(table, factors(N, strength), peaks, np.arange(N))
+    assert finder.fadings and finder.judged_all
+    finder.update(table, factors(N, strength), peaks, nobody, positions=nobody)
+    assert finder.fadings and not finder.judged_all

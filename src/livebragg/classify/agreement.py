@@ -47,6 +47,8 @@ class OrderAgreement:
         """Forget the scan."""
         self._agreed = np.zeros(0, np.float32)
         self._leader = np.zeros(0, np.int32)
+        self._spread = np.inf  # a few lines alone do not tell how much positions scatter
+        self._fades = False
 
     def update(
         self,
@@ -72,17 +74,21 @@ class OrderAgreement:
         more = order.size - self._agreed.size
         self._agreed = np.pad(self._agreed, (0, more), constant_values=np.nan)
         self._leader = np.pad(self._leader, (0, more), constant_values=-1)
+        faded, self._fades = self._fades, bool(np.isfinite(order).any())
+        if not (faded or self._fades):
+            return self._agreed
         n_lines = -(-order.size // self._cols)
         lines = np.arange(n_lines) if positions is None else np.unique(positions // self._cols)
         for first, last in runs_of(lines, 2 * _REACH):
             above, below = max(first - _REACH, 0), min(last + _REACH, n_lines - 1) + 1
-            part = slice(above * self._cols, below * self._cols)
+            part, here = (slice(a * self._cols, b * self._cols) for a, b in ((above, below), (first, last + 1)))
+            before = self._agreed[here]
+            if not (np.isfinite(order[part]).any() or np.isfinite(before).any()):
+                continue
             own = _grid(order[part], self._cols, np.nan)
             mean = _over_neighbours(own, _grid(leader[part], self._cols, -1))
-            scatter = _scatter(own, mean)
+            scatter = self._spread_of(own, mean)
             agreed = np.where(np.abs(own - mean) > _DEPARTS * scatter, own, mean)[first - above : last + 1 - above]
-            here = slice(first * self._cols, (last + 1) * self._cols)
-            before = self._agreed[here]
             now = agreed.reshape(-1)[: before.size]
             if not final and np.isfinite(scatter):
                 same = (self._leader[here] == leader[here]) & np.isfinite(before)
@@ -90,6 +96,13 @@ class OrderAgreement:
                 now = np.where(crossed & (np.abs(now - _HALF) < _ERROR * scatter), before, now)
             self._agreed[here], self._leader[here] = now, leader[here]
         return self._agreed
+
+    def _spread_of(self, own: NDArray[np.float32], mean: NDArray[np.float32]) -> float:
+        """How much positions scatter, as these show it or as the last did that could."""
+        scatter = _scatter(own, mean)
+        if np.isfinite(scatter):
+            self._spread = scatter
+        return self._spread
 
 
 def _grid(values: NDArray[np.float32] | NDArray[np.int32], cols: int, fill: float) -> NDArray[np.float32]:

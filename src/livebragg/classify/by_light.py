@@ -25,6 +25,8 @@ _SURE = 0.99
 _BRIGHT = 3.0
 """Classes whose light stands out by so many times `contrast` need no help."""
 _UNEXPLAINED = 0.6
+_MIXED = 0.3
+"""Second weight over the first from which a position is two crystals: each alone explains it as badly as none."""
 _FEWEST = 8
 """Positions from which the light of a class is learned."""
 _SAMPLE = 128
@@ -104,9 +106,9 @@ class LightClasses:
         self._inside = np.pad(self._inside, (0, more))
         self._learn(table, factors, leader, trusted, final=positions is None)
         if self._faint.any():
-            self._decide(
-                table, self._asked(table, leader, np.arange(leader.size) if positions is None else positions)
-            )
+            asked = self._asked(table, leader, np.arange(leader.size) if positions is None else positions)
+            self._decide(table, asked)
+            self._component[asked[_mixed(factors, asked) & (self._component[asked] == NO_CRYSTAL)]] = NOT_ASKED
         told = np.isin(self._component, np.append(self._ids[self._faint], NO_CRYSTAL)) & self._faint.any()
         component = np.where(told, self._component, NOT_ASKED).astype(np.int32)
         return LightLabels(component, self._confidence, self._inside & (component >= 0))
@@ -179,6 +181,15 @@ class LightClasses:
         for k, number in enumerate(np.append(self._ids, NO_CRYSTAL)):
             kind[self._component == number] = k
         return kind
+
+
+def _mixed(factors: Factors, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Positions that two components explain together."""
+    weights = factors.weights[positions]
+    if weights.shape[1] < 2:
+        return np.zeros(positions.size, np.bool_)
+    first, second = -np.partition(-weights, 1, axis=1)[:, :2].T
+    return np.asarray((second >= _MIXED * first) & (second > 0) & (factors.novelty[positions] < _UNEXPLAINED))
 
 
 def _probability(evidence: NDArray[np.float32]) -> NDArray[np.float32]:

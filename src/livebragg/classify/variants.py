@@ -51,6 +51,8 @@ class VariantFinder:
         self._order = np.zeros(0, np.float32)
         self._leader = np.zeros(0, np.int32)
         self._known: list[int] = []
+        self.judged_all = False
+        """Whether the last update looked at the order of all positions."""
 
     def update(
         self,
@@ -109,7 +111,8 @@ class VariantFinder:
             if self._is_due(number, int(led[number]), int(news[number])) or final:
                 members = np.flatnonzero(self._leader == number)
                 learned |= self._learn(number, index, members, table, factors, peaks, final)
-        again = np.arange(len(weights)) if learned or final else changed
+        self.judged_all = learned or final
+        again = np.arange(len(weights)) if self.judged_all else changed
         self._order[again[~np.isin(self._leader[again], list(self.fadings))]] = np.nan
         for number, fading in self.fadings.items():
             self._judge(fading, again[self._leader[again] == number], table)

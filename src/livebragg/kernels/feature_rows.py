@@ -58,7 +58,7 @@ def store_forced(
                 out[positions[i], slots[k]] = UNKNOWN
                 continue
             root = int(np.rint(np.sign(v) * min(np.sqrt(abs(v)) / ROOT_UNIT, _LARGEST)))
-            out[positions[i], slots[k]] = 2 * root + (v >= least * e)
+            out[positions[i], slots[k]] = 2 * root + (v > 0 and v >= least * e)
 
 
 @njit(cache=True, nogil=True)

@@ -281,7 +281,9 @@ class ScanAnalysis(AskedClasses):
         variants = {number: fading.fading for number, fading in self._variants.fadings.items()}
         variants |= dict.fromkeys(self._turned.turns, np.zeros(0, np.int64))
         self._nmf.variants = self._variants.costs(factors, self._nmf.locked) | self._turned.costs(turned, leader)
-        order = self._agreement.update(self._order, self._variants.leader, positions, final=final)
+        order = np.where(leader == self._variants.leader, self._order, np.nan).astype(np.float32)
+        anew = None if self._variants.judged_all else positions
+        order = self._agreement.update(order, leader, anew, final=final)
         self._classes.update(
             self._features,
             factors,
