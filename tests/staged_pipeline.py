@@ -75,7 +75,7 @@ class StagedPipeline:
     @property
     def at_rest(self) -> bool:
         """Whether the newest acquisition is done with, and nothing has come for a while."""
-        intake, silent_s = self.receiver._intake, time.time() - self.receiver._last_message_at
+        intake, silent_s = self.receiver._intake, time.monotonic() - self.receiver._last_message_at
         return intake.serial > 0 and intake.serial in self.drained and silent_s > 0.3
 
     def counters(self, serial: int) -> dict[str, float]:

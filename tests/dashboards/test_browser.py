@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import subprocess
 import sys
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from fake_pipeline import EMPTY, FakePipeline
 from fake_scene import Scene
 
 import livebragg_dashboards
+from livebragg.wire.codec import encode, topic_of
+from livebragg.wire.messages import VectorMap
 from livebragg_dashboards.drawing.colours import FIRST_CLASS, LEVELS, SLOTS, rgb, slot_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -35,6 +39,24 @@ def test_the_class_map_on_the_page_is_that_of_the_feed(
     drawn = np.where(pixels >= FIRST_CLASS, (pixels - FIRST_CLASS) // LEVELS, -1)
     np.testing.assert_array_equal(drawn[scanned], expected_slots(steady.scene)[scanned])
     assert (pixels[-2:] == 0).all()
+    assert viewer.complaints == []
+
+
+def test_the_last_bragg_vector_map_is_drawn_although_nothing_follows_it(
+    viewer: Viewer, url: str, pipeline: FakePipeline
+) -> None:
+    viewer.open(url)
+    viewer.wait("livebragg.texts().extents.vectors")
+    template = next(m for m in pipeline.messages() if isinstance(m, VectorMap))
+    pipeline.messages = lambda: [pipeline._status()]  # type: ignore[method-assign]
+    time.sleep(2.0 - time.monotonic() % 1)  # both shall come within one second of this clock
+    for k, row in enumerate((4, 9)):
+        spot = np.zeros_like(template.map)
+        spot[row, 7] = 100.0
+        message = replace(template, map=spot, revision=template.revision + k, published_at=time.time())
+        pipeline.inject([topic_of(VectorMap), *(bytes(part) for part in encode(message))])
+        image = "Bokeh.documents[0].get_model_by_name('picture_vectors').data.image[0]"
+        viewer.wait(f"{image}.indexOf(Math.max(...{image})) === arg * {image}.shape[1] + 7", row)
     assert viewer.complaints == []
 
 

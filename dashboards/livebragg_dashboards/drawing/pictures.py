@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from types import EllipsisType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,9 @@ _OF_BEAM = 0.05
 """Part of the direct beam that is brightest in the pattern of vacuum: beside it there is nothing to see."""
 
 SCALES = ("log", "sqrt", "linear")
+
+Places = tuple[int, int] | EllipsisType
+"""Of a real-space image: one position, or ``...`` for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +79,23 @@ def class_picture(maps: ClassMaps, seen: NDArray[np.bool_] | None = None) -> Pic
     return _picture(pixels, Axes(shape=maps.labels.shape), block)
 
 
-def seen_positions(images: VirtualImageSet | None, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
-    """Positions with a value in the first virtual image; ``None`` when it has another shape."""
+def seen_positions(
+    images: VirtualImageSet | None, shape: tuple[int, ...], at: Places = ...
+) -> NDArray[np.bool_] | None:
+    """Positions with a value in the first virtual image, of all or one; ``None`` when it has another shape."""
     if images is None or images.images.shape[1:] != shape:
         return None
-    return np.asarray(np.isfinite(images.images[0]))
+    return np.asarray(np.isfinite(images.images[0][at]))
 
 
-def part_image(maps: ClassMaps, class_id: int, seen: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """Part of each position that is a class, from 0 to 1; NaN where nothing was seen, and only known for the two
-    largest parts of a position."""
-    part = np.where(maps.labels == class_id, maps.parts[0], np.where(maps.second == class_id, maps.parts[1], 0))
+def part_image(
+    maps: ClassMaps, class_id: int, images: VirtualImageSet | None, at: Places = ...
+) -> NDArray[np.float32]:
+    """Part of each position, or of one, that is a class, from 0 to 1; NaN where nothing was seen, and only known
+    for the two largest parts of a position."""
+    seen = seen_positions(images, maps.labels.shape, at)
+    first, second = maps.parts[0][at], maps.parts[1][at]
+    part = np.where(maps.labels[at] == class_id, first, np.where(maps.second[at] == class_id, second, 0))
     return np.where(True if seen is None else seen, part / np.float32(255), np.nan).astype(np.float32)
 
 

@@ -138,7 +138,7 @@ class Session:
     def _send(self, snapshot: Snapshot, answer: FrameAnswer | None, now: float, asked: tuple[Any, ...]) -> None:
         shown = self._frozen or snapshot
         view, answer = self._exploration.view(shown), self._exploration.complete(answer, shown)
-        scene = self._composer.scene(shown, self._viewer, answer, self._desk.radius, view.own)
+        scene = self._composer.scene(shown, self._viewer, answer, now, self._desk.radius, view.own)
         self._axes = scene.axes
         texts: dict[str, Any] = {
             "strip": strip(snapshot, now, self._hub.feed, self._hub.problem),

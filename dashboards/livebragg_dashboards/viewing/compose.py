@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from livebragg_dashboards.asking.frames import FrameAnswer
 from livebragg_dashboards.drawing.orientation import Axes, q_axes
 from livebragg_dashboards.drawing.pictures import (
     Picture,
+    Places,
     class_picture,
     counts_picture,
     part_image,
@@ -42,6 +44,9 @@ from livebragg_dashboards.viewing.viewer import Viewer
 
 PART = "class:"
 """Before the id of a class: the name of the image of its parts."""
+
+SELDOM_S = 1.0
+"""Between two drawings of what changes slowly."""
 
 PICTURES = ("classes", "virtual", "vectors", "frame")
 
@@ -94,6 +99,7 @@ class Composer:
         snapshot: Snapshot,
         viewer: Viewer,
         answer: FrameAnswer | None,
+        now: float,
         radius: float | None = None,
         own: OwnImage | None = None,
     ) -> Scene:
@@ -105,6 +111,8 @@ class Composer:
         viewer : Viewer
         answer : FrameAnswer or None
             Answer to the viewer's selection.
+        now : float
+            By the clock of the snapshot's slots.
         radius : float, optional
             Radius, in detector pixels, of the ring that is chosen for the calibration.
         own : OwnImage, optional
@@ -113,7 +121,7 @@ class Composer:
         pictures = {
             "classes": self._classes(snapshot),
             "virtual": self._virtual(snapshot, viewer) if own is None else own.picture,
-            "vectors": self._vectors(snapshot, viewer),
+            "vectors": self._vectors(snapshot, viewer, now),
         }
         shown = _shown_frame(snapshot, viewer, answer)
         if shown is not None:
@@ -122,8 +130,8 @@ class Composer:
         images = snapshot.get(VirtualImageSet)
         return Scene(
             pictures=present,
-            tiles=self._tiles(snapshot),
-            curves=self._curves(snapshot),
+            tiles=self._tiles(snapshot, now),
+            curves=self._curves(snapshot, now),
             disks=points.disks(shown, present, snapshot.status),
             peaks=points.peaks(snapshot.get(VectorMap), present),
             marks=points.marks(snapshot, viewer.selected, present),
@@ -138,8 +146,9 @@ class Composer:
         if maps is None:
             return None
         key = (snapshot.epoch, maps.revision, images and images.revision)
-        seen = seen_positions(images, maps.labels.shape)
-        made: Picture = self._keep("classes", key, lambda: class_picture(maps, seen))
+        made: Picture = self._keep(
+            "classes", key, lambda: class_picture(maps, seen_positions(images, maps.labels.shape))
+        )
         return made
 
     def _virtual(self, snapshot: Snapshot, viewer: Viewer) -> Picture | None:
@@ -147,26 +156,26 @@ class Composer:
         if images is None:
             return None
         name = _image_name(images, maps, viewer)
-        part = part_on_view(snapshot, name)
+        class_id = class_of(maps, name)
         key = (snapshot.epoch, images.revision, name, maps and maps.revision)
-        if part is not None:
-            shown: Picture = self._keep("part", key, lambda: part_picture(part))
+        if maps is not None and class_id is not None:
+            shown: Picture = self._keep("part", key, lambda: part_picture(part_image(maps, class_id, images)))
             return shown
         made: Picture = self._keep(
             "virtual", key, lambda: virtual_picture(images.images[images.names.index(name)])
         )
         return made
 
-    def _vectors(self, snapshot: Snapshot, viewer: Viewer) -> Picture | None:
+    def _vectors(self, snapshot: Snapshot, viewer: Viewer, now: float) -> Picture | None:
         message, scale = snapshot.get(VectorMap), viewer.scales["vectors"]
         if message is None:
             return None
         size = q_pixel_size(snapshot.status)
         origin = (message.origin_row, message.origin_col)
         axes = q_axes(message.map.shape, origin, size, message.bins_per_pixel)
-        # It changes slowly, and its axes are much work for the browser: once a second is enough.
-        key = (snapshot.epoch, int(snapshot.slots[VectorMap].received_at), scale, size, axes)
-        made: Picture = self._keep("vectors", key, lambda: vector_picture(message, axes, scale))
+        made: Picture = self._seldom(
+            snapshot, VectorMap, now, (scale, size, axes), lambda: vector_picture(message, axes, scale)
+        )
         return made
 
     def _frame(self, shown: FrameReply | LatestFrame, status: PipelineStatus | None, scale: str) -> Picture:
@@ -178,40 +187,65 @@ class Composer:
         )
         return made[1]
 
-    def _tiles(self, snapshot: Snapshot) -> Tiles:
+    def _tiles(self, snapshot: Snapshot, now: float) -> Tiles:
         patterns, maps = snapshot.get(ClassPatterns), snapshot.get(ClassMaps)
         if patterns is None or maps is None:
             return NO_TILES
-        # Means change slowly, and many tiles are much work for the browser: once a second is enough.
-        key = (snapshot.epoch, int(snapshot.slots[ClassPatterns].received_at), patterns.class_ids, on_plate(maps))
+        key = (patterns.class_ids, _classes_on_plate(maps))
         vacuum = [i for i, kind in zip(maps.class_ids, maps.class_families, strict=True) if kind == "vacuum"]
-        made: Tiles = self._keep("tiles", key, lambda: tiles(maps, pattern_pictures(patterns, vacuum)))
+        made: Tiles = self._seldom(
+            snapshot, ClassPatterns, now, key, lambda: tiles(maps, pattern_pictures(patterns, vacuum))
+        )
         return made
 
-    def _curves(self, snapshot: Snapshot) -> Curves:
+    def _curves(self, snapshot: Snapshot, now: float) -> Curves:
         profiles, maps, status = snapshot.get(ClassProfiles), snapshot.get(ClassMaps), snapshot.status
         if profiles is None or maps is None:
             return NO_CURVES
         size, radius = q_pixel_size(status), probe_radius(status, unknown=0.0)
-        second = int(snapshot.slots[ClassProfiles].received_at)
-        key = (snapshot.epoch, second, size, radius, on_plate(maps), maps.class_families)
-        made: Curves = self._keep("curves", key, lambda: curves(maps, profiles, size, radius))
+        key = (size, radius, _classes_on_plate(maps))
+        made: Curves = self._seldom(
+            snapshot, ClassProfiles, now, key, lambda: curves(maps, profiles, size, radius)
+        )
         return made
 
+    def _seldom(
+        self, snapshot: Snapshot, kind: type[Any], now: float, choice: tuple[Any, ...], make: Callable[[], Any]
+    ) -> Any:
+        """Of what changes slowly and is much work for the browser: one a second while messages follow each other.
 
-def part_on_view(snapshot: Snapshot, name: str) -> NDArray[np.float32] | None:
-    """Part of each position that is the class whose map `name` stands for; ``None`` for other images."""
+        The last one is drawn all the same, when none has followed it for that long.
+        """
+        slot = snapshot.slots[kind]
+        key = (snapshot.epoch, slot.message.revision, slot.message.published_at, *choice)
+
+        def newest() -> Any:
+            return self._keep(kind.__name__, key, make)
+
+        if now - slot.received_at >= SELDOM_S:
+            return newest()
+        second = (snapshot.epoch, int(slot.received_at / SELDOM_S), *choice)
+        return self._keep(f"{kind.__name__} of the second", second, newest)
+
+
+def part_on_view(snapshot: Snapshot, name: str, at: Places = ...) -> NDArray[np.float32] | None:
+    """Part of each position, or of one, that is the class `name` stands for; ``None`` for other images."""
     maps = snapshot.get(ClassMaps)
     class_id = class_of(maps, name)
     if maps is None or class_id is None:
         return None
-    return part_image(maps, class_id, seen_positions(snapshot.get(VirtualImageSet), maps.labels.shape))
+    return part_image(maps, class_id, snapshot.get(VirtualImageSet), at)
 
 
 def class_of(maps: ClassMaps | None, name: str) -> int | None:
     """Id of the class whose map an image's name stands for."""
     ids = {f"{PART}{number}": number for number in maps.class_ids} if maps is not None else {}
     return ids.get(name)
+
+
+def _classes_on_plate(maps: ClassMaps) -> list[tuple[int, str]]:
+    """Ids and families of the classes that are shown."""
+    return [(maps.class_ids[i], maps.class_families[i]) for i in on_plate(maps)]
 
 
 def _image_name(images: VirtualImageSet | None, maps: ClassMaps | None, viewer: Viewer) -> str:

@@ -166,9 +166,9 @@ def _real_space(snapshot: Snapshot, scene: Scene, at: tuple[int, int]) -> dict[s
         label = int(maps.labels[at])
         sure = f", {percent(float(maps.confidence[at]))} sure" if label >= 0 else ""
         texts["classes"] += f" · {_class_name(maps, label)}{sure}{_mixture(maps, at)}"
-    part = part_on_view(snapshot, scene.image_name)
+    part = part_on_view(snapshot, scene.image_name, at)
     if part is not None:
-        texts["virtual"] += f" · {percent(float(part[at]))}" if math.isfinite(part[at]) else " · not scanned yet"
+        texts["virtual"] += f" · {percent(float(part))}" if math.isfinite(part) else " · not scanned yet"
         return texts
     shown = _shown_image(images, scene)
     if shown is not None and _inside(at, shown):

@@ -31,12 +31,12 @@ STATUS = status(acquisition=acquisition(q_pixel_size_inv_angstrom=0.1, scan_step
 
 def readout(panel: str, x: float, y: float) -> dict[str, str]:
     snapshot, viewer = snapshot_of(*MESSAGES, STATUS), Viewer()
-    return details.readout(snapshot, Composer().scene(snapshot, viewer, None), Hover(panel, x, y))
+    return details.readout(snapshot, Composer().scene(snapshot, viewer, None, 0.0), Hover(panel, x, y))
 
 
 def headers(viewer: Viewer, answer: FrameAnswer | None = None) -> dict[str, Any]:
     snapshot = snapshot_of(*MESSAGES, STATUS)
-    return details.headers(snapshot, Composer().scene(snapshot, viewer, answer), viewer, answer)
+    return details.headers(snapshot, Composer().scene(snapshot, viewer, answer, 0.0), viewer, answer)
 
 
 def test_the_legend_names_families_and_classes_with_their_part_of_what_was_scanned() -> None:
@@ -86,6 +86,17 @@ def test_the_pointer_reads_exact_values_of_both_real_space_images() -> None:
     }  # fmt: skip
 
 
+def test_the_pointer_reads_the_part_of_the_class_that_is_on_view() -> None:
+    maps, viewer = class_maps(), Viewer()
+    maps.parts[0][:2, :2], maps.parts[1][0, 2], maps.second[0, 2] = 204, 51, 0
+    snapshot = snapshot_of(maps, *MESSAGES[1:], STATUS)
+    viewer.image = "class:0"
+    scene = Composer().scene(snapshot, viewer, None, 0.0)
+    places = [(1.5, 0.5), (2.5, 0.5), (4.5, 0.5), (0.5, 2.5)]
+    texts = [details.readout(snapshot, scene, Hover("virtual", x, y))["virtual"] for x, y in places]
+    assert texts == ["(0, 1) · 80 %", "(0, 2) · 20 %", "(0, 4) · 0 %", "(2, 0) · not scanned yet"]
+
+
 def test_the_pointer_reads_scattering_vector_and_lattice_spacing() -> None:
     assert readout("vectors", 0.15, -0.15)["vectors"] == "q 0.212 1/Å (d 4.71 Å), 135° · 5 per bin"
     assert (
@@ -120,6 +131,6 @@ def test_an_answer_to_an_earlier_click_is_none() -> None:
 def test_texts_survive_any_numbers() -> None:
     hostile = virtual_images(images=np.full((2, 3, 5), np.inf, np.float32), names=["<b>", "x" * 900])
     snapshot, viewer = snapshot_of(class_maps(), hostile, STATUS), Viewer()
-    scene = Composer().scene(snapshot, viewer, None)
+    scene = Composer().scene(snapshot, viewer, None, 0.0)
     json.dumps(details.headers(snapshot, scene, viewer, None), allow_nan=False)
     json.dumps(details.readout(snapshot, scene, Hover("virtual", 1.5, 1.5)), allow_nan=False)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import dectris_messages as dectris
 from dispatch_stories import batch, end, start
 from livebragg.config.loader import from_table
 from livebragg.config.schema import Config
+from livebragg.errors import FrameLogFullError
+from livebragg.pipeline.receiving import receiver as receiver_module
 from livebragg.pipeline.receiving import tee as tee_module
 from livebragg.pipeline.receiving.receiver import Receiver
 from livebragg.pipeline.runtime import Runtime, create_runtime
@@ -195,6 +198,7 @@ def test_images_that_come_one_by_one_are_filed_together(tmp_path: Path, monkeypa
         assert 8 not in made.receiver._intake.stream.received
         assert 11 not in made.receiver._intake.stream.received
         made.receiver._kept_back -= 10.0
+        made.receiver._file_until -= 10.0
         assert made.turn_until(lambda: 11 in made.receiver._intake.stream.received), "when their time is up"
         assert payloads(made) == [8, 4]
         newest = made.receiver._dispatcher.jobs._waiting[-1]
@@ -225,7 +229,7 @@ def test_the_socket_rests_while_a_job_fills_unless_somebody_waits_for_the_stream
         sockets.send_parts(made.detector, [dectris.start(4, 6, 40)])
         images(made, range(5))
         assert made.turn_until(lambda: made.receiver._rest_until > 0.0)
-        made.receiver._rest_until = time.time() + 0.3
+        made.receiver._rest_until = time.monotonic() + 0.3
         images(made, range(5, 6))
         seen = made.receiver._counters["messages_received"]
         made.receiver._turn()
@@ -233,5 +237,56 @@ def test_the_socket_rests_while_a_job_fills_unless_somebody_waits_for_the_stream
         assert made.turn_until(lambda: made.receiver._counters["messages_received"] > seen)
         made.receiver._rest_until = 0.0
         monkeypatch.setattr(tee_module.Tee, "passes", True)
-        made.receiver._rest(time.time())
+        made.receiver._rest()
         assert made.receiver._rest_until == 0.0
+
+
+def test_a_clock_that_is_set_does_not_stop_the_receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(time=time.time, monotonic=time.monotonic)
+    monkeypatch.setattr(receiver_module, "time", clock)
+    stream = DECTRIS | {"end_after_s": 60.0}
+    with bench(tmp_path, monkeypatch, stream=stream, dispatch={"flush_ms": 500.0}) as made:
+        sockets.send_parts(made.detector, [dectris.start(4, 6, 40)])
+        images(made, range(5))
+        received = made.receiver._counters
+        assert made.turn_until(lambda: received["messages_received"] == 6 and made.receiver._rest_until > 0.0)
+        for number, step in ((5, -3600.0), (6, 7200.0)):
+            clock.time = lambda step=step: time.time() + step
+            reported = len(made.told)
+            images(made, range(number, number + 1))
+            assert made.turn_until(lambda n=number: received["messages_received"] == n + 2), "it rests"
+            assert made.turn_until(lambda n=number: n in made.receiver._intake.stream.received), "nothing is filed"
+            assert made.turn_until(lambda n=reported: len(made.told) > n), "it says nothing"
+        assert not made.receiver._intake.stream.ended
+
+
+def test_frames_whose_time_is_up_are_filed_without_waiting_for_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bench(tmp_path, monkeypatch) as made:
+        made.receiver._file_until = time.monotonic() - 1.0
+        assert made.receiver._patience_s(time.time()) == 0.0
+        made.receiver._file_until = 0.0
+        made.receiver._rest_until = time.monotonic() - 1.0
+        assert made.receiver._patience_s(time.time()) == receiver_module.IDLE_WAIT_S
+
+
+def test_an_image_that_is_kept_back_when_the_log_fills_up_is_filed_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bench(tmp_path, monkeypatch, stream=DECTRIS, dispatch={"flush_ms": 9000.0}) as made:
+        sockets.send_parts(made.detector, [dectris.start(4, 6, 40)])
+        images(made, range(2))
+        assert made.turn_until(lambda: made.receiver._counters["messages_received"] == 3)
+        room, handle = [False], made.receiver._intake.handle
+
+        def full(*args: Any) -> Any:
+            if not room[0]:
+                raise FrameLogFullError("full")
+            return handle(*args)
+
+        monkeypatch.setattr(made.receiver._intake, "handle", full)
+        images(made, range(5, 6))  # those before it are filed: they do not join
+        assert made.turn_until(lambda: made.receiver._held)
+        room[0] = True
+        assert made.turn_until(lambda: 5 in made.receiver._intake.stream.received, seconds=2.0)

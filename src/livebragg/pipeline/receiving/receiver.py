@@ -54,6 +54,9 @@ some frames."""
 class Receiver:
     """Sockets around intake and dispatcher.
 
+    `now` is the time of day, which frames and jobs bear. When it is time for the receiver's own work the monotonic
+    clock says, which nobody sets.
+
     Parameters
     ----------
     runtime : Runtime
@@ -89,13 +92,13 @@ class Receiver:
         self._pidfds: dict[int, tuple[str, int]] = {}
         self._held: deque[Decoded] = deque()
         self._kept_back = self._file_until = 0.0
-        """When the first of the frames came that the decoder holds back, and when they are filed at the latest; 0
-        while there are none."""
+        """When the first of the frames came that the decoder holds back, by the time of day, and when they are
+        filed at the latest, by the monotonic clock; 0 while there are none."""
         self._rest_until = 0.0
         self._counters: Counter[str] = Counter()
         self._account = Account([self._counters, self._tee.counters], self._notices)
         self._rate = RateMeter()
-        self._started_at = self._last_message_at = time.time()
+        self._started_at = self._last_message_at = time.monotonic()
         self._next_report = 0.0
         self._stop_requests = 0
         self._stopping = False
@@ -129,12 +132,11 @@ class Receiver:
         return idle and (self._stopping or (self._runtime.once and self._intake.serial > 0))
 
     def _turn(self) -> None:
-        now = time.time()
-        if self._listens and now >= self._rest_until:
+        if self._looks:
             self._source.watch(self._poller)
         else:
             self._source.ignore(self._poller)
-        ready = self._poller.wait(self._patience_s(now))
+        ready = self._poller.wait(self._patience_s(time.time()))
         now = time.time()
         if self._stop_requests:
             self._stop(now)
@@ -147,20 +149,24 @@ class Receiver:
         if self._held:
             self._retry_held(now)
             self._end_stopped(now)
-        elif self._listens and now >= self._rest_until:
+        elif self._looks:
             self._take_stream(now)
-        self._file_kept_back(now)
+        self._file_kept_back()
         self._send(self._dispatcher.assign(now))
-        if now >= self._next_report:
+        if time.monotonic() >= self._next_report:
             self._check_hung(now)
             self._look_for_silence(now)
             self._report(now)
 
     def _patience_s(self, now: float) -> float:
         """Until something has to be done although nothing comes."""
-        due = [until - now for until in (self._file_until, self._rest_until) if until > now]
+        due, clock = [IDLE_WAIT_S], time.monotonic()
+        if self._file_until:
+            due.append(max(0.0, self._file_until - clock))
+        if self._rest_until > clock:
+            due.append(self._rest_until - clock)
         flush = self._dispatcher.jobs.seconds_to_flush(now)
-        return min([IDLE_WAIT_S, *due, *([] if flush is None else [flush])])
+        return min([*due, *([] if flush is None else [flush])])
 
     @property
     def _held_back(self) -> str:
@@ -173,24 +179,31 @@ class Receiver:
     def _listens(self) -> bool:
         return not (self._stopping or self._held_back)
 
+    @property
+    def _looks(self) -> bool:
+        """Whether the stream is looked at now: it may be taken, and does not rest."""
+        return self._listens and time.monotonic() >= self._rest_until
+
     def _look_for_silence(self, now: float) -> None:
         """Whether the detector is silent; one that is held back, or not listened to, is not."""
+        clock = time.monotonic()
         if not self._listens:
-            self._last_message_at = now
-        silent_s = now - self._last_message_at
+            self._last_message_at = clock
+        silent_s = clock - self._last_message_at
         self._take_events(self._intake.silent(silent_s, self._config.stream.end_after_s), now)
 
     # ------------------------------------------------------------------------------------------- the stream
     def _take_stream(self, now: float) -> None:
+        clock = time.monotonic()
         for _ in range(MESSAGES_PER_TURN):
             if not self._tee.ready():
                 break
             try:
                 parts = self._source.receive()
                 if parts is None:
-                    self._rest(now)
+                    self._rest()
                     break
-                self._last_message_at = now
+                self._last_message_at = clock
                 self._counters["messages_received"] += 1
                 self._tee.pass_on(parts)
                 messages = self._decoder.decode(parts)
@@ -199,21 +212,23 @@ class Receiver:
                 continue
             if messages:
                 self._handle_all(messages, self._kept_back or now)
-                self._kept_back = 0.0
-                if self._held:
-                    break
+                self._kept_back = self._file_until = 0.0
             if not self._kept_back and self._decoder.waiting:
                 self._kept_back = now
+                self._file_until = clock + self._config.dispatch.flush_ms / 1000
+            if self._held:
+                break
 
-    def _rest(self, now: float) -> None:
+    def _rest(self) -> None:
         """Leave what comes where it is for a moment, where that costs no time: frames wait for others anyway."""
         if self._source.buffers and not self._tee.passes and (self._kept_back or self._dispatcher.jobs.filling):
-            self._rest_until = now + REST_S
+            self._rest_until = time.monotonic() + REST_S
 
-    def _file_kept_back(self, now: float, *, at_once: bool = False) -> None:
+    def _file_kept_back(self, *, at_once: bool = False) -> None:
         """File what the decoder holds back, when its time is up or nothing will join it."""
-        self._file_until = self._kept_back + self._config.dispatch.flush_ms / 1000 if self._kept_back else 0.0
-        if self._kept_back and (at_once or self._held or not self._listens or now >= self._file_until):
+        if not self._kept_back:
+            return
+        if at_once or self._held or not self._listens or time.monotonic() >= self._file_until:
             since, self._kept_back, self._file_until = self._kept_back, 0.0, 0.0
             self._handle_all(self._decoder.flush(), since)
 
@@ -315,7 +330,7 @@ class Receiver:
         self._stop_requests += 1
 
     def _stop(self, now: float) -> None:
-        self._file_kept_back(now, at_once=True)
+        self._file_kept_back(at_once=True)
         at_once = self._stopping or self._stop_requests > 1
         self._stop_requests, self._stopping = 0, True
         if at_once:
@@ -349,7 +364,8 @@ class Receiver:
         return message
 
     def _report(self, now: float) -> None:
-        self._next_report = now + REPORT_EVERY_S
+        clock = time.monotonic()
+        self._next_report = clock + REPORT_EVERY_S
         report = make_report(
             intake=self._intake,
             dispatcher=self._dispatcher,
@@ -357,12 +373,12 @@ class Receiver:
             counters=self._counters + self._repeats.counters + self._tee.counters,
             notices=self._notices,
             rate_hz=self._rate.rate(now),
-            silent_s=now - self._last_message_at,
+            silent_s=clock - self._last_message_at,
             quiet_warning_s=self._config.stream.quiet_warning_s,
             endpoint=self._config.stream.endpoint,
             held_back=self._held_back,
             stopping=self._stopping,
-            running_s=now - self._started_at,
+            running_s=clock - self._started_at,
             had_workers=self._had_workers,
             now=now,
         )
