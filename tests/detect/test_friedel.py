@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from livebragg.detect import FrameAnalyzer
+from livebragg.detect import FrameAnalyzer, analyzer
 from livebragg.detect.friedel import friedel_center
 from livebragg.model import ProbeShape
 
@@ -37,6 +39,36 @@ def test_disks_without_order_have_no_centre() -> None:
 def test_a_frame_with_few_disks_or_none_has_no_centre() -> None:
     for n in (0, 1, 5):
         assert np.isnan(friedel_center(disks()[:n], (40.0, 40.0), 8.0)).all()
+
+
+def test_a_frame_of_500_disks_is_looked_at_in_little_memory_and_by_its_brightest_pairs() -> None:
+    """All middles about one another would be gigabytes."""
+    random = np.random.default_rng(0)
+    half = random.uniform(5, 90, (60, 2)) * random.choice([-1, 1], (60, 2))
+    bright, faint = np.concatenate([half, -half]) + TRUE, random.uniform(-50, 130, (400, 2))
+    tracemalloc.start()
+    found = friedel_center(np.concatenate([bright, faint]), (39.0, 40.0), 24.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(found[:2], TRUE, atol=0.1)
+    assert peak < 20e6
+
+
+def test_the_brightest_disks_of_a_frame_tell_where_its_beam_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(analyzer, "friedel_center", lambda places, *_: (seen.append(places), np.zeros(3))[1])
+    probe = ProbeShape(radius=3.5, edge_width=0.4, center=(40.0, 40.0))
+    rows, cols = np.indices((80, 80))
+    stack = frames()
+    stack[:, np.hypot(rows - 40, cols - 40) < 7] = 0
+    stack[0, np.hypot(rows - 60, cols - 60) < 3] += 100
+    hidden = np.hypot(rows - 40, cols - 40) < 7
+    batch = FrameAnalyzer(probe, (80, 80), bad_pixels=hidden).analyze(stack, np.arange(2))
+    for frame, places in enumerate(seen):
+        peaks = batch.peaks.frame(frame)
+        order = np.argsort(-peaks.intensity)
+        np.testing.assert_array_equal(places, np.stack([peaks.qx, peaks.qy], axis=1)[order])
+        assert (order != np.arange(len(order))).any()  # they come in another order
 
 
 def frames() -> np.ndarray:

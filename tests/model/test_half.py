@@ -14,6 +14,12 @@ def test_any_size_and_either_sign_is_kept_to_a_thousandth_and_nan_stays_nan():
     assert np.isnan(unpacked(packed(np.array([np.nan], np.float32)))).all()
 
 
+def test_an_infinite_error_stays_infinite():
+    np.testing.assert_array_equal(
+        unpacked(packed(np.array([np.inf, -np.inf, 1e30], np.float32))), [np.inf, -np.inf, 65504.0**2]
+    )
+
+
 def test_what_is_too_large_is_the_largest_and_packing_again_changes_nothing():
     once = unpacked(packed(np.array([1e30, 0.1, 0.0, 123.4], np.float32)))
     assert once[0] == 65504.0**2

@@ -14,6 +14,9 @@ from livebragg.config.loader import from_table
 from livebragg.config.schema import Config
 from livebragg.errors import ConfigError
 from livebragg.model import Calibration, EllipseEstimate
+from livebragg.pipeline.analyst import Analyst
+from livebragg.pipeline.health import Notices
+from livebragg.pipeline.named_files import FilesOfScans
 from livebragg.pipeline.settings import LIVE, LiveSettings
 from livebragg.storage.calibration_file import save_calibration
 
@@ -81,8 +84,6 @@ def test_a_calibration_file_goes_on_for_what_is_not_changed(tmp_path: Path) -> N
     assert (made.file, made.ellipse, made.flip, made.rotation_deg) == ("", "given", True, -30.0)
     assert (made.ellipse_ratio, made.q_pixel_size_inv_angstrom) == pytest.approx((1.04, 0.021))
     (tmp_path / "c.json").unlink()
-    with pytest.raises(ConfigError, match="no such file"):
-        live.changed({CALIBRATION + "rotation_deg": 1.0})
     live.filed = known  # as it was read before
     again = live.changed({CALIBRATION + "rotation_deg": 1.0}).analysis.calibration
     assert again.ellipse_ratio == made.ellipse_ratio
@@ -91,9 +92,34 @@ def test_a_calibration_file_goes_on_for_what_is_not_changed(tmp_path: Path) -> N
 def test_without_its_calibration_file_a_scan_can_be_calibrated_by_hand(tmp_path: Path) -> None:
     table = {"file": str(tmp_path / "none.json"), "ellipse": "none"}
     live = LiveSettings(from_table(Config, {"analysis": {"calibration": table}}))
-    live.leave_out_file()
     made = live.changed({CALIBRATION + "q_pixel_size_inv_angstrom": 0.02}).analysis.calibration
     assert (made.file, made.ellipse, made.q_pixel_size_inv_angstrom) == ("", "none", 0.02)
+
+
+def test_a_file_that_could_not_be_read_is_left_out_of_this_scan_and_looked_for_again_in_the_next(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "none.json")
+    live = LiveSettings(from_table(Config, {"analysis": {"calibration": {"file": path}}}))
+    live.config = live.changed({"detection.false_disks_per_frame": 0.5})
+    assert live.for_scan(live.config).analysis.calibration.file == ""
+    assert live.config.analysis.calibration.file == path
+    live.filed = Calibration(rotation_deg=12.0)  # it was repaired
+    assert live.for_scan(live.config).analysis.calibration.file == path
+
+
+def test_the_analyst_reads_a_repaired_calibration_file_for_the_next_scan(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    analyst = Analyst.__new__(Analyst)  # no sockets
+    config = from_table(Config, {"analysis": {"calibration": {"file": str(path)}}})
+    analyst._settings, analyst._files, analyst._notices = LiveSettings(config), FilesOfScans(), Notices()
+    assert analyst._read_files(1).calibration is None
+    assert "goes on without it" in analyst._cautions[1][0]
+    assert analyst._read_files(2).calibration is None
+    assert "goes on without it" in analyst._cautions[2][0]
+    save_calibration(path, Calibration(rotation_deg=12.0))
+    known = analyst._read_files(3).calibration
+    assert known is not None and known.rotation_deg == 12.0 and analyst._cautions == {}
 
 
 _ANY = st.one_of(

@@ -17,6 +17,8 @@ from livebragg.errors import CalibrationError
 from livebragg.model import EllipseEstimate
 
 _ROUNDS = 12
+_AT_REST = 0.1
+"""Step of the fit, as a part of the standard error, that ends it: noise without flanks rarely comes that far."""
 _SECTORS = 18
 """Speckle of a static structure is the same in all frames: sectors left out in turn tell the error, not pixels."""
 
@@ -63,8 +65,10 @@ def ellipse_of_halo(
         e, shift = e + step[:2], shift + step[2:4]
         if np.hypot(*e) > 2 * LARGEST or not np.isfinite(e).all():
             raise CalibrationError("the smooth scattering has no ring: the fit of an ellipse runs away")
-        if np.abs(step[:2]).max() < 1e-6:
+        if np.abs(step[:2]).max() <= _AT_REST * math.sqrt(np.trace(covariance) / 2):
             break
+    else:
+        raise CalibrationError("the smooth scattering has no flanks: the fit of an ellipse does not come to rest")
     return usable(EllipseEstimate.of(e, covariance, "halo", residual=chi, n_used=int(used.sum())))
 
 

@@ -23,7 +23,8 @@ def pixel_size(
     """Pixel size from the tracked peaks on one ring, and its standard error.
 
     Peaks of one crystal share its strain, and opposite peaks the direction: where three crystals or more have
-    peaks on the ring, the scatter between them tells the error, else that between directions.
+    peaks on the ring, the scatter between them tells the error (peaks of no crystal are left out), else that
+    between directions.
 
     Parameters
     ----------
@@ -66,7 +67,10 @@ def pixel_size(
     keep = far <= 3 * max(1.4826 * float(np.median(far)), _STRAINED * middle)
     place = np.flatnonzero(on_ring)[keep]
     drawn = np.full(place.size, -1) if crystal is None else crystal[place]
-    if np.unique(drawn[drawn >= 0]).size < _FEWEST_CRYSTALS:
+    owned = drawn >= 0
+    if np.unique(drawn[owned]).size >= _FEWEST_CRYSTALS:
+        place, drawn = place[owned], drawn[owned]  # the others would weigh as much as a crystal together
+    else:
         drawn = _directions(np.asarray(offsets)[place])
     mean, error = _mean(length[place], drawn)
     size = 1.0 / (spacing_angstrom * mean)

@@ -137,7 +137,7 @@ class FrameAnalyzer:
         return self._detector.detect(frame)
 
     def _hidden_beam(self, peaks: BraggPeaks) -> NDArray[np.float32]:
-        places = np.stack([peaks.qx, peaks.qy], axis=1)
+        places = np.stack([peaks.qx, peaks.qy], axis=1)[np.argsort(-peaks.intensity)]
         return friedel_center(places, self.probe_shape.center, self._search_radius)
 
     def _check_center(self) -> None:

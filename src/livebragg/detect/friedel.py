@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 _TOLERANCE = 0.75
 """Middles of pairs nearer than this, in pixels, agree."""
@@ -12,6 +13,8 @@ _FEWEST = 4
 _PAIRED = 0.4
 """Part of the disks that must be in these pairs: tiny crystals have pairs by chance, too."""
 _ROUNDS = 3
+_MOST = 128
+"""Disks that are looked at: more would hardly place it better, and pairs grow with their square."""
 
 
 def friedel_center(disks: NDArray[np.floating], near: tuple[float, float], reach: float) -> NDArray[np.float32]:
@@ -23,7 +26,7 @@ def friedel_center(disks: NDArray[np.floating], near: tuple[float, float], reach
     Parameters
     ----------
     disks : NDArray, shape (n, 2)
-        Places of the disks of one frame, in pixels.
+        Places of the disks of one frame, in pixels, the brightest first: more than 128 are not looked at.
     near : tuple of float
         About where the beam is.
     reach : float
@@ -40,7 +43,7 @@ def friedel_center(disks: NDArray[np.floating], near: tuple[float, float], reach
     >>> friedel_center(np.concatenate([half, -half]) + 30.0, (28.0, 31.0), 8.0)[:2].tolist()
     [30.0, 30.0]
     """
-    places = np.asarray(disks, np.float64)
+    places = np.asarray(disks, np.float64)[:_MOST]
     first, second = np.triu_indices(len(places), 1)
     middle = (places[first] + places[second]) / 2
     far = np.hypot(*(middle - near).T)
@@ -48,9 +51,9 @@ def friedel_center(disks: NDArray[np.floating], near: tuple[float, float], reach
     least = max(_FEWEST, _PAIRED * len(places) / 2)
     if len(middle) < least:
         return np.full(3, np.nan, np.float32)
-    agree = np.hypot(*(middle[:, None] - middle).transpose(2, 0, 1)) <= _TOLERANCE
+    agree = cKDTree(middle).query_ball_point(middle, _TOLERANCE, return_length=True)
     likely = np.exp(-0.5 * (far / reach) ** 2)  # of two points with about as many pairs it is the nearer one
-    center = middle[(likely * agree.sum(axis=1)).argmax()]
+    center = middle[(likely * agree).argmax()]
     for _ in range(_ROUNDS):
         pairs = middle[np.hypot(*(middle - center).T) <= _TOLERANCE]
         center = pairs.mean(axis=0)

@@ -184,7 +184,13 @@ class Analyst:
         lookup = LogLookup(self._log, opened.acquisition, opened.geometry)
         self._lookups[message.serial] = lookup
         self._runs[message.serial] = ScanRun(
-            opened, probe, self._settings.config, lookup, self._notices, live=True, files=files
+            opened,
+            probe,
+            self._settings.for_scan(self._settings.config),
+            lookup,
+            self._notices,
+            live=True,
+            files=files,
         )
         for result in self._waiting.pop(message.serial, []):
             self._take_result(result)
@@ -196,8 +202,6 @@ class Analyst:
         for problem in self._files.problems:
             self._notices.add(problem)
         self._settings.filed = files.calibration
-        if files.calibration is None:
-            self._settings.leave_out_file()
         return files
 
     def _take_result(self, result: DetectResult) -> None:

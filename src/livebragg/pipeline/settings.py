@@ -65,7 +65,7 @@ class LiveSettings:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.filed: Calibration | None = None
-        """What the calibration file said when it was last read; it is read again where this is not known."""
+        """What the calibration file said when it was last read; nothing where it could not be."""
 
     @property
     def values(self) -> dict[str, Value]:
@@ -73,10 +73,14 @@ class LiveSettings:
         found = {key: _value_of(self.config, key) for key in LIVE}
         return {key: value for key, value in found.items() if value is not None}
 
-    def leave_out_file(self) -> None:
-        """Go on without the calibration file: nothing is known of what it says."""
-        calibration = replace(self.config.analysis.calibration, file="")
-        self.config = replace(self.config, analysis=replace(self.config.analysis, calibration=calibration))
+    def for_scan(self, config: Config) -> Config:
+        """What the scan under way has of a configuration: no calibration file that could not be read for it.
+
+        The next scan looks for the file again: it may have been repaired.
+        """
+        if self.filed is not None:
+            return config
+        return _with_calibration(config, replace(config.analysis.calibration, file=""))
 
     def changed(self, values: Mapping[str, Value]) -> Config:
         """The configuration with other values.
@@ -121,16 +125,31 @@ def _prepared(config: Config, values: Mapping[str, Value], filed: Calibration | 
         return config
     calibration = config.analysis.calibration
     if calibration.file:
-        calibration = _without_file(calibration, filed or load_calibration(Path(calibration.file)))
+        calibration = _without_file(calibration, filed or _read_again(calibration.file))
     if _PIXEL_SIZE in values:
         calibration = replace(calibration, reference_spacing_angstrom=None, reference_radius_px=None)
     elif any(key in values for key in _RING):
         calibration = replace(calibration, q_pixel_size_inv_angstrom=None)
+    return _with_calibration(config, calibration)
+
+
+def _with_calibration(config: Config, calibration: CalibrationConfig) -> Config:
     return replace(config, analysis=replace(config.analysis, calibration=calibration))
 
 
-def _without_file(config: CalibrationConfig, known: Calibration) -> CalibrationConfig:
-    """What the file says as given values, so that some of them can be changed."""
+def _read_again(path: str) -> Calibration | None:
+    """What the file says by now; nothing where it cannot be used, which the start of the scan has told."""
+    try:
+        return load_calibration(Path(path))
+    except ConfigError:
+        return None
+
+
+def _without_file(config: CalibrationConfig, known: Calibration | None) -> CalibrationConfig:
+    """What the file says as given values, so that some of them can be changed; where nothing is known of it, what
+    is configured beside it."""
+    if known is None:
+        return replace(config, file="")
     ellipse = known.ellipse
     return replace(
         config,

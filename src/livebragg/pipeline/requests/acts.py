@@ -53,7 +53,7 @@ def change_settings(
     try:
         config = settings.changed(request.values)
         if run is not None and not run.complete:
-            run.change(config)
+            run.change(settings.for_scan(config))
     except (ConfigError, CalibrationError) as error:
         return Refused(reason=str(error)[:LONGEST_REASON]), None
     settings.config = config
