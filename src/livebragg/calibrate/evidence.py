@@ -49,17 +49,17 @@ def combined(estimates: list[EllipseEstimate]) -> EllipseEstimate:
 def agreed(rings: EllipseEstimate | None, halo: EllipseEstimate | None) -> EllipseEstimate:
     """What crystals and halos say together, either of them being there.
 
-    Where only one of them is certain enough alone it is believed alone: the error of the other is not to be
-    trusted, scattering without flanks shows too small a one.
+    Crystals that are certain enough are believed alone beside a halo that is not: the error of such a halo is not
+    to be trusted, scattering without flanks shows too small a one.
 
     Raises
     ------
     CalibrationError
         They contradict each other, or leave the ellipse open.
     """
-    found = [estimate for estimate in (rings, halo) if estimate is not None]
-    good = [estimate for estimate in found if estimate.error <= _WORST_ERROR]
-    if rings is not None and halo is not None and len(good) == 2:
+    if rings is not None and halo is not None and rings.error <= _WORST_ERROR < halo.error:
+        return _judged(rings, _WORST_ERROR)
+    if rings is not None and halo is not None:
         away = np.array([rings.e1 - halo.e1, rings.e2 - halo.e2])
         chi = float(away @ np.linalg.solve(rings.covariance + halo.covariance, away))
         if chi > _APART:
@@ -67,7 +67,7 @@ def agreed(rings: EllipseEstimate | None, halo: EllipseEstimate | None) -> Ellip
                 f"crystals and halo contradict each other by {math.sqrt(chi):.0f} standard errors: "
                 f"{_words(rings)}, {_words(halo)}; {_REMEDY}"
             )
-    return _judged(combined(found if len(good) != 1 else good), _WORST_ERROR)
+    return _judged(combined([estimate for estimate in (rings, halo) if estimate is not None]), _WORST_ERROR)
 
 
 def usable(estimate: EllipseEstimate) -> EllipseEstimate:
