@@ -123,3 +123,13 @@ def test_a_position_of_two_crystals_is_not_none_though_neither_explains_it():
     mixed = LightClasses(ClassifyConfig(), 1).update(table, factors, leader, ids)
     assert (alone.component[rows] == NO_CRYSTAL).any()
     assert (mixed.component[rows] != NO_CRYSTAL).all()
+
+
+def test_one_faint_class_among_bright_ones_is_no_low_dose():
+    table, factors, leader, ids = scene(4.0)
+    light = table.forced.roots(np.arange(N), None).copy()
+    light[TRUTH == 9, 40:44] *= 0.5
+    light[TRUTH == 9, 44:] = 0.0
+    table.forced.roots = lambda rows, columns: light[rows]
+    _, found = looked_at(table, factors, leader, ids)
+    assert (found.component == NOT_ASKED).all()

@@ -56,3 +56,12 @@ def test_domains_couple_neighbours_and_noise_does_not():
     assert values[0] > 1.0
     assert values[1] < 0.2
     assert coupling(np.zeros(0, np.int64), np.zeros((0, 3), np.float32)) == 0
+
+
+def test_light_that_is_not_known_is_no_sign_of_no_crystal():
+    rng = np.random.default_rng(4)
+    typical = np.kron(np.eye(3), np.ones(20)).astype(np.float32)
+    roots = (typical[np.zeros(50, np.int64)] + rng.normal(0, 0.5, (50, 60))).astype(np.float32)
+    roots[:, 12:40] = np.nan
+    evidence, _ = light_evidence(roots, typical)
+    assert (evidence.argmax(axis=1) == 0).mean() > 0.95

@@ -24,6 +24,8 @@ _SURE = 0.99
 """Probability from which a position's own light leaves no doubt."""
 _BRIGHT = 3.0
 """Classes whose light stands out by so many times `contrast` need no help."""
+_MOST = 0.5
+"""Part of the classes that must be faint."""
 _UNEXPLAINED = 0.6
 _MIXED = 0.3
 """Second weight over the first from which a position is two crystals: each alone explains it as badly as none."""
@@ -107,7 +109,7 @@ class LightClasses:
         self._learn(table, factors, leader, trusted, final=positions is None)
         if self._faint.any():
             asked = self._asked(table, leader, np.arange(leader.size) if positions is None else positions)
-            self._decide(table, asked)
+            self._decide(table, asked, self._kinds(leader))
             self._component[asked[_mixed(factors, asked) & (self._component[asked] == NO_CRYSTAL)]] = NOT_ASKED
         told = np.isin(self._component, np.append(self._ids[self._faint], NO_CRYSTAL)) & self._faint.any()
         component = np.where(told, self._component, NOT_ASKED).astype(np.int32)
@@ -140,21 +142,22 @@ class LightClasses:
             self._faint = np.zeros(len(roots), np.bool_)
             return
         strength = [np.median(light_evidence(each, self._typical)[1][:, k]) for k, each in enumerate(roots)]
-        self._faint = np.array(strength) < _BRIGHT * self._config.contrast
+        faint = np.array(strength) < _BRIGHT * self._config.contrast
+        self._faint = faint & (faint.mean() > _MOST)  # else it is not the dose, but a class of few reflections
 
     def _asked(
         self, table: FeatureTable, leader: NDArray[np.int32], positions: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Those with measured light, but for those of a component that light may not show; what was said about the
-        others is taken back."""
-        asked = (leader[positions] < 0) | np.isin(leader[positions], self._ids)
+        """Those with measured light that are of no component or a faint one; what was said about others is taken
+        back."""
+        asked = (leader[positions] < 0) | np.isin(leader[positions], self._ids[self._faint])
         asked &= table.forced.stamp[positions] > 0
         self._component[positions[~asked]] = NOT_ASKED
         return np.asarray(positions[asked])
 
-    def _decide(self, table: FeatureTable, asked: NDArray[np.int64]) -> None:
+    def _decide(self, table: FeatureTable, asked: NDArray[np.int64], kind: NDArray[np.int64]) -> None:
         """Each position by its own light, as far as that is sure; then all with what their neighbours are."""
-        kind, n_kinds = self._kinds(), self._ids.size + 1
+        n_kinds = self._ids.size + 1
         blocks = [asked[first : first + _BLOCK] for first in range(0, asked.size, _BLOCK)]
         for block in blocks:
             share = _probability(self._evidence(table, block))
@@ -175,11 +178,14 @@ class LightClasses:
     def _evidence(self, table: FeatureTable, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         return light_evidence(table.forced.roots(positions, self._columns), self._typical)[0]
 
-    def _kinds(self) -> NDArray[np.int64]:
+    def _kinds(self, leader: NDArray[np.int32]) -> NDArray[np.int64]:
         """Row in `_typical` of every position, their number for no crystal, -1 where it is not known."""
-        kind = np.full(self._component.size, -1)
+        kind = np.full(leader.size, -1)
+        component = np.where(
+            self._component == NOT_ASKED, np.where(leader < 0, NOT_ASKED, leader), self._component
+        )
         for k, number in enumerate(np.append(self._ids, NO_CRYSTAL)):
-            kind[self._component == number] = k
+            kind[component == number] = k
         return kind
 
 

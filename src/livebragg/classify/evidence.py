@@ -44,13 +44,15 @@ def light_evidence(
         Length of the light of each class in standard errors.
     """
     n_classes, n_peaks = typical.shape
+    known = np.isfinite(roots).astype(np.float32)
     light = np.minimum(np.nan_to_num(roots), 2 * typical.max(axis=0, initial=0.0) + 1)
     common, _ = np.linalg.qr(np.stack([np.ones(n_peaks), typical.mean(axis=0)], axis=1))
-    light = light - (light @ common) @ common.T
+    light = known * (light - (light @ common) @ common.T)  # what is not known is for no class and against none
     own = typical - (typical @ common) @ common.T
-    square, length = (light**2).sum(axis=1), (own**2).sum(axis=1)
+    square, length = (light**2).sum(axis=1), known @ (own**2).T
     gain = 2 * light @ own.T - length
-    rest = np.maximum(square - np.maximum(gain.max(axis=1, initial=0.0), 0.0), 0.0) / max(n_peaks - 3, 1)
+    freedom = np.maximum(known.sum(axis=1) - 3, 1)
+    rest = np.maximum(square - np.maximum(gain.max(axis=1, initial=0.0), 0.0), 0.0) / freedom
     variance = np.maximum(rest, LEAST_NOISE**2)
     evidence = np.zeros((len(roots), n_classes + 1), np.float32)
     evidence[:, :-1] = gain / (2 * variance[:, None])
