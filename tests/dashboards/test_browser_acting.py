@@ -117,7 +117,7 @@ def test_a_ring_is_picked_on_the_map_previewed_and_set(open_page: Callable[[str]
         viewer = open_page(url)
         viewer.page.keyboard.press("c")
         viewer.wait_text("#d-control", "You have control")
-        viewer.wait_text("#d-ellipse", "1.0230 ± 0.0023 at 35°, from rings")
+        viewer.wait_text("#d-ellipse", "1.0230 ± 0.0023 at 35 ± 3°, from rings")
         viewer.wait_text("#d-pixel", "0.02130 ± 0.00006")
         viewer.page.fill("#d-spacing", "2.0")
         viewer.page.click("#d-pick")

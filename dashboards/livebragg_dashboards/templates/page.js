@@ -105,9 +105,12 @@ window.livebragg = (() => {
     if (s.trouble) trouble = { ...s.trouble, newest: trouble?.newest ?? s.newest };
     else if (s.state === "live" && (trouble || lost)) {
       const away = Math.round((Date.now() - lost) / 1000), came = trouble && (trouble.kind === "stale" || s.newest > trouble.newest);
-      const text = trouble ? (came ? trouble.over : "") : `Connected again after ${away} s without the dashboard server`;
-      recovered = { text, until: Date.now() + RECOVERED_MS };
-      trouble = null; sessionStorage.removeItem("lostAt");
+      // A stall may be over some updates before its first frame is analysed.
+      if (!trouble || came || Date.now() > (trouble.until ??= Date.now() + RECOVERED_MS)) {
+        const text = trouble ? (came ? trouble.over : "") : `Connected again after ${away} s without the dashboard server`;
+        recovered = { text, until: Date.now() + RECOVERED_MS };
+        trouble = null; sessionStorage.removeItem("lostAt");
+      }
     }
     const shown = s.trouble ? s.trouble : recovered && Date.now() < recovered.until ? { kind: "recovered", text: recovered.text } : null;
     hide($("ribbon"), !shown?.text);
