@@ -146,3 +146,16 @@ def until(found: Callable[[], Any]) -> Any:
             return thing
         time.sleep(0.02)
     raise AssertionError("it did not come")
+
+
+def lit(viewer: Viewer, selector: str) -> int:
+    """Pixels of a canvas that are not nearly black."""
+    return int(viewer.evaluate(
+        f"""() => {{
+            const canvas = document.querySelector({selector!r});
+            const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            let n = 0;
+            for (let i = 0; i < data.length; i += 4) n += data[i] + data[i + 1] + data[i + 2] > 150;
+            return n;
+        }}"""
+    ))  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from browser import ARGUMENTS, CHROMIUM, Viewer, dashboard, require_chromium
+from exploring import READY
 from fake_pipeline import FakePipeline
 from fake_scene import Scene
 
@@ -58,6 +59,14 @@ def steady(scene: Scene) -> Iterator[FakePipeline]:
 def steady_url(steady: FakePipeline) -> Iterator[str]:
     with dashboard(steady.feed, steady.control) as address:
         yield address
+
+
+@pytest.fixture
+def steady_page(viewer: Viewer, steady_url: str) -> Viewer:
+    """One page of it that can be explored."""
+    viewer.open(steady_url)
+    viewer.wait(READY)
+    return viewer
 
 
 @pytest.fixture

@@ -20,97 +20,90 @@ from livebragg.wire.messages import (
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 
-@pytest.fixture
-def open_page(viewer: Viewer, steady_url: str) -> Viewer:
-    viewer.open(steady_url)
-    viewer.wait(READY)
-    return viewer
-
-
 def test_a_click_on_a_tracked_peak_shows_its_dark_field_with_its_spacing_and_escape_goes_back(
-    open_page: Viewer, steady: FakePipeline
+    steady_page: Viewer, steady: FakePipeline
 ) -> None:
-    open_page.wait(f"{MODEL}('peaks').data.x.length > 5")
-    x, y = open_page.evaluate(f"[{MODEL}('peaks').data.x[4], {MODEL}('peaks').data.y[4]]")
-    open_page.page.mouse.click(*open_page.place_of("vectors", y - 0.5, x - 0.5))
-    open_page.wait_text("#image", "Dark field · peak 4 · d ")
+    steady_page.wait(f"{MODEL}('peaks').data.x.length > 5")
+    x, y = steady_page.evaluate(f"[{MODEL}('peaks').data.x[4], {MODEL}('peaks').data.y[4]]")
+    steady_page.page.mouse.click(*steady_page.place_of("vectors", y - 0.5, x - 0.5))
+    steady_page.wait_text("#image", "Dark field · peak 4 · d ")
     spacing = 1 / np.hypot(x, y)
-    assert f"d {spacing:.3g} Å" in open_page.evaluate("document.querySelector('#image').selectedOptions[0].text")
+    assert f"d {spacing:.3g} Å" in steady_page.evaluate("document.querySelector('#image').selectedOptions[0].text")
     request = asked(steady, DarkFieldRequest)[-1]
     assert request.peak_id == 4
-    own_image(open_page, light(request, steady.scene, int(steady.seen)))
+    own_image(steady_page, light(request, steady.scene, int(steady.seen)))
     n = len(asked(steady, DarkFieldRequest))
-    open_page.wait(f"{MODEL}('link').ack > arg + 12", open_page.evaluate(f"{MODEL}('link').ack"))
+    steady_page.wait(f"{MODEL}('link').ack > arg + 12", steady_page.evaluate(f"{MODEL}('link').ack"))
     assert len(asked(steady, DarkFieldRequest)) > n  # it keeps up
-    assert open_page.evaluate(f"{MODEL}('places').data.x.length") == 1
-    open_page.page.keyboard.press("Escape")
-    open_page.wait("document.querySelector('#image').value === 'bright_field'")
-    assert open_page.evaluate(f"{MODEL}('places').data.x.length") == 0
+    assert steady_page.evaluate(f"{MODEL}('places').data.x.length") == 1
+    steady_page.page.keyboard.press("Escape")
+    steady_page.wait("document.querySelector('#image').value === 'bright_field'")
+    assert steady_page.evaluate(f"{MODEL}('places').data.x.length") == 0
 
 
-def test_a_click_beside_all_peaks_says_what_to_do(open_page: Viewer) -> None:
-    open_page.page.mouse.click(*place(open_page, "vectors", -23.0, -31.0))
-    open_page.wait_text("#explore-note", "no tracked peak here")
+def test_a_click_beside_all_peaks_says_what_to_do(steady_page: Viewer) -> None:
+    steady_page.page.mouse.click(*place(steady_page, "vectors", -23.0, -31.0))
+    steady_page.wait_text("#explore-note", "no tracked peak here")
 
 
 @pytest.mark.parametrize("panel", ["vectors", "frame"])
 def test_shift_takes_the_dark_field_of_any_place_and_radius_and_it_is_dragged_on(
-    open_page: Viewer, steady: FakePipeline, panel: str
+    steady_page: Viewer, steady: FakePipeline, panel: str
 ) -> None:
-    open_page.wait("livebragg.plots().frame.y_range.start > 0")
-    drag(open_page, place(open_page, panel, 10, -12), place(open_page, panel, 10, -7))
-    open_page.wait("document.querySelector('#virtual-panel').classList.contains('own')")
-    open_page.wait_text("#image", "Dark field")
-    open_page.wait(f"{MODEL}('places').data.radius.length === 1")
-    own_image(open_page, light(asked(steady, DarkFieldRequest)[-1], steady.scene, int(steady.seen)))
+    steady_page.wait("livebragg.plots().frame.y_range.start > 0")
+    drag(steady_page, place(steady_page, panel, 10, -12), place(steady_page, panel, 10, -7))
+    steady_page.wait("document.querySelector('#virtual-panel').classList.contains('own')")
+    steady_page.wait_text("#image", "Dark field")
+    steady_page.wait(f"{MODEL}('places').data.radius.length === 1")
+    own_image(steady_page, light(asked(steady, DarkFieldRequest)[-1], steady.scene, int(steady.seen)))
     request = asked(steady, DarkFieldRequest)[-1]
     assert (request.qx, request.qy, request.radius) == pytest.approx((10, -12, 5), abs=0.4)
-    drag(open_page, place(open_page, panel, 10, -12), place(open_page, panel, 4, 3), shift=False)
-    open_page.wait(f"{MODEL}('places').data.x[0] > 0")
+    drag(steady_page, place(steady_page, panel, 10, -12), place(steady_page, panel, 4, 3), shift=False)
+    steady_page.wait(f"{MODEL}('places').data.x[0] > 0")
     moved = asked_where(steady, lambda request: request.qx < 7)
-    own_image(open_page, light(moved, steady.scene, int(steady.seen)))
+    own_image(steady_page, light(moved, steady.scene, int(steady.seen)))
     assert (moved.qx, moved.qy, moved.radius) == pytest.approx((4, 3, 5), abs=0.5)
-    open_page.page.click("#detector-off")
-    open_page.wait("document.querySelector('#image').value === 'bright_field'")
+    steady_page.page.click("#detector-off")
+    steady_page.wait("document.querySelector('#image').value === 'bright_field'")
 
 
-def test_a_ring_is_dragged_and_the_image_follows(open_page: Viewer, steady: FakePipeline) -> None:
-    open_page.wait("livebragg.plots().frame.y_range.start > 0")
-    open_page.page.click("#ring")
-    open_page.wait(f"{MODEL}('rings').data.radius.length === 2")
+def test_a_ring_is_dragged_and_the_image_follows(steady_page: Viewer, steady: FakePipeline) -> None:
+    steady_page.wait("livebragg.plots().frame.y_range.start > 0")
+    steady_page.page.click("#ring")
+    steady_page.wait(f"{MODEL}('rings').data.radius.length === 2")
     first = asked(steady, VirtualImageRequest)[-1]
     assert (first.inner, first.outer) == pytest.approx((8, 24))
-    drag(open_page, place(open_page, "frame", 0, 24), place(open_page, "frame", 0, 14), shift=False)
-    open_page.wait(f"{MODEL}('rings').data.radius[1] < {15 * SIZE}")
-    drag(open_page, place(open_page, "frame", 0, 8), place(open_page, "frame", 0, 5), shift=False)
-    open_page.wait(f"{MODEL}('rings').data.radius[0] < {6 * SIZE}")
-    own_image(open_page, light(asked(steady, VirtualImageRequest)[-1], steady.scene, int(steady.seen)))
+    drag(steady_page, place(steady_page, "frame", 0, 24), place(steady_page, "frame", 0, 14), shift=False)
+    steady_page.wait(f"{MODEL}('rings').data.radius[1] < {15 * SIZE}")
+    drag(steady_page, place(steady_page, "frame", 0, 8), place(steady_page, "frame", 0, 5), shift=False)
+    steady_page.wait(f"{MODEL}('rings').data.radius[0] < {6 * SIZE}")
+    own_image(steady_page, light(asked(steady, VirtualImageRequest)[-1], steady.scene, int(steady.seen)))
     last = asked(steady, VirtualImageRequest)[-1]
     assert (last.inner, last.outer) == pytest.approx((5, 14), abs=0.5)
-    open_page.wait_text("#image", "Ring 0.1")
-    open_page.page.click("#ring")
-    open_page.wait("!document.querySelector('#virtual-panel').classList.contains('own')")
+    steady_page.wait_text("#image", "Ring 0.1")
+    steady_page.page.click("#ring")
+    steady_page.wait("!document.querySelector('#virtual-panel').classList.contains('own')")
 
 
-def test_a_position_shows_its_features_and_what_it_consists_of(open_page: Viewer, steady: FakePipeline) -> None:
-    open_page.click("classes", 3, 19)
+def test_a_position_shows_its_features_and_what_it_consists_of(steady_page: Viewer, steady: FakePipeline) -> None:
+    steady_page.click("classes", 3, 19)
     label = int(steady.scene.labels[3, 19])
-    open_page.wait(f"{MODEL}('bars').data.top.length === {3 + label}")
+    steady_page.wait(f"{MODEL}('bars').data.top.length === {3 + label}")
     assert asked(steady, PositionRequest)[-1].scan_index == 3 * 27 + 19
-    assert open_page.text("#detail-title") == "Features and classes"
-    open_page.wait_text("#position li", steady.class_names[label])
-    assert open_page.text("#position li .part") == "80 %"
-    assert "crystal" in open_page.text("#families-of")
+    assert steady_page.text("#detail-title") == "Features and classes"
+    steady_page.wait_text("#position li", steady.class_names[label])
+    assert steady_page.text("#position li .part") == "80 %"
+    assert "crystal" in steady_page.text("#families-of")
     view = "(() => { const g = livebragg.plots().features; return g.inner_height > 40 && g.inner_width > 100; })()"
-    open_page.wait(view)
-    box = open_page.page.locator('.canvas[data-plot="features"]').bounding_box()
-    open_page.page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.7 * box["height"])
-    open_page.wait("/peak [0-9]+ · /.test(document.querySelector('.readout[data-panel=features]').textContent)")
-    open_page.page.keyboard.press("ArrowRight")
-    open_page.wait_text("#where", "(3, 20)")
-    open_page.page.keyboard.press("Escape")
-    open_page.wait_text("#detail-title", "Radial profiles")
-    assert open_page.complaints == []
+    steady_page.wait(view)
+    box = steady_page.page.locator('.canvas[data-plot="features"]').bounding_box()
+    steady_page.page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.7 * box["height"])
+    steady_page.wait("/peak [0-9]+ · /.test(document.querySelector('.readout[data-panel=features]').textContent)")
+    steady_page.page.keyboard.press("ArrowRight")
+    steady_page.wait_text("#where", "(3, 20)")
+    steady_page.page.keyboard.press("Escape")
+    steady_page.wait_text("#detail-title", "Radial profiles")
+    assert steady_page.complaints == []
 
 
 def test_a_frame_that_is_gone_leaves_its_disks_features_and_weights(
@@ -128,13 +121,13 @@ def test_a_frame_that_is_gone_leaves_its_disks_features_and_weights(
     assert not np.array(viewer.pixels("frame")).any()
 
 
-def test_a_disk_under_the_pointer_tells_its_place_and_intensity(open_page: Viewer, steady: FakePipeline) -> None:
-    open_page.click("classes", 3, 19)
-    open_page.wait("document.querySelector('#frame-panel').dataset.mode === 'selected'")
+def test_a_disk_under_the_pointer_tells_its_place_and_intensity(steady_page: Viewer, steady: FakePipeline) -> None:
+    steady_page.click("classes", 3, 19)
+    steady_page.wait("document.querySelector('#frame-panel').dataset.mode === 'selected'")
     qx, qy, _ = steady.scene.disks(3 * 27 + 19)
     k, (row0, col0) = 2, steady.scene.center
-    open_page.page.mouse.move(*place(open_page, "frame", qx[k] - row0, qy[k] - col0))
-    open_page.wait_text('.readout[data-panel="frame"]', f"disk at ({qx[k]:.2f}, {qy[k]:.2f}), ")
+    steady_page.page.mouse.move(*place(steady_page, "frame", qx[k] - row0, qy[k] - col0))
+    steady_page.wait_text('.readout[data-panel="frame"]', f"disk at ({qx[k]:.2f}, {qy[k]:.2f}), ")
 
 
 def test_a_thousand_clicks_leave_the_pipeline_and_other_pages_in_peace(
@@ -173,21 +166,21 @@ def test_a_thousand_clicks_leave_the_pipeline_and_other_pages_in_peace(
         "[" * 900,
     ],
 )
-def test_an_action_that_makes_no_sense_changes_nothing(open_page: Viewer, action: str) -> None:
-    open_page.evaluate(f"() => {{ {MODEL}('link').action = {action!r}; }}")
-    open_page.wait(f"{MODEL}('link').ack > arg + 3", open_page.evaluate(f"{MODEL}('link').ack"))
-    assert boxes(open_page) == 0
-    assert open_page.evaluate(f"{MODEL}('places').data.x.length + {MODEL}('rings').data.x.length") == 0
-    assert open_page.complaints == []
+def test_an_action_that_makes_no_sense_changes_nothing(steady_page: Viewer, action: str) -> None:
+    steady_page.evaluate(f"() => {{ {MODEL}('link').action = {action!r}; }}")
+    steady_page.wait(f"{MODEL}('link').ack > arg + 3", steady_page.evaluate(f"{MODEL}('link').ack"))
+    assert boxes(steady_page) == 0
+    assert steady_page.evaluate(f"{MODEL}('places').data.x.length + {MODEL}('rings').data.x.length") == 0
+    assert steady_page.complaints == []
 
 
 def test_a_page_that_sends_without_end_holds_up_no_other(
-    open_page: Viewer, chromium: Any, steady_url: str
+    steady_page: Viewer, chromium: Any, steady_url: str
 ) -> None:
     other = Viewer(chromium.new_page(viewport={"width": 1920, "height": 1080})).open(steady_url)
     other.wait(READY)
-    open_page.wait(READY)  # under load it may have lost its server meanwhile, and be loaded again
-    open_page.evaluate(f"""() => {{
+    steady_page.wait(READY)  # under load it may have lost its server meanwhile, and be loaded again
+    steady_page.evaluate(f"""() => {{
         const link = {MODEL}('link');
         const image = (n, name) => {{ link.action = JSON.stringify({{ n, kind: 'image', name }}); }};
         for (let n = 1; n <= 1000; n++) image(-n, `burst ${{n}}`);
@@ -195,7 +188,7 @@ def test_a_page_that_sends_without_end_holds_up_no_other(
     }}""")
     other.click("classes", 3, 4)
     other.wait_text("#where", "selected (3, 4)")
-    open_page.wait("document.querySelector('#image').value === 'total'")
-    open_page.wait_text("#pace", "actions left out")
+    steady_page.wait("document.querySelector('#image').value === 'total'")
+    steady_page.wait_text("#pace", "actions left out")
     assert "left out" not in other.text("#pace")
     other.page.close()

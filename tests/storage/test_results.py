@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +12,10 @@ import pytest
 from scipy.sparse import csr_array
 
 from livebragg.errors import ResultsError
-from livebragg.model import Acquisition, AnalysisSnapshot, DetectedBatch, ProbeShape
-from livebragg.storage.results import ResultsWriter
+from livebragg.model import Acquisition, ProbeShape
 from livebragg.storage.results_reader import read_results
-from livebragg.storage.stored_vectors import PEAK_COLUMNS, StoredVectors
-
-Batches = Callable[..., Iterator[DetectedBatch]]
-Snapshots = Callable[..., AnalysisSnapshot]
-
-PARAMETERS = {"detection": {"false_disks_per_frame": 0.05, "mask": [1, 2]}, "note": 'say "hi"\n', "on": True}
-
-
-def _writer(path: Path, acquisition: Acquisition) -> ResultsWriter:
-    return ResultsWriter(path, acquisition, acquisition.scan_shape, acquisition.frame_shape, PARAMETERS)
-
-
-def _assert_same_vectors(one: StoredVectors, two: StoredVectors) -> None:
-    for name in ("scan_index", "direct_beam", "virtual"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(two, name), name)
-    for name in (*PEAK_COLUMNS, "offsets"):
-        np.testing.assert_array_equal(getattr(one.peaks, name), getattr(two.peaks, name), name)
+from livebragg.storage.stored_vectors import StoredVectors
+from results_written import PARAMETERS, Batches, Snapshots, assert_same_vectors, writer_of
 
 
 def _assert_same(one: Any, two: Any, name: str = "") -> None:
@@ -58,7 +41,7 @@ def test_what_was_written_is_read_back(
     features = csr_array(np.diag(np.arange(54, dtype=np.float32))[:, :20])
     patterns = np.random.default_rng(0).random((3, 32, 24), np.float32)
     probe = ProbeShape(radius=3.5, edge_width=0.5, center=(15.25, 12.0))
-    writer = _writer(tmp_path / "scan.h5", acquisition)
+    writer = writer_of(tmp_path / "scan.h5", acquisition)
     for batch in written:
         writer.append(batch)
     writer.finalize(
@@ -78,7 +61,7 @@ def test_what_was_written_is_read_back(
     assert results.acquisition == acquisition
     assert results.parameters == PARAMETERS
     assert results.software["numpy"] == np.__version__
-    _assert_same_vectors(results.vectors, StoredVectors.concatenate(written))
+    assert_same_vectors(results.vectors, StoredVectors.concatenate(written))
     assert results.final is not None
     _assert_same(results.final.snapshot, snapshot())
     assert results.final.probe == probe
@@ -98,7 +81,7 @@ def test_what_was_written_is_read_back(
 def test_labels_and_weights_lie_where_the_documentation_says(
     tmp_path: Path, acquisition: Acquisition, snapshot: Snapshots
 ) -> None:
-    writer = _writer(tmp_path / "scan.h5", acquisition)
+    writer = writer_of(tmp_path / "scan.h5", acquisition)
     writer.finalize(snapshot())
     with h5py.File(tmp_path / "scan.h5") as file:
         labels, weights = file["/livebragg/classes/labels"], file["/livebragg/classes/weights"]
@@ -111,7 +94,7 @@ def test_labels_and_weights_lie_where_the_documentation_says(
 def test_a_scan_without_disks_classes_or_peaks_is_written(
     tmp_path: Path, acquisition: Acquisition, snapshot: Snapshots
 ) -> None:
-    writer = _writer(tmp_path / "scan.h5", acquisition)
+    writer = writer_of(tmp_path / "scan.h5", acquisition)
     empty = snapshot(n_classes=0, n_peaks=0)
     nowhere = np.full_like(empty.origin, np.nan)
     empty = dataclasses.replace(empty, events=(), origin=nowhere, seen=np.zeros_like(empty.seen))
@@ -127,18 +110,18 @@ def test_positions_that_came_in_any_order_and_twice_are_sorted_and_the_first_is_
 ) -> None:
     expected = list(batches())
     twice = dataclasses.replace(expected[4], scan_index=expected[2].scan_index)
-    writer = _writer(tmp_path / "scan.h5", acquisition)
+    writer = writer_of(tmp_path / "scan.h5", acquisition)
     for batch in [*reversed(expected), twice]:
         writer.append(batch)
     writer.finalize(snapshot())
-    _assert_same_vectors(read_results(tmp_path / "scan.h5").vectors, StoredVectors.concatenate(expected))
+    assert_same_vectors(read_results(tmp_path / "scan.h5").vectors, StoredVectors.concatenate(expected))
 
 
 def test_the_scan_shape_may_be_known_only_at_the_end(
     tmp_path: Path, acquisition: Acquisition, batches: Batches, snapshot: Snapshots
 ) -> None:
     unknown = dataclasses.replace(acquisition, scan_shape=None)
-    writer = _writer(tmp_path / "scan.h5", unknown)
+    writer = writer_of(tmp_path / "scan.h5", unknown)
     for batch in batches(63):
         writer.append(batch)
     writer.flush()
@@ -154,26 +137,26 @@ def test_a_running_file_can_be_read_up_to_the_last_flush(
     tmp_path: Path, acquisition: Acquisition, batches: Batches
 ) -> None:
     parts = list(batches())
-    with _writer(tmp_path / "scan.h5", acquisition) as writer:
+    with writer_of(tmp_path / "scan.h5", acquisition) as writer:
         for batch in parts[:3]:
             writer.append(batch)
         writer.flush()
         writer.append(parts[3])
         results = read_results(tmp_path / "scan.h5")
         assert (results.status, results.final) == ("running", None)
-        _assert_same_vectors(results.vectors, StoredVectors.concatenate(parts[:3]))
+        assert_same_vectors(results.vectors, StoredVectors.concatenate(parts[:3]))
 
 
 def test_a_file_closed_without_the_end_of_the_scan_keeps_its_vectors_and_says_aborted(
     tmp_path: Path, acquisition: Acquisition, batches: Batches
 ) -> None:
     parts = list(batches())
-    with pytest.raises(ZeroDivisionError), _writer(tmp_path / "scan.h5", acquisition) as writer:
+    with pytest.raises(ZeroDivisionError), writer_of(tmp_path / "scan.h5", acquisition) as writer:
         writer.append(parts[0])
         raise ZeroDivisionError("oh\0 dear")
     results = read_results(tmp_path / "scan.h5")
     assert (results.status, results.reason) == ("aborted", "closed by an error: oh dear")
-    _assert_same_vectors(results.vectors, StoredVectors.concatenate(parts[:1]))
+    assert_same_vectors(results.vectors, StoredVectors.concatenate(parts[:1]))
     with h5py.File(tmp_path / "scan.h5") as file:
         assert file["livebragg/vectors/scan_index"].shape == (8,)
 
@@ -181,7 +164,7 @@ def test_a_file_closed_without_the_end_of_the_scan_keeps_its_vectors_and_says_ab
 def test_closing_again_and_after_the_end_does_nothing(
     tmp_path: Path, acquisition: Acquisition, snapshot: Snapshots
 ) -> None:
-    with _writer(tmp_path / "scan.h5", acquisition) as writer:
+    with writer_of(tmp_path / "scan.h5", acquisition) as writer:
         writer.finalize(snapshot())
         writer.close()
     assert read_results(tmp_path / "scan.h5").status == "complete"
@@ -190,7 +173,7 @@ def test_closing_again_and_after_the_end_does_nothing(
 def test_a_closed_writer_refuses_more(
     tmp_path: Path, acquisition: Acquisition, batches: Batches, snapshot: Snapshots
 ) -> None:
-    writer = _writer(tmp_path / "scan.h5", acquisition)
+    writer = writer_of(tmp_path / "scan.h5", acquisition)
     writer.close()
     for action in (lambda: writer.append(next(batches())), writer.flush, lambda: writer.finalize(snapshot())):
         with pytest.raises(ResultsError, match="closed already"):
@@ -200,5 +183,5 @@ def test_a_closed_writer_refuses_more(
 def test_an_end_that_does_not_exist_is_refused(
     tmp_path: Path, acquisition: Acquisition, snapshot: Snapshots
 ) -> None:
-    with _writer(tmp_path / "scan.h5", acquisition) as writer, pytest.raises(ResultsError, match="'running'"):
+    with writer_of(tmp_path / "scan.h5", acquisition) as writer, pytest.raises(ResultsError, match="'running'"):
         writer.finalize(snapshot(), status="running")

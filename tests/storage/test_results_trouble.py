@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +14,17 @@ import numpy as np
 import pytest
 
 from livebragg.errors import ResultsError
-from livebragg.model import Acquisition, AnalysisSnapshot, DetectedBatch
-from livebragg.storage.results import ResultsWriter, unique_path
+from livebragg.model import Acquisition
+from livebragg.storage.results import unique_path
 from livebragg.storage.results_reader import read_results
-from livebragg.storage.stored_vectors import PEAK_COLUMNS, StoredVectors
-
-Batches = Callable[..., Iterator[DetectedBatch]]
-Snapshots = Callable[..., AnalysisSnapshot]
-
-PARAMETERS = {"detection": {"false_disks_per_frame": 0.05, "mask": [1, 2]}, "note": 'say "hi"\n', "on": True}
-
-
-def _writer(path: Path, acquisition: Acquisition) -> ResultsWriter:
-    return ResultsWriter(path, acquisition, acquisition.scan_shape, acquisition.frame_shape, PARAMETERS)
-
-
-def _assert_same_vectors(one: StoredVectors, two: StoredVectors) -> None:
-    for name in ("scan_index", "direct_beam", "virtual"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(two, name), name)
-    for name in (*PEAK_COLUMNS, "offsets"):
-        np.testing.assert_array_equal(getattr(one.peaks, name), getattr(two.peaks, name), name)
+from livebragg.storage.stored_vectors import StoredVectors
+from results_written import Batches, Snapshots, assert_same_vectors, writer_of
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path, acquisition: Acquisition) -> None:
     (tmp_path / "scan.h5").write_text("precious")
     with pytest.raises(ResultsError, match=r"never overwritten.*: \S+scan\.h5 cannot be created"):
-        _writer(tmp_path / "scan.h5", acquisition)
+        writer_of(tmp_path / "scan.h5", acquisition)
     assert (tmp_path / "scan.h5").read_text() == "precious"
 
 
@@ -54,7 +38,7 @@ def test_unique_path_counts_up(tmp_path: Path) -> None:
 
 
 def test_missing_folders_are_made(tmp_path: Path, acquisition: Acquisition) -> None:
-    _writer(tmp_path / "today" / "gold" / "scan.h5", acquisition).close()
+    writer_of(tmp_path / "today" / "gold" / "scan.h5", acquisition).close()
     assert (tmp_path / "today" / "gold" / "scan.h5").is_file()
 
 
@@ -63,7 +47,7 @@ def test_a_folder_without_permission_is_reported(tmp_path: Path, acquisition: Ac
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
         with pytest.raises(ResultsError, match="folder in which you may write"):
-            _writer(tmp_path / "scan.h5", acquisition)
+            writer_of(tmp_path / "scan.h5", acquisition)
     finally:
         tmp_path.chmod(stat.S_IRWXU)
 
@@ -71,7 +55,7 @@ def test_a_folder_without_permission_is_reported(tmp_path: Path, acquisition: Ac
 def test_a_path_through_a_file_is_reported(tmp_path: Path, acquisition: Acquisition) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ResultsError, match="cannot be created"):
-        _writer(tmp_path / "file" / "scan.h5", acquisition)
+        writer_of(tmp_path / "file" / "scan.h5", acquisition)
 
 
 def test_if_the_finished_file_cannot_be_written_the_vectors_stay_and_no_remains_are_left(
@@ -86,7 +70,7 @@ def test_if_the_finished_file_cannot_be_written_the_vectors_stay_and_no_remains_
 
     monkeypatch.setattr("livebragg.storage.results.write_final", disk_full)
     parts = list(batches())
-    writer = _writer(tmp_path / "scan.h5", acquisition)
+    writer = writer_of(tmp_path / "scan.h5", acquisition)
     for batch in parts:
         writer.append(batch)
     with pytest.raises(ResultsError, match=r"No space left .* free space"):
@@ -95,7 +79,7 @@ def test_if_the_finished_file_cannot_be_written_the_vectors_stay_and_no_remains_
     results = read_results(tmp_path / "scan.h5")
     assert results.status == "aborted"
     assert "No space left" in results.reason
-    _assert_same_vectors(results.vectors, StoredVectors.concatenate(parts))
+    assert_same_vectors(results.vectors, StoredVectors.concatenate(parts))
 
 
 def test_the_running_file_stays_readable_until_the_finished_one_takes_its_place(
@@ -111,7 +95,7 @@ def test_the_running_file_stays_readable_until_the_finished_one_takes_its_place(
         seen.append(read_results(tmp_path / "scan.h5").status)
 
     monkeypatch.setattr("livebragg.storage.results.write_final", look)
-    writer = _writer(tmp_path / "scan.h5", acquisition)
+    writer = writer_of(tmp_path / "scan.h5", acquisition)
     writer.append(next(batches()))
     writer.finalize(snapshot())
     assert seen == ["running"]
@@ -154,7 +138,7 @@ def test_a_killed_writer_leaves_everything_up_to_its_last_flush(tmp_path: Path, 
     assert len(results.vectors) >= flushed[-1]
     make_batch = _scene(scene).make_batch
     expected = [make_batch(np.arange(s, s + 32), mean_disks=30) for s in range(0, len(results.vectors), 32)]
-    _assert_same_vectors(results.vectors, StoredVectors.concatenate(expected))
+    assert_same_vectors(results.vectors, StoredVectors.concatenate(expected))
 
 
 def _scene(path: Path) -> Any:
@@ -175,7 +159,7 @@ def test_without_room_nothing_is_written_and_nothing_is_lost(
         raise OSError(28, "No space left on device")
 
     first, *others = batches()
-    writer = _writer(tmp_path / "scan.h5", acquisition)
+    writer = writer_of(tmp_path / "scan.h5", acquisition)
     writer.append(first)
     writer.flush()
     with monkeypatch.context() as disk:
@@ -189,7 +173,7 @@ def test_without_room_nothing_is_written_and_nothing_is_lost(
     writer.close("enough")
     results = read_results(tmp_path / "scan.h5")
     assert (results.status, results.reason) == ("aborted", "enough")
-    _assert_same_vectors(results.vectors, StoredVectors.concatenate([first, *others]))
+    assert_same_vectors(results.vectors, StoredVectors.concatenate([first, *others]))
     assert [path.name for path in tmp_path.iterdir()] == ["scan.h5"]
 
 

@@ -87,6 +87,11 @@ def polar(place: NDArray[np.float64], e: NDArray[np.float64]) -> tuple[NDArray[n
     return np.hypot(*corrected.T), np.arctan2(corrected[:, 1], corrected[:, 0])
 
 
+def directions(q: NDArray[np.float64]) -> NDArray[np.int64]:
+    """A number for the direction of each place, shape (n, 2), the same for opposite ones."""
+    return np.rint(np.mod(np.arctan2(q[:, 1], q[:, 0]), np.pi) / np.pi * 90).astype(np.int64) % 90
+
+
 def _judged(estimate: EllipseEstimate, worst: float) -> EllipseEstimate:
     size = math.hypot(estimate.e1, estimate.e2)
     if not estimate.error <= worst or not size <= LARGEST:

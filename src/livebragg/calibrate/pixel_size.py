@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from livebragg.calibrate.evidence import directions
 from livebragg.errors import CalibrationError
 
 _TOLERANCE = 0.05
@@ -71,16 +72,10 @@ def pixel_size(
     if np.unique(drawn[owned]).size >= _FEWEST_CRYSTALS:
         place, drawn = place[owned], drawn[owned]  # the others would weigh as much as a crystal together
     else:
-        drawn = _directions(np.asarray(offsets)[place])
+        drawn = directions(np.asarray(offsets, np.float64)[place])
     mean, error = _mean(length[place], drawn)
     size = 1.0 / (spacing_angstrom * mean)
     return size, size * error / mean
-
-
-def _directions(offsets: NDArray[np.floating]) -> NDArray[np.int64]:
-    """A number for each direction, the same for opposite peaks."""
-    number = np.rint(np.mod(np.arctan2(offsets[:, 1], offsets[:, 0]), np.pi) / np.pi * 90)
-    return np.asarray(number, np.int64) % 90
 
 
 def _mean(length: NDArray[np.float64], drawn: NDArray[np.integer]) -> tuple[float, float]:

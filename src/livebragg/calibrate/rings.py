@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from livebragg.calibrate.evidence import LARGEST, polar, usable
+from livebragg.calibrate.evidence import LARGEST, directions, polar, usable
 from livebragg.errors import CalibrationError
 from livebragg.model import EllipseEstimate
 
@@ -67,7 +67,7 @@ def ellipse_of_rings(
     """
     used = (crystal >= 0) & (np.hypot(qx, qy) > 0)
     q, crystal = np.stack([qx[used], qy[used]], axis=1).astype(np.float64), crystal[used]
-    crystal = _directions(q) if symmetric else _orientations(q, crystal)
+    crystal = directions(q) if symmetric else _orientations(q, crystal)
     _require(q.shape[0], np.unique(crystal).size, symmetric)
     e, on_ring = _valley(q, crystal, 0.0 if symmetric else _STANDS_OUT), np.ones(len(q), np.bool_)
     strain, doubt, model = np.zeros(len(q)), np.ones(len(q)), None
@@ -203,11 +203,6 @@ def _orientations(q: NDArray[np.float64], crystal: NDArray[np.integer]) -> NDArr
                 merged[merged == c] = other
                 break
     return merged
-
-
-def _directions(q: NDArray[np.float64]) -> NDArray[np.integer]:
-    """A number for each direction, the same for opposite peaks."""
-    return np.rint(np.mod(np.arctan2(q[:, 1], q[:, 0]), np.pi) / np.pi * 90).astype(np.int64) % 90
 
 
 def _valley(q: NDArray[np.float64], crystal: NDArray[np.integer], stands_out: float) -> NDArray[np.float64]:

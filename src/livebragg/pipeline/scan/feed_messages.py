@@ -16,6 +16,7 @@ from livebragg.wire.messages import (
     ClassMaps,
     ClassPatterns,
     ClassProfiles,
+    FeedMessage,
     LatestFrame,
     VectorMap,
     VirtualImageSet,
@@ -155,3 +156,19 @@ def class_patterns(means: MeanPatterns, stamp: Stamp) -> ClassPatterns:
         patterns=means.patterns,
         n_frames=[int(n) for n in means.n_frames],
     )
+
+
+def maps(
+    snapshot: AnalysisSnapshot, stamp: Stamp, names: Mapping[int, str], locked: Collection[int]
+) -> list[FeedMessage]:
+    """What every publication has."""
+    return [
+        class_maps(snapshot, stamp, names, locked),
+        virtual_images(snapshot, stamp),
+        vector_map(snapshot, stamp),
+    ]
+
+
+def details(snapshot: AnalysisSnapshot, means: MeanPatterns, stamp: Stamp) -> list[FeedMessage]:
+    """What comes less often, after the maps."""
+    return [class_patterns(means, stamp), class_profiles(snapshot, stamp)]

@@ -187,3 +187,13 @@ def _step(between: NDArray[np.float64]) -> float:
     step = float(np.diff(values).min())
     rest = np.abs(values / step - np.round(values / step))
     return step if bool((rest < 1e-2).all()) else 0.0
+
+
+def unsaid(geometry: ScanGeometry) -> str:
+    """What the maps rest on while nothing has shown the lines, and what to say; empty where the shape was said."""
+    if not geometry.open_ended:
+        return ""
+    return (
+        f"nobody has said the shape of the scan: lines of {geometry.scan_shape[1]} positions are assumed; to say "
+        "it: livebragg scan-shape ROWS,COLS"
+    )

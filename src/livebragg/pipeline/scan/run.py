@@ -35,9 +35,9 @@ from livebragg.pipeline.scan import feed_messages as feed
 from livebragg.pipeline.scan.analysis import ScanAnalysis
 from livebragg.pipeline.scan.calibrator import Calibrator
 from livebragg.pipeline.scan.class_changes import ClassChanges
-from livebragg.pipeline.scan.class_patterns import DiskMask, MeanPatterns
+from livebragg.pipeline.scan.class_patterns import DiskMask
 from livebragg.pipeline.scan.counters import RunCounters, snapshot_numbers
-from livebragg.pipeline.scan.line_finder import LineFinder
+from livebragg.pipeline.scan.line_finder import LineFinder, unsaid
 from livebragg.pipeline.scan.pattern_pace import PatternPace
 from livebragg.pipeline.scan.photometer import FramePhotometer
 from livebragg.pipeline.scan.results import RunResults
@@ -132,7 +132,7 @@ class ScanRun:
         self._jobs_seen: set[int] = set()
         self.lines = LineFinder(acquisition.metadata.dwell_time_s) if geometry.open_ended else None
         """Looks for scan lines while nobody has said how long they are."""
-        self.shape_note = _unsaid(geometry)
+        self.shape_note = unsaid(geometry)
         """What the maps' shape rests on while nobody has said it, in words."""
         one_each = geometry.frames_per_position == 1
         self.triggers = TriggerFinder() if config.scan.find_missed_triggers and one_each else None
@@ -322,7 +322,7 @@ class ScanRun:
         if not hurried:
             self.analysis.ask_for_light()
         patterns = self._patterns.due(self.snapshot, now)
-        return [] if patterns is None else _details(self.snapshot, patterns, self._stamp(revision, now))
+        return [] if patterns is None else feed.details(self.snapshot, patterns, self._stamp(revision, now))
 
     def _stamp(self, revision: int, now: float) -> feed.Stamp:
         return feed.Stamp(
@@ -333,11 +333,7 @@ class ScanRun:
         )
 
     def _maps(self, snapshot: AnalysisSnapshot, stamp: feed.Stamp) -> list[FeedMessage]:
-        messages: list[FeedMessage] = [
-            feed.class_maps(snapshot, stamp, self.user_classes.names, self.user_classes.locked),
-            feed.virtual_images(snapshot, stamp),
-            feed.vector_map(snapshot, stamp),
-        ]
+        messages = feed.maps(snapshot, stamp, self.user_classes.names, self.user_classes.locked)
         if self._newest is not None:
             index, peaks = self._newest
             frame = self.lookup.frame(index)
@@ -365,7 +361,7 @@ class ScanRun:
         patterns = self._patterns.final(self.snapshot)
         stamp = self._stamp(revision, time.time())
         self._tally.published(stamp.published_at)
-        messages = [*self._maps(self.snapshot, stamp), *_details(self.snapshot, patterns, stamp)]
+        messages = [*self._maps(self.snapshot, stamp), *feed.details(self.snapshot, patterns, stamp)]
         self.results.finalize(
             self.snapshot,
             probe=self.probe,
@@ -401,16 +397,3 @@ class ScanRun:
         self._photometer.close()
         self.calibrator.close()
         self.results.close()
-
-
-def _unsaid(geometry: ScanGeometry) -> str:
-    if not geometry.open_ended:
-        return ""
-    return (
-        f"nobody has said the shape of the scan: lines of {geometry.scan_shape[1]} positions are assumed; to say "
-        "it: livebragg scan-shape ROWS,COLS"
-    )
-
-
-def _details(snapshot: AnalysisSnapshot, patterns: MeanPatterns, stamp: feed.Stamp) -> list[FeedMessage]:
-    return [feed.class_patterns(patterns, stamp), feed.class_profiles(snapshot, stamp)]
