@@ -13,7 +13,7 @@ demo: $(STAMP)  ## simulator, pipeline and dashboard on the built-in specimen; p
 
 test: check  ## lint, type-check, and run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
-	$(BIN)/python -m pytest -m browser tests/dashboards
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests/dashboards
 
 check: $(STAMP)  ## formatting, lint, types, import contracts, configuration
 	$(BIN)/ruff format --check .
